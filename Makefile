@@ -1,0 +1,139 @@
+# Everything a contributor or an operator does, one target each. `make` alone lists them.
+#
+# PYTHON  the interpreter the environment is made with   (make PYTHON=python3.12 run)
+# ARGS    passed on to the tool behind a target          (make test ARGS="-k inbox -x")
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+# A stamp left behind by a failed install would hide the failure from the next run.
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+
+# The stamps live inside the environment, so that removing it removes them too.
+RUN_READY := $(VENV)/.ready-to-run
+DEV_READY := $(VENV)/.ready-to-develop
+
+.PHONY: help run test slow faults bench coverage lint format types imports docs lock new-adapter wheel clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' \
+		| while IFS=$$'\t' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
+
+# --- the environment -------------------------------------------------------------------------------------------------
+
+# pip, not python: it is the last thing venv puts in place, so an interrupted venv is made again.
+$(BIN)/pip:
+	@command -v $(PYTHON) >/dev/null \
+		|| { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is $$($(PYTHON) -V); the gateway needs 3.11 or newer. Name another: make PYTHON=python3.11" >&2; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null \
+		|| { echo "$(PYTHON) cannot make virtual environments. On Debian and Ubuntu: apt-get install python3-venv" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# The project goes in by itself: pip cannot hash a folder, and refuses to mix one with hashed requirements. Its build
+# tools are in the lock, so nothing is fetched unhashed. A second --quiet: setuptools lectures about editable installs.
+EDITABLE = $(PIP) --quiet install --no-deps --no-build-isolation --editable .
+
+$(RUN_READY): requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing what the gateway needs into $(VENV): about a minute, once."
+	@$(PIP) install --require-hashes -r requirements.lock
+	@$(EDITABLE)
+	@touch $@
+
+$(DEV_READY): requirements-dev.lock setup.cfg pyproject.toml | $(BIN)/pip
+	@echo "Installing what the tests and the checks need into $(VENV): about a minute, once."
+	@$(PIP) install --require-hashes -r requirements-dev.lock
+	@$(EDITABLE)
+	@touch $@ $(RUN_READY)
+
+# --- use -------------------------------------------------------------------------------------------------------------
+
+# In a terminal's foreground the server gets a process group of its own (set -m): Ctrl-C then reaches the server, which
+# ends in good order, and not make, which would report a failure. Anywhere else signals arrive as they always do.
+FOREGROUND = $(BIN)/python -c 'import os, sys; sys.exit(os.getpgrp() != os.tcgetpgrp(0))' 2>/dev/null
+
+run: $(RUN_READY)  ## start the gateway with simulated providers; Ctrl-C ends it
+	@$(BIN)/python run_gateway.py init
+	@if $(FOREGROUND); then set -m; fi; \
+		$(BIN)/python run_gateway.py serve --simulate $(ARGS) || { code=$$?; [ $$code -eq 130 ] || exit $$code; }
+
+# --- checks ----------------------------------------------------------------------------------------------------------
+
+test: $(DEV_READY)  ## run the tests (without the slow ones and the faults)
+	@$(BIN)/python -m pytest $(ARGS)
+
+slow: $(DEV_READY)  ## run the tests that take longer
+	@$(BIN)/python -m pytest -m "slow and not fault" $(ARGS)
+
+faults: $(DEV_READY)  ## kill processes and databases under load: nothing lost, nothing doubled
+	@$(BIN)/python -m pytest -m fault $(ARGS)
+
+bench: $(DEV_READY)  ## measure throughput and latency on this machine
+	@$(BIN)/python bench/run.py $(ARGS)
+
+coverage: $(DEV_READY)  ## run the tests and show the lines they miss
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest $(ARGS)
+	@$(BIN)/coverage combine --quiet
+	@$(BIN)/coverage report
+
+lint: $(DEV_READY)  ## look for mistakes and untidy formatting
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+format: $(DEV_READY)  ## tidy the formatting, and mend what can be mended safely
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+types: $(DEV_READY)  ## check the types (mypy, strict)
+	@$(BIN)/mypy $(ARGS)
+
+imports: $(DEV_READY)  ## check who imports whom
+	@$(BIN)/lint-imports $(ARGS)
+
+docs: $(DEV_READY)  ## check that every setting, command, state and adapter is documented
+	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
+
+# --- upkeep ----------------------------------------------------------------------------------------------------------
+
+# The gateway's own name is "unsafe" to pip-tools so that it stays out of the locks: the extras refer to it.
+# --no-build-isolation and --build-deps-for: the tool that builds the gateway is locked like everything else.
+COMPILE = $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-build-isolation --build-deps-for editable \
+	--unsafe-package lapor-gateway --no-allow-unsafe \
+	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
+
+# A lock ends with a warning about the package that was left out, and names it twice among the reasons for a pin.
+TRIM = sed -i.bak -e '/^$$/,$$d' -e '/^    #   lapor-gateway$$/d'
+
+# A lock is for every machine, so this one's pip settings (extra indexes, local wheels) must have no say in it.
+# Pins are kept while they still fit; ARGS=--upgrade renews them all.
+lock: export PIP_CONFIG_FILE := /dev/null
+lock: export CUSTOM_COMPILE_COMMAND := make lock
+lock: export PIP_EXTRA_INDEX_URL :=
+lock: export PIP_FIND_LINKS :=
+lock: $(DEV_READY)  ## renew both lock files after a change of setup.cfg
+	@echo "A few minutes. pip-tools will warn that lapor-gateway itself is not pinned: it is not meant to be."
+	@$(COMPILE) --extra all --output-file requirements.lock $(ARGS) setup.cfg
+	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS) setup.cfg
+	@$(TRIM) requirements.lock requirements-dev.lock
+	@rm requirements.lock.bak requirements-dev.lock.bak
+
+new-adapter: $(RUN_READY)  ## start an adapter from the template: make new-adapter NAME=folder.module
+	@[ -n "$(NAME)" ] || { echo "Name it, for example: make new-adapter NAME=sms.myprovider" >&2; exit 2; }
+	@$(BIN)/python run_gateway.py new-adapter "$(NAME)"
+
+# Through an sdist, so that what MANIFEST.in forgets is missed here and not by the first person who installs it.
+wheel: $(DEV_READY)  ## build the sdist and the wheel into dist/
+	@rm -rf build dist
+	@$(BIN)/python -m build --no-isolation
+
+clean:  ## remove what the tools leave behind (not .venv, not var)
+	@rm -rf build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
+		.import_linter_cache
+	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

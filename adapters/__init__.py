@@ -1,0 +1,12 @@
+"""The channel adapters that come with the gateway, one folder per channel and one module per provider.
+
+The keys are what a region file's `adapter = "..."` may say. A target is imported on first use only.
+"""
+
+from __future__ import annotations
+
+from gateway.registry import Spec
+
+BUILTIN: dict[str, Spec] = {
+    "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
+}

@@ -1,0 +1,186 @@
+"""Settings → one wired gateway. The only place where concrete classes meet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from gateway import migrate
+from gateway.central.sql import SqlCentralStore
+from gateway.crypto import Keyring, parse_key
+from gateway.database import Database
+from gateway.errors import Misconfigured
+from gateway.jobs import Jobs
+from gateway.observe import Metrics
+from gateway.pipeline.acknowledge import Acknowledger
+from gateway.pipeline.compose import Composer
+from gateway.pipeline.deliver import Deliverer
+from gateway.pipeline.intake import Intake
+from gateway.pipeline.receive import GroupCommit, Receiver
+from gateway.pipeline.settle import Settler
+from gateway.ports import Channel, Poller, Replier
+from gateway.recent import Recent
+from gateway.registry import Registry
+from gateway.settings import Settings
+from gateway.spool import Spool
+from gateway.worker import Stage
+
+STAGES = ("translate", "deliver", "acknowledge")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Gateway:
+    """One process's gateway. Nothing runs yet."""
+
+    settings: Settings
+    channels: Mapping[tuple[str, str], Channel]
+    database: Database
+    central_database: Database
+    spool: Spool
+    central: SqlCentralStore
+    composer: Composer
+    metrics: Metrics
+    recent: Recent
+    receiver: Receiver
+    commit: GroupCommit
+    jobs: Jobs
+    stages: tuple[Stage, ...]
+
+    @property
+    def polled(self) -> list[Channel]:
+        """The channels that are asked by the clock."""
+        return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
+
+    def prepare(self) -> None:
+        """Bring embedded tables up to date; raises `Misconfigured` where PostgreSQL's are behind, for that is a
+        decision of its operator. An embedded database's claims are freed: its one process is just starting.
+        """
+        for database, part in ((self.database, "spool"), (self.central_database, "central")):
+            if database.is_sqlite:
+                migrate.migrate(database, [part])
+            elif migrate.pending(database, [part]):
+                raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
+        if self.database.is_sqlite:
+            self.spool.inbox.abandon_all()
+            self.spool.outbox.abandon_all()
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.database.close()
+        if self.central_database is not self.database:
+            self.central_database.close()
+
+
+def now() -> datetime:
+    """Return the time, aware, in UTC."""
+    return datetime.now(UTC)
+
+
+def build(settings: Settings, registry: Registry) -> Gateway:
+    """Wire everything; opens no connection and starts nothing."""
+    file, metrics = settings.gateway, Metrics()
+    database = _database(settings.database_url(), file.database.pool)
+    central_database = database
+    if settings.central_url() != settings.database_url():
+        central_database = _database(settings.central_url(), file.database.pool)
+    keyring = make_keyring(settings)
+    spool = Spool(database, keyring, now)
+    central = SqlCentralStore(central_database, keyring, now)
+    channels = make_channels(settings, registry)
+    recent = Recent(spool.activity)
+    server, work = file.server, file.work
+    commit = GroupCommit(spool.inbox, metrics, group=server.group, queue=server.queue, share=server.channel_share)
+    receiver = Receiver(spool, metrics, recent, commit, server.commit_timeout)
+    composer = Composer(file, [region.file for region in settings.regions])
+    lease = timedelta(seconds=work.lease)
+    intake = Intake(
+        spool,
+        channels,
+        composer,
+        file.templates,
+        metrics,
+        batch=work.batch,
+        lease=lease,
+        attempts=work.attempts,
+        replies_per_hour=file.replies.per_hour,
+    )
+    deliverer = Deliverer(
+        spool,
+        central,
+        file.templates,
+        {region.file.code: region.file.name for region in settings.regions},
+        metrics,
+        recent,
+        Settler(spool, metrics, Deliverer.stage, base=work.retry_base, cap=work.retry_cap),
+        batch=work.batch,
+        lease=lease,
+        attempts=work.attempts,
+        replies_per_hour=file.replies.per_hour,
+    )
+    acknowledger = Acknowledger(
+        spool,
+        channels,
+        metrics,
+        recent,
+        Settler(spool, metrics, Acknowledger.stage, base=work.retry_base, cap=work.retry_cap),
+        threads=work.reply_threads,
+        give_up=timedelta(hours=work.reply_hours),
+        lease=timedelta(seconds=work.reply_lease),
+    )
+    return Gateway(
+        settings=settings,
+        channels=channels,
+        database=database,
+        central_database=central_database,
+        spool=spool,
+        central=central,
+        composer=composer,
+        metrics=metrics,
+        recent=recent,
+        receiver=receiver,
+        commit=commit,
+        jobs=Jobs(spool, receiver, recent, metrics, timedelta(days=file.retention.raw_days)),
+        stages=(intake, deliverer, acknowledger),
+    )
+
+
+def make_keyring(settings: Settings) -> Keyring:
+    """Return the key ring of a configuration."""
+    section = settings.gateway.encryption
+    return Keyring([parse_key(key.reveal()) for key in section.keys], parse_key(section.lookup_key.reveal()))
+
+
+def make_channels(settings: Settings, registry: Registry) -> dict[tuple[str, str], Channel]:
+    """Return one channel with its adapter for each configured one."""
+    channels = {}
+    for config in settings.channels:
+        adapter = registry.adapter(config.adapter_key)(config.settings, config.context)
+        answers = isinstance(adapter, Replier)
+        channels[config.region, config.name] = Channel(
+            region=config.region,
+            name=config.name,
+            adapter_key=config.adapter_key,
+            adapter=adapter,
+            own_addresses=frozenset(adapter.own_addresses) if answers else frozenset(),
+            replies=config.replies and answers,
+        )
+    return channels
+
+
+def _database(url: str, pool: int) -> Database:
+    try:
+        return Database(url, pool_size=pool)
+    except ModuleNotFoundError as exc:
+        raise Misconfigured(
+            f"the database URL needs the Python package {exc.name!r}; install it: pip install 'lapor-gateway[postgres]'"
+        ) from exc
+    except Exception as exc:
+        shown = url if "@" not in url else "the database URL"
+        raise Misconfigured(f"{shown} cannot be used: {type(exc).__name__}; see [database] url") from exc
+
+
+def default_config() -> Path:
+    """Return the configuration directory used when none is named: ./config."""
+    return Path("config")

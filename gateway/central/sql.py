@@ -1,0 +1,199 @@
+"""The central store in an SQL database: the gateway's own, or another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+
+from gateway.central import Delivered, Standing
+from gateway.central.tables import complaints as table
+from gateway.central.tables import history, ticket_counter
+from gateway.complaint import Complaint, Reporter, Status
+from gateway.crypto import Keyring
+from gateway.database import Database, any_of
+from gateway.errors import GatewayError, Rejected, Unavailable
+from gateway.ids import make_ticket, new_id
+from gateway.spool.queue import Clock
+
+_PURPOSE = b"reporter"
+_json = msgspec.json.Encoder()
+
+
+class SqlCentralStore:
+    """Complaints, their tickets and their history in tables."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        self.database, self._keyring, self._clock = database, keyring, clock
+
+    def deliver(self, complaints: Sequence[Complaint]) -> Delivered:
+        """Store a batch; where the database refuses it, each complaint by itself, so that a bad one fails alone."""
+        try:
+            return Delivered(self._store(complaints), {})
+        except Rejected:
+            if len(complaints) == 1:
+                raise
+        tickets: dict[UUID, str] = {}
+        refused: dict[UUID, GatewayError] = {}
+        for complaint in complaints:
+            try:
+                tickets |= self._store([complaint])
+            except Rejected as exc:
+                refused[complaint.id] = exc
+        return Delivered(tickets, refused)
+
+    def _store(self, complaints: Sequence[Complaint]) -> dict[UUID, str]:
+        ids = [complaint.id for complaint in complaints]
+        with self.database.read() as connection:
+            tickets = self._tickets(connection, ids)
+        missing = [complaint for complaint in complaints if complaint.id not in tickets]
+        if not missing:
+            return tickets
+        numbers = self._allot(len(missing))
+        now = self._clock()
+        rows = [
+            self._row(complaint) | {"ticket": make_ticket(number), "status": Status.RECEIVED.value, "created_at": now}
+            for complaint, number in zip(missing, numbers, strict=True)
+        ]
+        with self.database.begin() as connection:
+            stored = set(self.database.insert(connection, table, rows, ignore_conflicts=True, returning="id"))
+            self.database.insert(
+                connection,
+                history,
+                [
+                    {
+                        "id": new_id(),
+                        "complaint_id": complaint.id,
+                        "at": now,
+                        "actor": f"gateway {complaint.source.region}/{complaint.source.channel}",
+                        "to_status": Status.RECEIVED.value,
+                        "why": complaint.agency.reason,
+                    }
+                    for complaint in missing
+                    if complaint.id in stored
+                ],
+            )
+            tickets |= {row["id"]: row["ticket"] for row in rows if row["id"] in stored}
+            if len(tickets) < len(ids):  # somebody else delivered it between our look and our insert
+                tickets |= self._tickets(connection, [i for i in ids if i not in tickets])
+        if len(tickets) < len(ids):
+            raise Unavailable("a ticket number was already taken; is ticket_counter behind?")
+        return tickets
+
+    def _allot(self, count: int) -> Iterable[int]:
+        """Take running numbers, in a transaction of their own: no delivery waits for another's. Gaps are harmless."""
+        with self.database.begin() as connection:
+            following = connection.execute(
+                sa.update(ticket_counter)
+                .values(next_number=ticket_counter.c.next_number + count)
+                .returning(ticket_counter.c.next_number)
+            ).scalar_one()
+        return range(following - count, following)
+
+    def _tickets(self, connection: sa.Connection, ids: Sequence[UUID]) -> dict[UUID, str]:
+        found = connection.execute(sa.select(table.c.id, table.c.ticket).where(any_of(table.c.id, ids, self.database)))
+        return {row.id: row.ticket for row in found}
+
+    def _row(self, complaint: Complaint) -> dict[str, Any]:
+        place, source, reporter = complaint.place, complaint.source, complaint.reporter
+        reasons = {"classification": complaint.classification.reason, "agency": complaint.agency.reason}
+        if complaint.category:
+            reasons["category"] = complaint.category.reason
+        if place.reason:
+            reasons["place"] = place.reason
+        return {
+            "id": complaint.id,
+            "classification": complaint.classification.value,
+            "category": complaint.category.value if complaint.category else None,
+            "agency": complaint.agency.value,
+            "reasons": _json.encode(reasons).decode(),
+            "title": complaint.title,
+            "description": complaint.description,
+            "occurred_on": complaint.occurred_on,
+            "place_text": place.text,
+            "place_code": place.code,
+            "latitude": place.latitude,
+            "longitude": place.longitude,
+            "anonymous": complaint.anonymous,
+            "confidential": complaint.confidential,
+            "reporter": self._keyring.encrypt(_json.encode(reporter), _PURPOSE) if reporter else None,
+            "attachments": _json.encode(complaint.attachments).decode(),
+            "region": source.region,
+            "channel": source.channel,
+            "adapter": source.adapter,
+            "external_id": source.external_id,
+            "sent_at": source.sent_at,
+            "received_at": source.received_at,
+            "updated_at": self._clock(),
+        }
+
+    def amend(self, complaint: Complaint, why: str) -> None:
+        """Rewrite a complaint's content and append who changed it; what is not there yet is left to `deliver`."""
+        row = self._row(complaint)
+        with self.database.begin() as connection:
+            status = connection.execute(
+                sa.update(table).where(table.c.id == row.pop("id")).values(row).returning(table.c.status)
+            ).scalar()
+            if status is None:
+                raise Unavailable("the complaint has not been delivered yet")
+            self.database.insert(
+                connection,
+                history,
+                [
+                    {
+                        "id": new_id(),
+                        "complaint_id": complaint.id,
+                        "at": self._clock(),
+                        "actor": "gateway replay",
+                        "from_status": status,
+                        "to_status": status,
+                        "why": why,
+                    }
+                ],
+            )
+
+    def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
+        """Look complaints up by id."""
+        columns = (table.c.id, table.c.ticket, table.c.status, table.c.agency, table.c.updated_at)
+        with self.database.read() as connection:
+            found = connection.execute(sa.select(*columns).where(any_of(table.c.id, ids, self.database)))
+            return {
+                row.id: Standing(
+                    ticket=row.ticket, status=Status(row.status), agency=row.agency, updated_at=row.updated_at
+                )
+                for row in found
+            }
+
+    def recent(self, limit: int) -> list[dict[str, Any]]:
+        """Return the newest complaints."""
+        with self.database.read() as connection:
+            found = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit))
+            return [_public(row, ("ticket", "status", "category", "agency", "title", "created_at")) for row in found]
+
+    def show(self, ticket: str) -> dict[str, Any] | None:
+        """Return one complaint with its history."""
+        with self.database.read() as connection:
+            row = connection.execute(sa.select(table).where(table.c.ticket == ticket)).one_or_none()
+            if row is None:
+                return None
+            lines = sa.select(history).where(history.c.complaint_id == row.id).order_by(history.c.id)
+            past = [dict(line._mapping) for line in connection.execute(lines)]
+        shown = _public(row, tuple(column.name for column in table.c if column.name != "reporter"))
+        shown["reasons"] = msgspec.json.decode(shown["reasons"])
+        shown["attachments"] = len(msgspec.json.decode(shown["attachments"]))
+        return shown | {"history": past}
+
+    def reporter(self, stored: bytes) -> Reporter:
+        """Return the reporter of a row; raises `Undecryptable`."""
+        return msgspec.json.decode(self._keyring.decrypt(stored, _PURPOSE), type=Reporter)
+
+
+def _public(row: sa.Row[Any], columns: Sequence[str]) -> dict[str, Any]:
+    """Return columns of a complaint; what a citizen asked to keep secret is withheld."""
+    shown = {name: getattr(row, name) for name in columns}
+    if row.confidential:
+        shown |= {name: "(rahasia)" for name in ("title", "description") if name in shown}
+    return shown

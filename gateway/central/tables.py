@@ -1,0 +1,66 @@
+"""The central store's tables. Only the reporter is encrypted: offices must be able to search the rest."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from gateway.database import Instant
+
+metadata = sa.MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+complaints = sa.Table(
+    "complaint",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    sa.Column("ticket", sa.Text, nullable=False, unique=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("classification", sa.Text, nullable=False),
+    sa.Column("category", sa.Text),
+    sa.Column("agency", sa.Text, nullable=False),
+    sa.Column("reasons", sa.Text, nullable=False),  # JSON: which rule chose classification, category, agency, place
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("description", sa.Text, nullable=False),
+    sa.Column("occurred_on", sa.Date),
+    sa.Column("place_text", sa.Text),
+    sa.Column("place_code", sa.Text),
+    sa.Column("latitude", sa.Double),
+    sa.Column("longitude", sa.Double),
+    sa.Column("anonymous", sa.Boolean, nullable=False),
+    sa.Column("confidential", sa.Boolean, nullable=False),
+    sa.Column("reporter", sa.LargeBinary),  # encrypted JSON; NULL for an anonymous complaint
+    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of claim checks
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("adapter", sa.Text, nullable=False),
+    sa.Column("external_id", sa.Text, nullable=False),
+    sa.Column("sent_at", Instant),
+    sa.Column("received_at", Instant, nullable=False),
+    sa.Column("created_at", Instant, nullable=False),
+    sa.Column("updated_at", Instant, nullable=False),
+)
+
+history = sa.Table(  # append-only: a trigger refuses UPDATE and DELETE
+    "complaint_history",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),
+    # No foreign key: both rows are written by one transaction, and the check would cost as much as the insert.
+    sa.Column("complaint_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("at", Instant, nullable=False),
+    sa.Column("actor", sa.Text, nullable=False),
+    sa.Column("from_status", sa.Text),
+    sa.Column("to_status", sa.Text, nullable=False),
+    sa.Column("why", sa.Text, nullable=False),
+)
+
+ticket_counter = sa.Table(
+    "ticket_counter",
+    metadata,
+    sa.Column("id", sa.Integer, primary_key=True),  # always 1
+    sa.Column("next_number", sa.BigInteger, nullable=False),
+)

@@ -1,0 +1,89 @@
+"""What the commands share: the configuration, the ways to end, and the two ways to print."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+import click
+
+from gateway import observe
+from gateway.bootstrap import Gateway, build
+from gateway.errors import GatewayError, Misconfigured, Unavailable
+from gateway.registry import Registry
+from gateway.settings import Settings
+from gateway.settings_reader import load
+
+EXIT_FOUND = 1  # the command worked, and what it looked at is not well
+EXIT_USAGE = 2  # click's own
+EXIT_CONFIGURATION = 3
+EXIT_UNAVAILABLE = 4
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True, slots=True)
+class App:
+    """Handed to every command."""
+
+    registry: Registry
+    config: Path
+
+    def settings(self) -> Settings:
+        """Read the configuration; raises `Faults`."""
+        return load(self.config, self.registry)
+
+    def gateway(self, *, prepare: bool = True) -> Gateway:
+        """Wire a gateway, with logs set up and its tables looked at."""
+        settings = self.settings()
+        observe.configure(settings.gateway.logging.format, settings.gateway.logging.level)
+        gateway = build(settings, self.registry)
+        if prepare:
+            gateway.prepare()
+        return gateway
+
+
+pass_app = click.make_pass_decorator(App)
+
+
+def json_option(function: _F) -> _F:
+    """Add `--json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")(function)
+
+
+def print_json(content: Any) -> None:
+    """Print one JSON document."""
+    click.echo(json.dumps(content, ensure_ascii=False, default=_plain, indent=None))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, UUID):
+        return str(value)
+    raise TypeError(type(value).__name__)
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """End with one plain message and an exit code that means something, never with a traceback."""
+    try:
+        yield
+    except Misconfigured as exc:
+        click.echo(str(exc.message), err=True)
+        raise SystemExit(EXIT_CONFIGURATION) from exc
+    except Unavailable as exc:
+        click.echo(f"{exc.message}; is it running, and is the URL in gateway.toml right?", err=True)
+        raise SystemExit(EXIT_UNAVAILABLE) from exc
+    except GatewayError as exc:
+        click.echo(exc.reason, err=True)
+        raise SystemExit(EXIT_FOUND) from exc
+    except OSError as exc:
+        click.echo(f"{exc.filename or ''} {exc.strerror or exc}".strip(), err=True)
+        raise SystemExit(EXIT_UNAVAILABLE) from exc

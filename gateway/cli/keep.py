@@ -1,0 +1,110 @@
+"""init, migrate, keys: what an installation needs now and then."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gateway.bootstrap import build
+from gateway.cli.context import App, clear_errors, pass_app
+from gateway.crypto import new_key
+from gateway.errors import Misconfigured
+from gateway.migrate import migrate as run_migrations
+from gateway.rekey import rekey
+
+
+@click.command()
+@pass_app
+def init(app: App) -> None:
+    """Make the secret files that the configuration refers to and that do not exist yet. Safe to run again.
+
+    Storage keys are random; tokens of providers are invented, good for the simulator: put the real ones in before
+    you go live.
+    """
+    root = app.config.resolve().parent
+    with clear_errors():
+        made = 0
+        for path, is_key in _referred_files(app.config):
+            target = root / path
+            if target.exists():
+                continue
+            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as file:
+                file.write((new_key() if is_key else secrets.token_hex(16)) + "\n")
+            click.echo(f"made {path}")
+            made += 1
+        if made:
+            click.echo("keep a copy of the storage keys apart from the database: without them nothing can be read")
+
+
+def _referred_files(config: Path) -> Iterator[tuple[str, bool]]:
+    """Yield every `{ file = … }` of the configuration, and whether it is a storage key."""
+    for path in [config / "gateway.toml", *sorted((config / "regions").glob("*.toml"))]:
+        try:
+            content = tomllib.loads(path.read_text("utf-8"))
+        except FileNotFoundError as exc:
+            raise Misconfigured(f"{path} does not exist; use --config DIRECTORY") from exc
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
+            raise Misconfigured(f"{path} is not TOML: {exc}") from exc
+        yield from _files_in(content, is_key=False)
+
+
+def _files_in(value: Any, *, is_key: bool) -> Iterator[tuple[str, bool]]:
+    if isinstance(value, dict):
+        if list(value) == ["file"] and isinstance(value["file"], str):
+            yield value["file"], is_key
+            return
+        for name, inner in value.items():
+            yield from _files_in(inner, is_key=is_key or name == "encryption")
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _files_in(inner, is_key=is_key)
+
+
+@click.command()
+@pass_app
+def migrate(app: App) -> None:
+    """Bring the tables of the gateway and of the central store to the newest version. Safe to run again."""
+    with clear_errors():
+        gateway = build(app.settings(), app.registry)
+        try:
+            for database, part in ((gateway.database, "spool"), (gateway.central_database, "central")):
+                version = run_migrations(database, [part])[part]
+                click.echo(f"{part}: version {version}")
+        finally:
+            gateway.close()
+
+
+@click.group()
+def keys() -> None:
+    """The keys of what is stored."""
+
+
+@keys.command("new")
+def keys_new() -> None:
+    """Print a new random key, for a key file or an environment variable."""
+    click.echo(new_key())
+
+
+@keys.command("rotate")
+@click.option("--batch", default=500, show_default=True, help="Rows in one transaction.")
+@pass_app
+def keys_rotate(app: App, batch: int) -> None:
+    """Encrypt everything stored with the first key of [encryption] keys; afterwards older keys may be removed.
+
+    Works beside a running gateway, may be interrupted and run again.
+    """
+    with clear_errors():
+        gateway = build(app.settings(), app.registry)
+        try:
+            for column, total in rekey(gateway.spool, gateway.central_database, batch):
+                click.echo(f"{column}: {total} values encrypted anew")
+        finally:
+            gateway.close()

@@ -1,0 +1,135 @@
+"""serve, web, work, simulate: what keeps running."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from gateway.bootstrap import STAGES, Gateway
+from gateway.cli.context import App, clear_errors, pass_app
+from gateway.errors import Misconfigured
+from gateway.process import Process
+from gateway.settings import Settings
+
+
+@click.command()
+@click.option("--simulate", "simulated", is_flag=True, help="Also run the provider simulator, with invented citizens.")
+@click.option("--rate", default=0.5, show_default=True, help="With --simulate: messages per second.")
+@pass_app
+def serve(app: App, simulated: bool, rate: float) -> None:
+    """Run everything in one process: webhooks, work, polls."""
+    with clear_errors():
+        gateway = app.gateway()
+        child = None
+
+        def ready(port: int | None) -> None:
+            nonlocal child
+            _print_where(gateway.settings)
+            if simulated:
+                child = _start_simulator(app, rate)
+
+        try:
+            Process(gateway, listen=True, stages=STAGES, jobs=True).run(ready)
+        finally:
+            if child is not None:
+                _end(child)
+
+
+@click.command()
+@pass_app
+def web(app: App) -> None:
+    """Accept webhooks and show the status page; `work` does the rest. Needs PostgreSQL."""
+    with clear_errors():
+        _run_part(app.gateway(), "web", listen=True, stages=(), jobs=False)
+
+
+@click.command()
+@click.option(
+    "--stages",
+    default=",".join(STAGES),
+    show_default=True,
+    help="Which stages, by name; run several workers to split them.",
+)
+@click.option("--no-jobs", is_flag=True, help="No polls and no purge in this process.")
+@pass_app
+def work(app: App, stages: str, no_jobs: bool) -> None:
+    """Translate, deliver, acknowledge, poll. Any number may run, on any number of machines. Needs PostgreSQL."""
+    chosen = [name.strip() for name in stages.split(",") if name.strip()]
+    if unknown := set(chosen) - set(STAGES):
+        raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(STAGES)}")
+    with clear_errors():
+        _run_part(app.gateway(), "work", listen=False, stages=chosen, jobs=not no_jobs)
+
+
+def _run_part(gateway: Gateway, name: str, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:
+    if gateway.database.is_sqlite:
+        raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
+    Process(gateway, listen=listen, stages=stages, jobs=jobs).run()
+
+
+@click.command()
+@click.option("--rate", default=1.0, show_default=True, help="Messages per second.")
+@click.option("--count", type=int, help="Stop after so many messages; else play until Ctrl-C.")
+@click.option("--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another samples file.")
+@click.option("--text", help="Send this one message and wait for the answer.")
+@click.option(
+    "--from", "sender", default="+6281200000999", show_default=True, help="With --text: the citizen's number."
+)
+@click.option("--channel", "address", help="REGION/NAME; else every channel that has a simulator.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End when standard input closes.")
+@pass_app
+def simulate(
+    app: App,
+    rate: float,
+    count: int | None,
+    samples: Path | None,
+    text: str | None,
+    sender: str,
+    address: str | None,
+    until_eof: bool,
+) -> None:
+    """Play providers and invented citizens against a running gateway. Nothing leaves this machine."""
+    from gateway.testing.simulate import play, send_one  # noqa: PLC0415  only this command needs it
+
+    with clear_errors():
+        settings = app.settings()
+        if text is not None:
+            raise SystemExit(send_one(settings, app.registry, address, sender, text))
+        play(settings, app.registry, address, rate=rate, count=count, samples=samples, until_eof=until_eof)
+
+
+def _print_where(settings: Settings) -> None:
+    server = settings.gateway.server
+    base = f"http://{server.host}:{server.port}"
+    program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
+    if program.startswith("python") and Path(".venv/bin/python").exists():
+        program = ".venv/bin/" + program
+    click.echo(
+        f"\n  Status   {base}/status\n"
+        f"  Health   {base}/health/ready   metrics {base}/metrics\n"
+        f"  API      {base}/api/v1/complaints   (token: [api] token in gateway.toml)\n"
+        f"  Webhooks {server.public_url.rstrip('/')}/in/<region>/<channel>\n"
+        f'  Kirim satu lagi / send another:  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
+        "  Ctrl-C berhenti / stops.\n",
+        err=True,
+    )
+
+
+def _start_simulator(app: App, rate: float) -> subprocess.Popen[bytes]:
+    """Run the simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
+    command = [sys.executable, "-m", "run_gateway", "--config", str(app.config), "simulate", "--rate", str(rate)]
+    # It ends when this pipe closes, so that it never outlives us, whatever kills us.
+    return subprocess.Popen([*command, "--until-eof"], start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    child.terminate()
+    try:
+        child.wait(10)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

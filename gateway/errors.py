@@ -1,0 +1,162 @@
+"""Every error the gateway knows: a closed list.
+
+Each class says what to do about it (`action`), whose fault it is (`blame`) and carries a `code` that logs and
+metrics count. The message is for an operator: it names fields and codes, never a citizen's words or number.
+An exception that is not on this list is treated as `Unavailable`: retried with backoff, then dead.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Action(StrEnum):
+    """What becomes of the message."""
+
+    REFUSE = "refuse"  # answered with an HTTP error, not stored, counted
+    RETRY = "retry"  # tried again later, with capped and jittered backoff
+    DEAD = "dead"  # kept as a dead letter with the reason, replayable after a fix
+    STOP = "stop"  # the program does not start
+
+
+class Blame(StrEnum):
+    """Who has to change something before it can work."""
+
+    SENDER = "sender"
+    PROVIDER = "provider"
+    GATEWAY = "gateway"
+    CONFIGURATION = "configuration"
+
+
+class GatewayError(Exception):
+    """The base of all errors below; never raised itself."""
+
+    code: ClassVar[str] = "error"
+    action: ClassVar[Action] = Action.RETRY
+    blame: ClassVar[Blame] = Blame.GATEWAY
+    status: ClassVar[int] = 500
+
+    def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.retry_after = retry_after  # seconds, when the other side said so
+
+    @property
+    def reason(self) -> str:
+        """`code` or `code: message`, as stored beside a row and shown to operators."""
+        return f"{self.code}: {self.message}" if self.message else self.code
+
+
+class Refused(GatewayError):
+    """The base of what the front door turns away; nothing is stored."""
+
+    action = Action.REFUSE
+    blame = Blame.SENDER
+
+
+class Malformed(Refused):
+    """The request is not what this channel's provider sends."""
+
+    code, status = "malformed", 400
+
+
+class Unverified(Refused):
+    """The request does not carry the provider's valid signature."""
+
+    code, status = "unverified", 403
+
+
+class UnknownChannel(Refused):
+    """No region and channel with this address is configured."""
+
+    code, status = "unknown_channel", 404
+
+
+class MethodNotAllowed(Refused):
+    """This channel accepts POST only."""
+
+    code, status = "method_not_allowed", 405
+
+
+class TooSlow(Refused):
+    """The request's body did not arrive in time."""
+
+    code, status = "too_slow", 408
+
+
+class TooLarge(Refused):
+    """The request's body is larger than the configured limit."""
+
+    code, status = "too_large", 413
+
+
+class UnsupportedMediaType(Refused):
+    """The content type is not one that this channel's provider sends."""
+
+    code, status = "unsupported_media_type", 415
+
+
+class ChannelBusy(Refused):
+    """This channel already fills its share of the waiting requests."""
+
+    code, status = "channel_busy", 429
+
+
+class Overloaded(Refused):
+    """The message cannot be committed now; the sender should try again."""
+
+    code, status = "overloaded", 503
+    blame = Blame.GATEWAY
+
+
+class Unavailable(GatewayError):
+    """The other side cannot be reached or failed; trying later may help."""
+
+    code, status = "unavailable", 503
+    blame = Blame.PROVIDER
+
+
+class Throttled(Unavailable):
+    """The other side asks us to slow down."""
+
+    code = "throttled"
+
+
+class Rejected(GatewayError):
+    """The other side refused for good; trying again would not help."""
+
+    code = "rejected"
+    action = Action.DEAD
+    blame = Blame.PROVIDER
+
+
+class Untranslatable(GatewayError):
+    """A verified message that its adapter cannot read."""
+
+    code = "untranslatable"
+    action = Action.DEAD
+
+
+class Undecryptable(GatewayError):
+    """A stored value's key is not in the key ring, or the value was changed."""
+
+    code = "undecryptable"
+    action = Action.DEAD
+    blame = Blame.CONFIGURATION
+
+
+class ChannelGone(GatewayError):
+    """The row belongs to a channel that is no longer configured."""
+
+    code = "channel_gone"
+    action = Action.DEAD
+    blame = Blame.CONFIGURATION
+
+
+class Misconfigured(GatewayError):
+    """The configuration has faults; `check` lists them all."""
+
+    code = "misconfigured"
+    action = Action.STOP
+    blame = Blame.CONFIGURATION

@@ -1,0 +1,48 @@
+"""What adapters turn raw messages into: a closed list."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+
+import msgspec
+
+from gateway.complaint import Attachment
+
+
+class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One message that somebody wrote to us on a channel."""
+
+    external_id: str  # unique in the channel for ever; the same message has the same id however it reaches us
+    sender: str  # the address as the provider gives it; enrich makes a phone E.164
+    recipient: str  # our own address that was written to
+    text: str
+    sent_at: datetime | None = None
+    sender_name: str | None = None
+    sender_is_phone: bool = True  # a phone that is no ordinary number (1708, "TELKOMSEL") is never answered
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Delivery(StrEnum):
+    """How far a reply of ours has come; later values never give way to earlier ones."""
+
+    SENT = "sent"
+    DELIVERED = "delivered"
+    FAILED = "failed"
+
+
+class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider tells what became of a reply we sent."""
+
+    external_id: str  # what `Receipt.external_id` said when we sent it
+    state: Delivery
+    error: str | None = None  # the provider's code, never its free text
+
+
+class Ignored(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified message that asks nothing of us; kept, counted, not delivered."""
+
+    why: str
+
+
+Event = CitizenMessage | DeliveryReceipt | Ignored

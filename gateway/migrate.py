@@ -1,0 +1,63 @@
+"""Alembic, driven from code: the spool's and the centre's tables are versioned apart, for they may live apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from gateway.database import Database
+
+_HERE = Path(__file__).parent
+PARTS = ("spool", "central")
+
+
+def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
+    """Bring the parts' tables to the newest version; return `{part: version}`. Safe to run again."""
+    versions = {}
+    for part in parts:
+        config = _config(part)
+        with database.engine.connect() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+        versions[part] = ScriptDirectory.from_config(config).get_current_head() or ""
+    return versions
+
+
+def pending(database: Database, parts: Sequence[str] = PARTS) -> list[str]:
+    """Return the parts whose tables are not at the newest version."""
+    behind = []
+    with database.read() as connection:
+        for part in parts:
+            context = MigrationContext.configure(connection, opts={"version_table": f"{part}_version"})
+            if context.get_current_revision() != ScriptDirectory.from_config(_config(part)).get_current_head():
+                behind.append(part)
+    return behind
+
+
+def _config(part: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_HERE / part / "migrations").replace("%", "%%"))
+    config.attributes["part"] = part
+    return config
+
+
+def run(metadata: sa.MetaData) -> None:
+    """Run a part's migrations on the connection that `migrate` opened; called by each part's env.py."""
+    from alembic import context as alembic  # noqa: PLC0415  exists only while a migration runs
+
+    part = alembic.config.attributes["part"]
+    alembic.configure(
+        connection=alembic.config.attributes["connection"],
+        target_metadata=metadata,
+        version_table=f"{part}_version",
+        transaction_per_migration=True,
+    )
+    with alembic.begin_transaction():
+        alembic.run_migrations()

@@ -1,0 +1,91 @@
+"""To the citizen, on the channel they used.
+
+At least once: where an attempt's answer was lost, the provider is asked first whether the message went out. Only where
+it cannot tell, and the crash fell between its answer and our commit, may a citizen read the same reply twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from gateway.observe import Metrics, log
+from gateway.pipeline.settle import Settler
+from gateway.pipeline.translate import Channels, channel_of
+from gateway.ports import Receipt
+from gateway.recent import Recent
+from gateway.spool import Spool
+from gateway.spool.tables import Kind
+
+
+class Acknowledger:
+    """Empties the part of the outbox that is meant for citizens."""
+
+    stage = "acknowledge"
+
+    def __init__(
+        self,
+        spool: Spool,
+        channels: Channels,
+        metrics: Metrics,
+        recent: Recent,
+        settler: Settler,
+        *,
+        threads: int,
+        give_up: timedelta,
+        lease: timedelta,
+    ) -> None:
+        self._spool, self._channels, self._metrics = spool, channels, metrics
+        self._recent, self._settler, self._give_up, self._lease = recent, settler, give_up, lease
+        self._threads = threads
+        self._pool = ThreadPoolExecutor(threads, "reply")
+
+    def run_once(self) -> int:
+        """Send one batch; return how many replies it had. Replies to one citizen keep their order."""
+        # Small claims: all of a claim must be sent before its lease ends, whatever the provider's time-out.
+        claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY])
+        if not claim.rows:
+            return 0
+        self._metrics.batch.labels(self.stage).observe(len(claim.rows))
+        lanes: dict[UUID, list[Any]] = {}
+        for row in claim.rows:
+            lanes.setdefault(row.lane, []).append(row)
+        # list(): an exception of a thread must reach the caller.
+        list(self._pool.map(lambda rows: self._send_lane(claim.id, rows), lanes.values()))
+        return len(claim.rows)
+
+    def _send_lane(self, claim: UUID, rows: Sequence[Any]) -> None:
+        """Send one citizen's replies until one fails; those behind it wait for it."""
+        for position, row in enumerate(rows):
+            try:
+                receipt, outcome = self._send(row)
+            except Exception as exc:  # noqa: BLE001  decided by the settler: retry or dead letter
+                self._metrics.replies.labels(row.region, row.channel, "failed").inc()
+                expired = self._spool.clock() - row.created_at > self._give_up
+                behind = [(other, exc, False) for other in rows[position + 1 :]]
+                self._settler.settle(claim, [(row, exc, expired), *behind])
+                return
+            with self._spool.database.begin() as connection:
+                if self._spool.outbox.finish(connection, claim, [row.id]):
+                    self._spool.outbox.refer(connection, [(row, receipt.external_id)])
+            self._metrics.replies.labels(row.region, row.channel, outcome).inc()
+            self._recent.note(row.region, row.channel, "replied", self._spool.clock())
+            log.info(
+                "acknowledged",
+                region=row.region,
+                channel=row.channel,
+                action=outcome,
+                correlation_id=row.correlation_id.hex,
+            )
+
+    def _send(self, row: Any) -> tuple[Receipt, str]:
+        adapter = channel_of(self._channels, row.region, row.channel).adapter
+        reply = self._spool.outbox.open(row)
+        if row.attempts > 1:  # an earlier attempt's answer may have been lost on the way
+            found: Receipt | None = adapter.find(reply)
+            if found is not None:
+                return found, "found"
+        return adapter.reply(reply), "sent"

@@ -1,0 +1,86 @@
+"""Commands or report? What a citizen's words ask for. Pure.
+
+Forgiving of case, spaces and punctuation; what is no command is a report, never an error.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gateway.ids import check_ticket
+
+_HELP = re.compile(r"\s*(?:bantuan|help|info)\s*[?!.]*\s*", re.IGNORECASE)
+_STATUS = re.compile(
+    r"\s*(?:cek\s+)?status\s*[:#.]?\s*(?:no(?:mor)?\.?\s*)?(?:tiket\s*)?#?([\d\s.\-]{2,30})[?!.]*\s*", re.IGNORECASE
+)
+_PREFIX = re.compile(r"\s*([A-Za-z0-9]+)(?=[\s:,;.\-]|$)[\s:,;.\-]*")
+_NOT_DIGITS = re.compile(r"\D")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Report:
+    """Something to be answered by an office."""
+
+    text: str  # without the leading command words
+    keyword: str | None = None  # as written, where it names a region
+    region: str | None = None  # that region's code
+    anonymous: bool = False
+    confidential: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class StatusQuery:
+    """STATUS with a number that can be a ticket."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class MistypedTicket:
+    """STATUS with a number whose check digit is wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class HelpRequest:
+    """BANTUAN, or a message with nothing in it."""
+
+
+Request = Report | StatusQuery | MistypedTicket | HelpRequest
+
+
+def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
+    """Return what a message asks for; `keywords` maps upper-case words to region codes."""
+    if _HELP.fullmatch(text) or not (text.strip() or has_attachments):
+        return HelpRequest()
+    if found := _STATUS.fullmatch(text):
+        ticket = _NOT_DIGITS.sub("", found[1])
+        return StatusQuery(ticket) if check_ticket(ticket) else MistypedTicket()
+    return _report(text, keywords)
+
+
+def _report(text: str, keywords: Mapping[str, str]) -> Report:
+    """Take command words off the front, in any order, each at most once; the rest is the report."""
+    keyword = region = None
+    anonymous = confidential = False
+    rest = text
+    while prefix := _PREFIX.match(rest):
+        word = prefix[1].upper()
+        if word == "ANONIM" and not anonymous:
+            anonymous = True
+        elif word == "RAHASIA" and not confidential:
+            confidential = True
+        elif word in keywords and region is None:
+            keyword, region = prefix[1], keywords[word]
+        else:
+            break
+        rest = rest[prefix.end() :]
+    # A message of nothing but command words is still somebody's message.
+    return Report(
+        text=rest if rest.strip() else text,
+        keyword=keyword,
+        region=region,
+        anonymous=anonymous,
+        confidential=confidential,
+    )

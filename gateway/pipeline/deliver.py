@@ -1,0 +1,177 @@
+"""To the central store, which gives the ticket.
+
+Claim, commit, call, record: no call happens inside a transaction. A delivery is repeated until the centre answers;
+its id makes that harmless, and only a complaint that the centre refuses for good becomes a dead letter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import timedelta, timezone
+from typing import Any
+from uuid import UUID
+
+from gateway.central import CentralStore, Standing
+from gateway.complaint import Status
+from gateway.errors import GatewayError, Rejected
+from gateway.observe import Metrics, log
+from gateway.pipeline.settle import Settler
+from gateway.recent import Recent
+from gateway.settings import Templates
+from gateway.spool import Spool
+from gateway.spool.cases import Case
+from gateway.spool.outbox import Draft
+from gateway.spool.tables import Kind
+
+_WIB = timezone(timedelta(hours=7))  # dates in replies are western Indonesian, wherever the server stands
+
+_Work = Callable[[UUID, Sequence[Any], dict[UUID, Case]], None]
+
+
+class Deliverer:
+    """Empties the part of the outbox that is meant for the centre."""
+
+    stage = "deliver"
+
+    def __init__(
+        self,
+        spool: Spool,
+        central: CentralStore,
+        templates: Templates,
+        region_names: dict[str, str],
+        metrics: Metrics,
+        recent: Recent,
+        settler: Settler,
+        *,
+        batch: int,
+        lease: timedelta,
+        attempts: int,
+        replies_per_hour: int,
+    ) -> None:
+        self._spool, self._central, self._templates = spool, central, templates
+        self._region_names, self._metrics, self._recent, self._settler = region_names, metrics, recent, settler
+        self._batch, self._lease, self._attempts = batch, lease, attempts
+        self._replies_per_hour = replies_per_hour
+
+    def run_once(self) -> int:
+        """Work on one batch; return how many rows it had."""
+        claim = self._spool.outbox.claim(self._batch, self._lease, kinds=[Kind.DELIVER, Kind.AMEND, Kind.INQUIRE])
+        if not claim.rows:
+            return 0
+        self._metrics.batch.labels(self.stage).observe(len(claim.rows))
+        with self._spool.database.read() as connection:
+            cases, unreadable = self._spool.cases.get(connection, [row.case_id for row in claim.rows])
+        by_kind: dict[str, list[Any]] = {}
+        for row in claim.rows:
+            if row.case_id in unreadable:
+                self._settler.settle(claim.id, [(row, unreadable[row.case_id], True)])
+            else:
+                by_kind.setdefault(row.kind, []).append(row)
+        for kind, work in (
+            (Kind.DELIVER, self._deliver),
+            (Kind.AMEND, self._amend),
+            (Kind.INQUIRE, self._inquire),
+        ):
+            if rows := by_kind.get(kind):
+                self._attempt(work, claim.id, rows, cases)
+        return len(claim.rows)
+
+    def _attempt(self, work: _Work, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+        """Do one kind of work; what fails unexpectedly is done row by row, so that only the bad row pays."""
+        try:
+            work(claim, rows, cases)
+        except GatewayError as exc:
+            self._settler.settle(claim, [(row, exc, False) for row in rows])
+        except Exception as exc:
+            if len(rows) > 1:
+                for row in rows:
+                    self._attempt(work, claim, [row], cases)
+                return
+            self._settler.settle(claim, [(row, exc, row.attempts >= self._attempts) for row in rows])
+
+    def _deliver(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+        outcome = self._central.deliver([cases[row.case_id].complaint for row in rows])
+        done = [row for row in rows if row.case_id in outcome.tickets]
+        with self._spool.database.begin() as connection:
+            ours = self._spool.outbox.finish(connection, claim, [row.id for row in done])
+            done = [row for row in done if row.id in ours]
+            self._spool.cases.number(connection, [(row.case_id, outcome.tickets[row.case_id]) for row in done])
+            drafts = [
+                self._draft(
+                    row, cases[row.case_id], self._ticket_text(cases[row.case_id], outcome.tickets[row.case_id])
+                )
+                for row in done
+                if cases[row.case_id].contact
+            ]
+            self._queue(connection, drafts)
+        now = self._spool.clock()
+        for row in done:
+            self._metrics.delivered.labels(row.region, row.channel).inc()
+            self._recent.note(row.region, row.channel, "delivered", now)
+        if len(done) == 1:
+            row = done[0]
+            log.info(
+                "delivered",
+                region=row.region,
+                channel=row.channel,
+                ticket=outcome.tickets[row.case_id],
+                correlation_id=row.correlation_id.hex,
+            )
+        elif done:
+            log.info("delivered", count=len(done))
+        refused = [(row, outcome.refused[row.case_id], True) for row in rows if row.case_id in outcome.refused]
+        self._settler.settle(claim, refused)
+
+    def _amend(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+        for row in rows:
+            try:
+                self._central.amend(cases[row.case_id].complaint, "read again by a replay")
+            except GatewayError as exc:
+                self._settler.settle(claim, [(row, exc, False)])
+                continue
+            with self._spool.database.begin() as connection:
+                self._spool.outbox.finish(connection, claim, [row.id])
+
+    def _inquire(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+        standings = self._central.find([row.case_id for row in rows])
+        missing = [(row, Rejected("the centre does not know it"), True) for row in rows if row.case_id not in standings]
+        self._settler.settle(claim, missing)
+        found = [row for row in rows if row.case_id in standings]
+        with self._spool.database.begin() as connection:
+            ours = self._spool.outbox.finish(connection, claim, [row.id for row in found])
+            drafts = [
+                self._draft(row, cases[row.case_id], self._status_text(standings[row.case_id]))
+                for row in found
+                if row.id in ours and cases[row.case_id].contact
+            ]
+            self._queue(connection, drafts)
+
+    def _queue(self, connection: Any, drafts: Sequence[Draft]) -> None:
+        for held in self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour):
+            self._metrics.replies.labels(held.region, held.channel, "held").inc()
+
+    def _draft(self, row: Any, case: Case, text: str) -> Draft:
+        return Draft(
+            region=row.region,
+            channel=row.channel,
+            to=case.contact or "",
+            text=text,
+            correlation_id=row.correlation_id,
+            case_id=row.case_id,
+        )
+
+    def _ticket_text(self, case: Case, ticket: str) -> str:
+        return self._templates.ticket.format(
+            ticket=ticket,
+            agency=case.complaint.agency.value,
+            region=self._region_names.get(case.complaint.place.code or case.region, ""),
+        )
+
+    def _status_text(self, standing: Standing) -> str:
+        words = self._templates.status_words.get(standing.status, Status(standing.status).value)
+        return self._templates.status.format(
+            ticket=standing.ticket,
+            status=words,
+            agency=standing.agency,
+            date=standing.updated_at.astimezone(_WIB).strftime("%d-%m-%Y"),
+        )

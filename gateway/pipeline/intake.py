@@ -1,0 +1,202 @@
+"""Stages 2 to 5 for a claimed batch: translate, assemble, enrich, route, and one transaction for all results.
+
+A batch with one bad row fails that row alone: what cannot be understood is known before the transaction, and where
+the database refuses the batch, its rows are written one by one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from gateway.complaint import Complaint
+from gateway.errors import Action, GatewayError, Rejected
+from gateway.events import CitizenMessage, DeliveryReceipt
+from gateway.ids import new_id
+from gateway.observe import Metrics, describe, log
+from gateway.pipeline.assemble import HelpRequest, MistypedTicket, StatusQuery
+from gateway.pipeline.compose import Composed, Composer
+from gateway.pipeline.translate import Channels, channel_of, translate
+from gateway.settings import Templates
+from gateway.spool import Spool
+from gateway.spool.cases import NewCase
+from gateway.spool.outbox import Draft
+from gateway.spool.queue import Claim, backoff
+from gateway.spool.tables import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Understood:
+    """A row and what it turned out to be."""
+
+    row: Any
+    cases: list[NewCase] = field(default_factory=list)
+    requests: list[Composed] = field(default_factory=list)  # commands
+    receipts: list[DeliveryReceipt] = field(default_factory=list)
+
+
+class Intake:
+    """Empties the inbox."""
+
+    stage = "translate"
+
+    def __init__(
+        self,
+        spool: Spool,
+        channels: Channels,
+        composer: Composer,
+        templates: Templates,
+        metrics: Metrics,
+        *,
+        batch: int,
+        lease: timedelta,
+        attempts: int,
+        replies_per_hour: int,
+    ) -> None:
+        self._spool, self._channels, self._composer = spool, channels, composer
+        self._templates, self._metrics = templates, metrics
+        self._batch, self._lease, self._attempts = batch, lease, attempts
+        self._replies_per_hour = replies_per_hour
+
+    def run_once(self) -> int:
+        """Work on one batch; return how many rows it had. Raises `Unavailable` where the database fails."""
+        claim = self._spool.inbox.claim(self._batch, self._lease)
+        if not claim.rows:
+            return 0
+        self._metrics.batch.labels(self.stage).observe(len(claim.rows))
+        understood: list[_Understood] = []
+        failures: dict[UUID, Exception] = {}
+        for row in claim.rows:
+            try:
+                understood.append(self._understand(row))
+            except Exception as exc:  # noqa: BLE001  decided per row below: retry or dead letter
+                failures[row.id] = exc
+        self._write(claim, understood)
+        self._settle_failures(claim, failures)
+        return len(claim.rows)
+
+    def _understand(self, row: Any) -> _Understood:
+        raw = self._spool.inbox.open(row)
+        found = _Understood(row)
+        channel = channel_of(self._channels, raw.region, raw.channel)
+        kinds: Counter[str] = Counter()
+        for event in translate(self._channels, raw):
+            kinds[type(event).__name__] += 1
+            if isinstance(event, DeliveryReceipt):
+                found.receipts.append(event)
+            elif isinstance(event, CitizenMessage):
+                composed = self._composer.compose(event, raw, channel, new_id())
+                if composed.complaint is None:
+                    found.requests.append(composed)
+                else:
+                    found.cases.append(_case(composed.complaint, composed, row))
+        for kind, count in kinds.items():
+            self._metrics.translated.labels(raw.region, raw.channel, kind).inc(count)
+        return found
+
+    def _write(self, claim: Claim, understood: Sequence[_Understood]) -> None:
+        if not understood:
+            return
+        try:
+            self._write_together(claim, understood)
+        except Rejected as exc:
+            if len(understood) == 1:
+                self._settle_failures(claim, {understood[0].row.id: exc})
+                return
+            for one in understood:
+                self._write(claim, [one])
+
+    def _write_together(self, claim: Claim, understood: Sequence[_Understood]) -> None:
+        spool = self._spool
+        with spool.database.begin() as connection:
+            # First, and only what is still ours goes on: a batch that took too long may have been taken over.
+            ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in understood])
+            kept = [one for one in understood if one.row.id in ours]
+            opened = spool.cases.open(connection, [case for one in kept for case in one.cases])
+            spool.outbox.add_cases(connection, Kind.DELIVER, opened)
+            drafts = [d for one in kept for c in one.requests if (d := self._answer(connection, c, one.row))]
+            held = spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
+            for one in kept:
+                address = (one.row.region, one.row.channel)
+                for receipt in one.receipts:
+                    spool.outbox.note_receipt(connection, address, receipt.external_id, receipt.state, receipt.error)
+        for draft in held:
+            self._metrics.replies.labels(draft.region, draft.channel, "held").inc()
+        _tell(kept)
+
+    def _answer(self, connection: Any, composed: Composed, row: Any) -> Draft | None:
+        """Return the reply to a command; a status the centre must be asked for is queued instead."""
+        if composed.contact is None:
+            return None
+        templates, request = self._templates, composed.request
+        if isinstance(request, StatusQuery):
+            spool = self._spool
+            case_id = spool.cases.owned(connection, request.ticket, row.region, row.channel, composed.sender)
+            if case_id is not None:
+                job = {"id": case_id, "region": row.region, "channel": row.channel, "correlation_id": row.id}
+                spool.outbox.add_cases(connection, Kind.INQUIRE, [job])
+                return None
+            text = templates.status_unknown.format(ticket=request.ticket)
+        elif isinstance(request, MistypedTicket):
+            text = templates.status_format
+        else:
+            assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
+            text = templates.help
+        return Draft(region=row.region, channel=row.channel, to=composed.contact, text=text, correlation_id=row.id)
+
+    def _settle_failures(self, claim: Claim, failures: dict[UUID, Exception]) -> None:
+        """Dead-letter what cannot work, put off what failed unexpectedly, until that, too, is dead."""
+        if not failures:
+            return
+        retries: dict[UUID, tuple[timedelta, str]] = {}
+        dead: dict[UUID, str] = {}
+        for row in claim.rows:
+            error = failures.get(row.id)
+            if error is None:
+                continue
+            reason = describe(error)
+            code = error.code if isinstance(error, GatewayError) else "unexpected"
+            final = isinstance(error, GatewayError) and error.action is Action.DEAD
+            if final or row.attempts >= self._attempts:
+                dead[row.id] = reason
+                self._metrics.dead.labels(self.stage, code).inc()
+            else:
+                retries[row.id] = (backoff(row.attempts), reason)
+                self._metrics.retries.labels(self.stage, code).inc()
+            log.warning(
+                "dead letter" if row.id in dead else "put off",
+                stage=self.stage,
+                region=row.region,
+                channel=row.channel,
+                correlation_id=row.id.hex,
+                attempts=row.attempts,
+                reason=reason,
+                exc_info=None if isinstance(error, GatewayError) else error,
+            )
+        with self._spool.database.begin() as connection:
+            self._spool.inbox.retry(connection, claim.id, retries)
+            self._spool.inbox.bury(connection, claim.id, dead)
+
+
+def _case(complaint: Complaint, composed: Composed, row: Any) -> NewCase:
+    return NewCase(
+        complaint=complaint,
+        sender=composed.sender,
+        contact=composed.contact,
+        correlation_id=row.id,
+        opened_at=row.received_at,
+    )
+
+
+def _tell(understood: Sequence[_Understood]) -> None:
+    """Log what citizens said; receipts and what asks nothing are told by the metrics."""
+    spoken = [one for one in understood if one.cases or one.requests]
+    if len(spoken) == 1:
+        row = spoken[0].row
+        log.info("translated", region=row.region, channel=row.channel, correlation_id=row.id.hex)
+    elif spoken:
+        log.info("translated", count=len(spoken))

@@ -1,0 +1,190 @@
+"""Verify, store durably, only then accept.
+
+Webhooks commit in groups: each request waits until the one transaction that holds its row has committed. While a
+commit is under way the next group gathers by itself, so a lone request waits for nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from gateway.errors import ChannelBusy, GatewayError, Overloaded, Refused, Rejected, Unavailable
+from gateway.ids import new_id
+from gateway.observe import Metrics, log
+from gateway.ports import HTTP, Channel, Response, WebhookRequest
+from gateway.recent import Recent
+from gateway.spool import Spool
+from gateway.spool.inbox import Inbox, Incoming
+
+_RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
+_POLL_LEASE = timedelta(seconds=120)
+
+
+class GroupCommit:
+    """Writes waiting rows in groups, one transaction at a time, on a thread of its own."""
+
+    def __init__(self, inbox: Inbox, metrics: Metrics, *, group: int, queue: int, share: float) -> None:
+        self._inbox, self._group, self._limit = inbox, group, queue
+        self._channel_limit = max(1, int(queue * share))
+        self._waiting: deque[tuple[dict[str, Any], asyncio.Future[bool]]] = deque()
+        self._per_channel: Counter[tuple[str, str]] = Counter()
+        self._thread = ThreadPoolExecutor(1, "commit")
+        self._writer: asyncio.Task[None] | None = None
+        self._batch = metrics.batch.labels("receive")
+        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
+
+    def put(self, message: Incoming) -> asyncio.Future[bool]:
+        """Queue a message; the future is done when it is durable, and says whether it was new.
+
+        Raises `Overloaded` or `ChannelBusy` where too many wait already.
+        """
+        address = (message.region, message.channel)
+        if len(self._waiting) >= self._limit:
+            raise Overloaded("too many messages wait for their commit", retry_after=_RETRY_AFTER)
+        if self._per_channel[address] >= self._channel_limit:
+            raise ChannelBusy("too many messages of this channel wait for their commit", retry_after=_RETRY_AFTER)
+        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._waiting.append((self._inbox.seal(message), future))
+        self._per_channel[address] += 1
+        if self._writer is None:
+            self._writer = asyncio.get_running_loop().create_task(self._drain())
+        return future
+
+    async def _drain(self) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            while self._waiting:
+                group = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
+                rows = [row for row, _ in group]
+                outcomes = await loop.run_in_executor(self._thread, self._write, rows)
+                for row, future in group:
+                    self._per_channel[row["region"], row["channel"]] -= 1
+                    outcome = outcomes[row["id"]]
+                    if future.done():  # its request gave up waiting; a redelivery will find it stored
+                        continue
+                    if isinstance(outcome, GatewayError):
+                        future.set_exception(outcome)
+                    else:
+                        future.set_result(outcome)
+                self.on_commit()
+                _tell(rows, outcomes)
+        finally:
+            self._writer = None
+
+    def _write(self, rows: Sequence[dict[str, Any]]) -> dict[UUID, bool | GatewayError]:
+        """Commit a group; where the database refuses it, each row alone, so that a bad one fails by itself."""
+        self._batch.observe(len(rows))
+        try:
+            new = self._commit(rows)
+            return {row["id"]: row["id"] in new for row in rows}
+        except Rejected as exc:
+            if len(rows) == 1:
+                return {rows[0]["id"]: exc}
+        except GatewayError as exc:
+            return {row["id"]: exc for row in rows}
+        return {key: outcome for row in rows for key, outcome in self._write([row]).items()}
+
+    def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
+        try:
+            return self._inbox.commit(rows)
+        except Unavailable:
+            # A restarted database leaves dead connections in the pool; the second attempt makes a fresh one.
+            # Repeating is harmless: rows have dedupe keys.
+            return self._inbox.commit(rows)
+
+    async def close(self) -> None:
+        """Wait for what is under way, then end the thread."""
+        if self._writer is not None:
+            await self._writer
+        self._thread.shutdown()
+
+
+def _tell(rows: Sequence[dict[str, Any]], outcomes: Mapping[UUID, bool | GatewayError]) -> None:
+    """Log one line a group: a line a message would cost more than the message."""
+    stored = [row for row in rows if outcomes[row["id"]] is True]
+    if len(stored) == 1:
+        row = stored[0]
+        log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
+    elif stored:
+        log.info("accepted", count=len(stored))
+    if failed := next((outcome for outcome in outcomes.values() if isinstance(outcome, GatewayError)), None):
+        log.error("not committed", count=len(rows) - len(stored), reason=failed.reason)
+
+
+class Receiver:
+    """Takes verified messages into the inbox, from webhooks and polls alike."""
+
+    def __init__(self, spool: Spool, metrics: Metrics, recent: Recent, commit: GroupCommit, timeout: float) -> None:
+        self._spool, self._metrics, self._recent = spool, metrics, recent
+        self._commit, self._timeout = commit, timeout
+
+    async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
+        """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
+        envelope = channel.adapter.verify(request)
+        message = Incoming(
+            id=new_id(),
+            region=channel.region,
+            channel=channel.name,
+            envelope=envelope,
+            content_type=HTTP,
+            payload=request.dump(),
+            received_at=self._spool.clock(),
+        )
+        try:
+            async with asyncio.timeout(self._timeout):
+                new = await self._commit.put(message)
+        except TimeoutError as exc:
+            raise Overloaded("the commit took too long", retry_after=_RETRY_AFTER) from exc
+        except Refused:
+            raise
+        except GatewayError as exc:
+            raise Overloaded(exc.reason, retry_after=_RETRY_AFTER) from exc
+        counter = self._metrics.accepted if new else self._metrics.duplicates
+        counter.labels(channel.region, channel.name).inc()
+        self._recent.note(channel.region, channel.name, "accepted", message.received_at)
+        return message.id, channel.adapter.accepted(request)
+
+    def poll(self, channel: Channel, holder: UUID) -> int:
+        """Ask a provider for what is new, page by page; return how many messages were not known yet.
+
+        Each page is stored in the transaction that moves the cursor. Another poller's lease makes this a no-op.
+        """
+        region, name, cursors = channel.region, channel.name, self._spool.cursors
+        stored = 0
+        while cursors.lease(region, name, holder, _POLL_LEASE):
+            page = channel.adapter.poll(cursors.position(region, name))
+            now = self._spool.clock()
+            sealed = [
+                self._spool.inbox.seal(
+                    Incoming(
+                        id=new_id(),
+                        region=region,
+                        channel=name,
+                        envelope=found.envelope,
+                        content_type=found.content_type,
+                        payload=found.payload,
+                        received_at=now,
+                    )
+                )
+                for found in page.found
+            ]
+            with self._spool.database.begin() as connection:
+                if not cursors.advance(connection, region, name, holder, page.cursor):
+                    break  # the lease was lost meanwhile; whoever has it will read this page
+                new = len(self._spool.inbox.add(connection, sealed))
+            stored += new
+            self._metrics.accepted.labels(region, name).inc(new)
+            self._metrics.duplicates.labels(region, name).inc(len(sealed) - new)
+            if new:
+                self._recent.note(region, name, "accepted", now)
+                log.warning("recovered", region=region, channel=name, count=new)
+            if not page.more:
+                cursors.release(region, name, holder)
+                break
+        return stored

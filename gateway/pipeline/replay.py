@@ -1,0 +1,167 @@
+"""Sends stored messages through stages 2 to 5 again: dead letters after a fix, or a time range after a mistake.
+
+A preview tells what would change before anything does. A complaint that is already at the centre is amended there; it
+keeps its ticket, its id and who may ask about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway.complaint import Complaint
+from gateway.errors import GatewayError
+from gateway.events import CitizenMessage
+from gateway.ids import new_id
+from gateway.pipeline.compose import Composer
+from gateway.pipeline.translate import Channels, channel_of, translate
+from gateway.spool import Spool
+from gateway.spool.tables import Kind, State
+
+_PAGE = 200
+_COMPARED = (
+    "title",
+    "description",
+    "classification",
+    "category",
+    "agency",
+    "place",
+    "anonymous",
+    "confidential",
+    "attachments",
+)
+_SHOWN = frozenset({"classification", "category", "agency"})  # the rest may quote the citizen
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Change:
+    """What a replay of one message would do."""
+
+    message: UUID
+    received_at: datetime
+    address: str  # region/channel
+    action: str  # open, amend, retry, none, fail
+    detail: str
+
+
+class Replay:
+    """Previews and applies replays."""
+
+    def __init__(self, spool: Spool, channels: Channels, composer: Composer) -> None:
+        self._spool, self._channels, self._composer = spool, channels, composer
+
+    def dead(self, limit: int) -> Iterator[Change]:
+        """Tell what each dead letter of the inbox would become."""
+        for row in reversed(self._spool.inbox.dead(limit)):
+            yield self._preview(row)[0]
+
+    def between(self, start: datetime, end: datetime) -> Iterator[Change]:
+        """Tell what each message received in a time range would change."""
+        for row in self._rows(start, end):
+            yield self._preview(row)[0]
+
+    def apply_dead(self, limit: int) -> int:
+        """Give dead letters, of the inbox and the outbox, back to the workers; return how many."""
+        count = 0
+        for queue in (self._spool.inbox, self._spool.outbox):
+            ids = [row.id for row in queue.dead(limit)]
+            if ids:
+                with self._spool.database.begin() as connection:
+                    count += queue.reopen(connection, ids)
+        return count
+
+    def apply_between(self, start: datetime, end: datetime) -> dict[str, int]:
+        """Do what `between` told; return how many messages each action touched. Safe to repeat."""
+        counts: dict[str, int] = {}
+        for row in self._rows(start, end):
+            change, amended = self._preview(row)
+            with self._spool.database.begin() as connection:
+                if change.action in ("open", "retry"):
+                    self._spool.inbox.reopen(connection, [row.id])
+                for complaint in amended:
+                    self._spool.cases.rewrite(connection, complaint)
+                    source = complaint.source
+                    job = {"id": complaint.id, "region": source.region, "channel": source.channel}
+                    self._spool.outbox.add_cases(connection, Kind.AMEND, [job | {"correlation_id": row.id}])
+            counts[change.action] = counts.get(change.action, 0) + 1
+        return counts
+
+    def _rows(self, start: datetime, end: datetime) -> Iterator[Any]:
+        after: UUID | None = None
+        while page := self._spool.inbox.between(start, end, after, _PAGE):
+            yield from page
+            after = page[-1].id
+
+    def _preview(self, row: Any) -> tuple[Change, list[Complaint]]:
+        def change(action: str, detail: str) -> Change:
+            return Change(
+                message=row.id,
+                received_at=row.received_at,
+                address=f"{row.region}/{row.channel}",
+                action=action,
+                detail=detail,
+            )
+
+        if row.state in (State.PENDING, State.CLAIMED):
+            return change("none", "still waits to be read"), []
+        try:
+            raw = self._spool.inbox.open(row)
+            channel = channel_of(self._channels, raw.region, raw.channel)
+            events = translate(self._channels, raw)
+        except GatewayError as exc:
+            return change("fail", exc.reason), []
+        except Exception as exc:  # noqa: BLE001  shown to the operator: it is what the worker would meet
+            return change("fail", type(exc).__name__), []
+        if row.state == State.DEAD:
+            kinds = ", ".join(type(event).__name__ for event in events) or "nothing"
+            return change("retry", f"now reads as {kinds}"), []
+        details: list[str] = []
+        amended: list[Complaint] = []
+        opens = False
+        for event in events:
+            if not isinstance(event, CitizenMessage):
+                continue
+            complaint = self._composer.compose(event, raw, channel, new_id()).complaint
+            if complaint is None:
+                continue
+            with self._spool.database.read() as connection:
+                case = self._spool.cases.of_message(connection, raw.region, raw.channel, event.external_id)
+            if case is None:
+                opens = True
+                details.append(f"a complaint for {complaint.agency.value}")
+            elif differences := _differences(case.complaint, complaint):
+                amended.append(_with_identity(complaint, case.complaint))
+                details += differences
+        if opens:
+            return change("open", "; ".join(details)), amended
+        if amended:
+            return change("amend", "; ".join(details)), amended
+        return change("none", "reads the same"), []
+
+
+def _differences(before: Complaint, after: Complaint) -> list[str]:
+    found = []
+    for name in _COMPARED:
+        old, new = getattr(before, name), getattr(after, name)
+        if name in _SHOWN:
+            old, new = (value.value if value else "-" for value in (old, new))
+        if old != new:
+            found.append(f"{name}: {old} → {new}" if name in _SHOWN else f"{name} changes")
+    return found
+
+
+def _with_identity(complaint: Complaint, original: Complaint) -> Complaint:
+    """Return the new reading under the old id; a reporter once withheld stays withheld."""
+    anonymous = original.anonymous or complaint.anonymous
+    return msgspec.structs.replace(
+        complaint,
+        id=original.id,
+        anonymous=anonymous,
+        confidential=original.confidential or complaint.confidential,
+        reporter=None if anonymous else complaint.reporter,
+    )

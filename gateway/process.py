@@ -1,0 +1,119 @@
+"""One process: what listens, what works, and how both end."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from a2wsgi import WSGIMiddleware
+
+from gateway import __version__
+from gateway.bootstrap import Gateway
+from gateway.observe import log
+from gateway.web.app import create_app
+from gateway.web.asgi import FrontDoor
+from gateway.web.limits import bounded_protocol
+from gateway.worker import Worker
+
+_FLASK_THREADS = 4
+
+
+class Process:
+    """Runs a gateway until SIGTERM or SIGINT; what is in flight is finished."""
+
+    def __init__(self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:
+        self._gateway, self._listen, self._jobs = gateway, listen, jobs
+        chosen = [stage for stage in gateway.stages if stage.stage in stages]
+        self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
+
+    def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
+        """Run; `ready` is called once with the port that is listened on. Raises `OSError` where it is taken."""
+        if self._jobs:
+            self._gateway.jobs.start(self._gateway.polled)
+        if self._worker:
+            self._gateway.commit.on_commit = self._worker.wake
+            self._worker.start()
+        try:
+            if self._listen:
+                self._serve(ready)
+            else:
+                self._wait(ready)
+        finally:
+            self._stop()
+
+    def _serve(self, ready: Callable[[int | None], None]) -> None:
+        server = self._gateway.settings.gateway.server
+        config = uvicorn.Config(
+            self._front_door(),
+            host=server.host,
+            port=server.port,
+            http=bounded_protocol(server.max_header_bytes, server.header_timeout),
+            loop="uvloop",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            access_log=False,
+            log_config=None,
+            server_header=False,
+            proxy_headers=False,  # the public URL is configured; a proxy's word is never taken
+            timeout_keep_alive=int(server.keep_alive),
+            timeout_graceful_shutdown=int(server.shutdown_timeout),
+            backlog=2048,
+        )
+        # uvicorn ends by raising the signal that stopped it once more, for whoever had it before. That is us, and we
+        # still have work to finish.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        _Server(config, self._gateway, ready).run()
+
+    def _front_door(self) -> FrontDoor:
+        gateway, server = self._gateway, self._gateway.settings.gateway.server
+        return FrontDoor(
+            gateway.channels,
+            gateway.receiver,
+            gateway.metrics,
+            gateway.recent,
+            gateway.spool.clock,
+            WSGIMiddleware(create_app(gateway), workers=_FLASK_THREADS),  # type: ignore[arg-type]
+            public_url=server.public_url,
+            max_body=server.max_body_bytes,
+            body_timeout=server.body_timeout,
+        )
+
+    def _wait(self, ready: Callable[[int | None], None]) -> None:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        ready(None)
+        stop.wait()
+
+    def _stop(self) -> None:
+        timeout = self._gateway.settings.gateway.server.shutdown_timeout
+        if self._worker and not self._worker.stop(timeout):
+            log.warning("work unfinished", reason="its lease will end and another worker take it over")
+        if self._jobs:
+            self._gateway.jobs.stop()
+        else:
+            self._gateway.jobs.flush()
+        self._gateway.close()
+        log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server that says when it listens, and finishes commits before it ends."""
+
+    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[int | None], None]) -> None:
+        super().__init__(config)
+        self._gateway, self._ready = gateway, ready
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup()
+        port = self.servers[0].sockets[0].getsockname()[1]
+        log.info("listening", host=self.config.host, port=port, version=__version__)
+        self._ready(port)
+
+    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().shutdown()
+        await self._gateway.commit.close()

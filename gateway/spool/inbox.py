@@ -1,0 +1,106 @@
+"""The inbox: every raw message that was accepted, before anybody has read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from gateway.crypto import Keyring
+from gateway.database import Database, any_of
+from gateway.errors import Undecryptable
+from gateway.ids import first_id_at
+from gateway.ports import Envelope, RawMessage
+from gateway.spool.queue import Clock, Queue
+from gateway.spool.tables import State, inbox
+
+_PURPOSE = b"inbox"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Incoming:
+    """A verified message that is to be stored."""
+
+    id: UUID
+    region: str
+    channel: str
+    envelope: Envelope
+    content_type: str
+    payload: bytes
+    received_at: datetime
+
+
+class Inbox(Queue):
+    """The inbox table."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        super().__init__(database, inbox, clock)
+        self._keyring = keyring
+
+    def seal(self, message: Incoming) -> dict[str, Any]:
+        """Return the row that stores the message: payload encrypted, keys hashed. The costly part of storing."""
+        address = (message.region, message.channel)
+        lookup = self._keyring.lookup
+        dedupe_key = lookup("message", *address, message.envelope.key)
+        sender = message.envelope.sender
+        return {
+            "id": message.id,
+            "region": message.region,
+            "channel": message.channel,
+            "dedupe_key": dedupe_key,
+            "lane": lookup("sender", *address, sender) if sender else dedupe_key,
+            "content_type": message.content_type,
+            "payload": self._keyring.encrypt(message.payload, _PURPOSE),
+            "received_at": message.received_at,
+            "due_at": message.received_at,
+        }
+
+    def add(self, connection: sa.Connection, sealed: Sequence[dict[str, Any]]) -> set[UUID]:
+        """Store rows; return the ids of those that are new. A repeated delivery is not."""
+        return set(self._database.insert(connection, inbox, sealed, ignore_conflicts=True, returning="id"))
+
+    def commit(self, sealed: Sequence[dict[str, Any]]) -> set[UUID]:
+        """Store rows in a transaction of their own; when this returns they are durable."""
+        with self._database.begin() as connection:
+            return self.add(connection, sealed)
+
+    def open(self, row: sa.Row[Any]) -> RawMessage:
+        """Return the raw message of a row; raises `Undecryptable`, also where it was purged."""
+        if row.payload is None:
+            raise Undecryptable("the raw message was purged after [retention] raw_days")
+        return RawMessage(
+            id=row.id,
+            region=row.region,
+            channel=row.channel,
+            content_type=row.content_type,
+            payload=self._keyring.decrypt(row.payload, _PURPOSE),
+            received_at=row.received_at,
+        )
+
+    def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> Sequence[sa.Row[Any]]:
+        """Return a page of the messages received in a time range, oldest first, whatever their state."""
+        lowest = max(first_id_at(start), after) if after else first_id_at(start)
+        statement = (
+            sa.select(inbox).where(inbox.c.id > lowest, inbox.c.id < first_id_at(end)).order_by(inbox.c.id).limit(limit)
+        )
+        with self._database.read() as connection:
+            return connection.execute(statement).all()
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Drop the payload of up to `limit` messages finished before the moment; dead letters keep theirs."""
+        chosen = (
+            sa.select(inbox.c.id)
+            .where(inbox.c.id < first_id_at(before), inbox.c.payload.is_not(None))
+            .where(inbox.c.state == State.DONE, inbox.c.finished_at < before)
+            .order_by(inbox.c.id)
+            .limit(limit)
+        )
+        with self._database.begin() as connection:
+            ids = list(connection.execute(chosen).scalars())
+            if ids:
+                connection.execute(sa.update(inbox).where(any_of(inbox.c.id, ids, self._database)).values(payload=None))
+        return len(ids)

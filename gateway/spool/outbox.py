@@ -1,0 +1,191 @@
+"""The outbox: everything that is still to be said, to the centre or to a citizen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.crypto import Keyring
+from gateway.database import Database, any_of
+from gateway.events import Delivery
+from gateway.ids import first_id_at, new_id
+from gateway.ports import Reply
+from gateway.spool.queue import Clock, Queue
+from gateway.spool.tables import Kind, State, outbox, references, reply_counts
+
+_PURPOSE = b"outbox"
+_RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipts come in any order
+
+
+class _Letter(msgspec.Struct):
+    to: str
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A reply that somebody wants to send."""
+
+    region: str
+    channel: str
+    to: str  # address on the channel
+    text: str
+    correlation_id: UUID
+    case_id: UUID | None = None
+
+
+class Outbox(Queue):
+    """The outbox table, with the counts that keep us from answering a machine for ever."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        super().__init__(database, outbox, clock)
+        self._keyring = keyring
+
+    def sender_key(self, region: str, channel: str, address: str) -> UUID:
+        """Return the keyed hash under which a citizen's address is looked up."""
+        return self._keyring.lookup("sender", region, channel, address)
+
+    def add_cases(self, connection: sa.Connection, kind: Kind, cases: Sequence[Mapping[str, Any]]) -> None:
+        """Queue one job for each case row (id, region, channel, correlation_id)."""
+        now = self._clock()
+        self._database.insert(
+            connection,
+            outbox,
+            [
+                {
+                    "id": new_id(),
+                    "kind": kind.value,
+                    "region": case["region"],
+                    "channel": case["channel"],
+                    "lane": case["id"],
+                    "case_id": case["id"],
+                    "correlation_id": case["correlation_id"],
+                    "created_at": now,
+                    "due_at": now,
+                }
+                for case in cases
+            ],
+        )
+
+    def add_replies(self, connection: sa.Connection, drafts: Sequence[Draft], per_hour: int) -> list[Draft]:
+        """Queue replies, at most `per_hour` to one address in any 60 minutes; return those held back."""
+        lanes = [self.sender_key(draft.region, draft.channel, draft.to) for draft in drafts]
+        counts = self._recent_counts(connection, set(lanes))
+        now = self._clock()
+        rows, held = [], []
+        sent: dict[UUID, int] = {}
+        for draft, lane in zip(drafts, lanes, strict=True):
+            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour:
+                held.append(draft)
+                continue
+            sent[lane] = sent.get(lane, 0) + 1
+            letter = msgspec.json.encode(_Letter(draft.to, draft.text))
+            rows.append(
+                {
+                    "id": new_id(),
+                    "kind": Kind.REPLY.value,
+                    "region": draft.region,
+                    "channel": draft.channel,
+                    "lane": lane,
+                    "case_id": draft.case_id,
+                    "correlation_id": draft.correlation_id,
+                    "payload": self._keyring.encrypt(letter, _PURPOSE),
+                    "created_at": now,
+                    "due_at": now,
+                }
+            )
+        self._database.insert(connection, outbox, rows)
+        self._count(connection, sent)
+        return held
+
+    def _slot(self) -> int:
+        return int(self._clock().timestamp() // 60)
+
+    def _recent_counts(self, connection: sa.Connection, lanes: set[UUID]) -> dict[UUID, int]:
+        if not lanes:
+            return {}
+        statement = (
+            sa.select(reply_counts.c.lane, sa.func.sum(reply_counts.c.replies))
+            .where(any_of(reply_counts.c.lane, list(lanes), self._database), reply_counts.c.slot > self._slot() - 60)
+            .group_by(reply_counts.c.lane)
+        )
+        return {lane: int(total) for lane, total in connection.execute(statement)}
+
+    def _count(self, connection: sa.Connection, sent: Mapping[UUID, int]) -> None:
+        if not sent:
+            return
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        insert = dialect.insert(reply_counts)
+        slot = self._slot()
+        connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["lane", "slot"],
+                set_={"replies": reply_counts.c.replies + insert.excluded.replies},
+            ),
+            # In one order everywhere, so that two workers never wait for each other in a circle.
+            [{"lane": lane, "slot": slot, "replies": count} for lane, count in sorted(sent.items())],
+        )
+
+    def open(self, row: sa.Row[Any]) -> Reply:
+        """Return the reply of a row; raises `Undecryptable`."""
+        letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
+        return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
+
+    def refer(self, connection: sa.Connection, rows: Sequence[tuple[sa.Row[Any], str]]) -> None:
+        """Remember the provider's id of each sent reply, so that its receipts find it."""
+        now = self._clock()
+        self._database.insert(
+            connection,
+            references,
+            [
+                {
+                    "key": self._keyring.lookup("reference", row.region, row.channel, external_id),
+                    "outbox_id": row.id,
+                    "delivery": Delivery.SENT.value,
+                    "updated_at": now,
+                }
+                for row, external_id in rows
+            ],
+            ignore_conflicts=True,
+        )
+
+    def note_receipt(
+        self, connection: sa.Connection, address: tuple[str, str], external_id: str, state: Delivery, error: str | None
+    ) -> bool:
+        """Record how far a reply has come; `False` where no reply of that id is known."""
+        key = self._keyring.lookup("reference", *address, external_id)
+        found = connection.execute(sa.select(references.c.delivery).where(references.c.key == key)).scalar()
+        if found is None:
+            return False
+        if _RANK[state] > _RANK[Delivery(found)]:
+            connection.execute(
+                sa.update(references)
+                .where(references.c.key == key)
+                .values(delivery=state.value, error=error, updated_at=self._clock())
+            )
+        return True
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Drop the text and address of up to `limit` replies finished before the moment, and old reply counts."""
+        chosen = (
+            sa.select(outbox.c.id)
+            .where(outbox.c.id < first_id_at(before), outbox.c.payload.is_not(None))
+            .where(outbox.c.state == State.DONE, outbox.c.finished_at < before)
+            .order_by(outbox.c.id)
+            .limit(limit)
+        )
+        with self._database.begin() as connection:
+            connection.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
+            ids = list(connection.execute(chosen).scalars())
+            if ids:
+                connection.execute(
+                    sa.update(outbox).where(any_of(outbox.c.id, ids, self._database)).values(payload=None)
+                )
+        return len(ids)

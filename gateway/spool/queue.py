@@ -1,0 +1,217 @@
+"""Claiming and settling the rows of a queue table: `pending → claimed → done | dead`.
+
+Claims are batches taken with `FOR UPDATE SKIP LOCKED`, so any number of workers on any number of machines share one
+queue. A claim has an id; results are recorded only for rows that still carry it, so a worker that was given up for
+dead cannot finish what another has taken over.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from gateway.database import Database, any_of
+from gateway.ids import new_id
+from gateway.spool.tables import State
+
+ABANDONED = "abandoned: the worker that held it stopped before it was done"
+_ISOLATE_AFTER = 3  # attempts abandoned before a row is suspected of killing its worker and is worked on alone
+_LANE_PAUSE = timedelta(seconds=1)  # how long a row waits before looking again whether its lane is free
+
+Clock = Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A batch that is ours until the lease ends, in the order in which the messages came."""
+
+    id: UUID
+    rows: Sequence[sa.Row[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What one channel still has to do."""
+
+    region: str
+    channel: str
+    waiting: int
+    oldest: datetime | None
+    reason: str | None  # of a row that failed at least once
+
+
+class Queue:
+    """One queue table."""
+
+    def __init__(self, database: Database, table: sa.Table, clock: Clock) -> None:
+        self._database, self._table, self._clock = database, table, clock
+        self._arrived = table.c.received_at if "received_at" in table.c else table.c.created_at
+
+    def claim(self, limit: int, lease: timedelta, *, kinds: Sequence[str] = ()) -> Claim:
+        """Take up to `limit` rows that are due; an empty claim means that there is nothing to do now."""
+        table, claim, now = self._table, new_id(), self._clock()
+        candidates = sa.select(table.c.id).where(table.c.due_at <= now)
+        if kinds:
+            candidates = candidates.where(table.c.kind.in_(kinds))
+        due = candidates.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
+        take = (
+            sa.update(table)
+            .where(table.c.id.in_(sa.select(due.c.id)))
+            .values(
+                reason=sa.case((table.c.state == State.CLAIMED, ABANDONED), else_=table.c.reason),
+                state=State.CLAIMED,
+                attempts=table.c.attempts + 1,
+                claim=claim,
+                due_at=now + lease,
+            )
+            .returning(table)
+        )
+        with self._database.begin() as connection:
+            rows = sorted(connection.execute(take), key=lambda row: row.id)
+            put_back = self._blocked(connection, claim, rows)
+            if suspects := [r for r in rows if r.reason == ABANDONED and r.attempts > _ISOLATE_AFTER]:
+                put_back |= {row.id for row in rows} - {suspects[0].id}
+            if put_back:
+                self._release(connection, put_back, now + _LANE_PAUSE)
+        return Claim(claim, [row for row in rows if row.id not in put_back])
+
+    def _blocked(self, connection: sa.Connection, claim: UUID, rows: Sequence[sa.Row[Any]]) -> set[UUID]:
+        """Return the rows whose lane has an earlier unfinished row that is not in this claim."""
+        if not rows:
+            return set()
+        mine, earlier = self._table, self._table.alias("earlier")
+        statement = (
+            sa.select(mine.c.id)
+            .distinct()
+            .join(earlier, sa.and_(earlier.c.lane == mine.c.lane, earlier.c.id < mine.c.id))
+            .where(any_of(mine.c.id, [row.id for row in rows], self._database))
+            .where(earlier.c.due_at.is_not(None))
+            .where(sa.or_(earlier.c.claim.is_(None), earlier.c.claim != claim))
+        )
+        return set(connection.execute(statement).scalars())
+
+    def _release(self, connection: sa.Connection, ids: set[UUID], due_at: datetime) -> None:
+        table = self._table
+        connection.execute(
+            sa.update(table)
+            .where(any_of(table.c.id, list(ids), self._database))
+            .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=due_at)
+        )
+
+    def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
+        """Mark rows done; return those that were still ours. Only their results may be written."""
+        if not ids:
+            return set()
+        table = self._table
+        done = (
+            sa.update(table)
+            .where(any_of(table.c.id, ids, self._database), table.c.claim == claim)
+            .values(state=State.DONE, claim=None, due_at=None, reason=None, finished_at=self._clock())
+            .returning(table.c.id)
+        )
+        return set(connection.execute(done).scalars())
+
+    def retry(self, connection: sa.Connection, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
+        """Give rows back to be tried again after their delay, each with the reason."""
+        now = self._clock()
+        self._settle(
+            connection,
+            claim,
+            [
+                {"row": row, "state": State.PENDING, "due_at": now + delay, "reason": reason, "finished_at": None}
+                for row, (delay, reason) in delays.items()
+            ],
+        )
+
+    def bury(self, connection: sa.Connection, claim: UUID, reasons: Mapping[UUID, str]) -> None:
+        """Make rows dead letters, each with the reason; `replay` brings them back."""
+        now = self._clock()
+        self._settle(
+            connection,
+            claim,
+            [
+                {"row": row, "state": State.DEAD, "due_at": None, "reason": reason, "finished_at": now}
+                for row, reason in reasons.items()
+            ],
+        )
+
+    def _settle(self, connection: sa.Connection, claim: UUID, values: list[dict[str, Any]]) -> None:
+        if not values:
+            return
+        table = self._table
+        statement = (
+            sa.update(table)
+            .where(table.c.id == sa.bindparam("row"), table.c.claim == sa.bindparam("held", claim))
+            .values(
+                state=sa.bindparam("state"),
+                due_at=sa.bindparam("due_at"),
+                reason=sa.bindparam("reason"),
+                finished_at=sa.bindparam("finished_at"),
+                claim=None,
+            )
+        )
+        connection.execute(statement, [value | {"held": claim} for value in values])
+
+    def reopen(self, connection: sa.Connection, ids: Sequence[UUID]) -> int:
+        """Make finished rows pending again, as new; return how many there were."""
+        table = self._table
+        statement = (
+            sa.update(table)
+            .where(any_of(table.c.id, ids, self._database), table.c.due_at.is_(None))
+            .values(state=State.PENDING, attempts=0, due_at=self._clock(), reason=None, finished_at=None, claim=None)
+        )
+        return connection.execute(statement).rowcount
+
+    def abandon_all(self) -> int:
+        """Free every claim at once: for an embedded database, whose only process is just starting."""
+        table = self._table
+        with self._database.begin() as connection:
+            statement = sa.update(table).where(table.c.state == State.CLAIMED, table.c.due_at.is_not(None))
+            return connection.execute(statement.values(due_at=self._clock())).rowcount
+
+    def dead(self, limit: int) -> Sequence[sa.Row[Any]]:
+        """Return the newest dead letters."""
+        table = self._table
+        with self._database.read() as connection:
+            statement = sa.select(table).where(table.c.state == State.DEAD).order_by(table.c.id.desc()).limit(limit)
+            return connection.execute(statement).all()
+
+    def get(self, row_id: UUID) -> sa.Row[Any] | None:
+        """Return one row, whatever its state."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(self._table).where(self._table.c.id == row_id)).one_or_none()
+
+    def backlog(self) -> list[Backlog]:
+        """Return what is unfinished, by channel. Costs a look at the unfinished rows only."""
+        table = self._table
+        failed = sa.case((table.c.attempts > 0, table.c.reason))
+        statement = (
+            sa.select(table.c.region, table.c.channel, sa.func.count(), sa.func.min(self._arrived), sa.func.max(failed))
+            .where(table.c.due_at.is_not(None))
+            .group_by(table.c.region, table.c.channel)
+        )
+        with self._database.read() as connection:
+            return [Backlog(*row) for row in connection.execute(statement)]
+
+    def dead_counts(self) -> dict[tuple[str, str], int]:
+        """Return the number of dead letters by region and channel."""
+        table = self._table
+        statement = (
+            sa.select(table.c.region, table.c.channel, sa.func.count())
+            .where(table.c.state == State.DEAD)
+            .group_by(table.c.region, table.c.channel)
+        )
+        with self._database.read() as connection:
+            return {(region, channel): count for region, channel, count in connection.execute(statement)}
+
+
+def backoff(attempts: int, *, base: float = 2.0, cap: float = 600.0) -> timedelta:
+    """Return how long to wait after so many attempts: doubling, capped, jittered down to half."""
+    ceiling = min(cap, base * 2 ** min(attempts - 1, 30))
+    return timedelta(seconds=ceiling * random.uniform(0.5, 1.0))  # noqa: S311  spreads load, guards nothing

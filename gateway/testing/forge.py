@@ -1,0 +1,95 @@
+"""What the contract suite must be told about one provider, and the forms it works with."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from uuid import UUID
+
+import msgspec
+from hypothesis import strategies as st
+
+from gateway.errors import Malformed, Untranslatable, Unverified
+from gateway.events import Event
+from gateway.ports import HTTP, JSON, RawMessage, WebhookRequest
+
+RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+TEXTS = {
+    "emoji": "Banjir 😭🌊👩🏽‍🚒 tolong",
+    "right-to-left": "الطريق مكسور أمام المدرسة",
+    "empty": "",
+    "huge": "jalan rusak & gelap, 100% parah + bau = ?\n" * 4000,
+    "control": "satu\r\ndua\ttiga; \u2028 empat",
+}
+
+_objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+    st.sampled_from(["sid", "id", "direction", "from", "to", "body", "text", "num_media", "date_sent"]),
+    st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("inbound") | st.just([{}]),
+)
+PAYLOADS = st.binary(max_size=200) | (_objects | st.lists(_objects)).map(lambda value: json.dumps(value).encode())
+
+
+class Provider(Protocol):
+    """The simulated provider, for adapters that reply."""
+
+    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - as FakeTwilio has it
+        """Let the next calls fail: throttle, server_error, unauthorized, reject:CODE, timeout, drop_after_accept."""
+
+    def replies_to(self, number: str) -> list[str]:
+        """Return the texts sent to an address, oldest first."""
+
+
+class Forge(Protocol):
+    """What the contract cannot know: how this provider writes and signs."""
+
+    signature_header: str  # lower case; "" where the provider cannot sign and the adapter says so
+    sender: str  # an invented citizen's address on this channel
+    refused_code: str  # how the provider's simulator is told to refuse for good: "reject:21211"
+    secrets: Iterable[str]  # what must never be logged, besides `sender`
+    provider: Provider | None  # None for adapters that never reply
+
+    def message(self, text: str, external_id: str) -> WebhookRequest:
+        """Build a signed webhook of a citizen's message from `sender`."""
+
+    def unknown(self) -> WebhookRequest:
+        """Build a signed webhook of a kind that the adapter cannot know, as a provider may add one any day."""
+
+    def garbage(self, body: bytes) -> WebhookRequest:
+        """Build a correctly signed webhook with this body."""
+
+
+def stored(request: WebhookRequest) -> RawMessage:
+    """Return a webhook as the inbox keeps it."""
+    return raw_message(request.dump(), HTTP)
+
+
+def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
+    """Return a payload as the inbox keeps it, with a fixed id and time."""
+    return RawMessage(
+        id=RAW_ID, region="00", channel="test", content_type=content_type, payload=payload, received_at=MOMENT
+    )
+
+
+def outcome(adapter: Any, request: WebhookRequest) -> dict[str, Any]:
+    """Return what verify and translate make of a request, in the form of an `expected/*.json` file."""
+    try:
+        envelope = adapter.verify(request)
+    except (Unverified, Malformed) as exc:
+        return {"refused": exc.code}
+    found: dict[str, Any] = {"envelope": {"key": envelope.key, "sender": envelope.sender}}
+    try:
+        events = adapter.translate(stored(request))
+    except Untranslatable as exc:
+        return found | {"dead": exc.reason}
+    return found | {"events": [_shown(event) for event in events]}
+
+
+def _shown(event: Event) -> dict[str, Any]:
+    """Return an event as JSON has it, without the fields that hold their default: expected files stay short."""
+    defaults = {field.name: field.default for field in msgspec.structs.fields(event)}
+    told = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
+    return {"type": type(event).__name__} | msgspec.json.decode(msgspec.json.encode(told))

@@ -1,0 +1,34 @@
+"""Request files: whole HTTP requests kept byte for byte, as `tests/adapters/<channel>/requests/*.http`.
+
+A file is what went over the wire: request line with the public URL, headers, blank line, body; lines of the head end
+with CR LF (RFC 9112, section 2.1). Signatures cover exact bytes, so an editor or git must not touch them: keep
+`*.http -text` in `.gitattributes`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.errors import Malformed
+from gateway.ports import WebhookRequest
+
+
+def read(path: Path) -> WebhookRequest:
+    """Read one request file; raises `Malformed` naming the file."""
+    try:
+        return WebhookRequest.load(path.read_bytes())
+    except Malformed as exc:
+        raise Malformed(f"{path.name}: {exc.message}") from exc
+
+
+def write(path: Path, request: WebhookRequest) -> None:
+    """Write a request so that `read` gives it back; its folder is made if need be."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(request.dump())
+
+
+def read_all(folder: Path) -> Iterator[tuple[str, WebhookRequest]]:
+    """Yield stem and request of every `.http` file in the folder, sorted by name."""
+    for path in sorted(folder.glob("*.http")):
+        yield path.stem, read(path)

@@ -1,0 +1,197 @@
+"""Invented citizens: plays a file of messages against a running gateway and shows the conversation.
+
+The samples file is TOML: `[[message]]` tables with `from`, `text` and, for MMS, `media` (a list of content types).
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+import tomllib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+SAMPLES = Path(__file__).parent / "samples" / "sms.toml"
+LANES = 8  # messages in flight; one sender always uses the same lane, so their order is kept
+
+
+class Provider(Protocol):
+    """What the simulator needs of a simulated provider; `FakeTwilio` is one."""
+
+    sender: str
+
+    def start(self) -> Any:
+        """Listen; raises `OSError` where the port is taken."""
+
+    def stop(self) -> None:
+        """Stop listening."""
+
+    def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Any:
+        """Send a citizen's message; returns something with `status` (HTTP, or `None`) and `error`."""
+
+    def subscribe(self, listener: Callable[[Any], None]) -> None:
+        """Call the listener with every reply: something with `from_`, `to` and `body`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One message of a samples file."""
+
+    from_: str
+    text: str
+    media: tuple[str, ...] = ()
+
+
+@dataclass(slots=True)
+class Totals:
+    """What happened so far."""
+
+    sent: int = 0
+    accepted: int = 0  # answered 2xx by the gateway
+    refused: int = 0  # answered anything else, or not at all
+    replies: int = 0
+
+
+def load_samples(path: Path) -> list[Sample]:
+    """Read a samples file; raises `ValueError` naming the file and what is wrong in it."""
+    try:
+        rows = tomllib.loads(path.read_text("utf-8"))["message"]
+        samples = [Sample(row["from"], row["text"], tuple(row.get("media", ()))) for row in rows]
+    except (KeyError, TypeError, AttributeError, tomllib.TOMLDecodeError) as exc:
+        raise ValueError(f"{path.name} is not a samples file: {type(exc).__name__} {exc}") from exc
+    if not samples:
+        raise ValueError(f"{path.name} has no [[message]]")
+    return samples
+
+
+class Simulator:
+    """Citizens on one side, the gateway's replies on the other.
+
+    The numbers and texts are invented, so printing them is fine; never point it at a provider with real people.
+    """
+
+    def __init__(
+        self,
+        providers: Sequence[Provider],
+        samples: Path | None = None,
+        *,
+        rate: float = 1.0,
+        out: TextIO | None = None,
+    ) -> None:
+        """Prepare; `rate` is in messages per second, `samples` the shipped ones unless given."""
+        if rate <= 0 or not providers:
+            raise ValueError("a simulator needs at least one provider and a rate above 0")
+        self._providers, self._samples, self._rate = providers, load_samples(samples or SAMPLES), rate
+        self._out = out or sys.stdout
+        self._totals = Totals()
+        self._replies: dict[str, list[str]] = defaultdict(list)
+        self._seen: dict[str, int] = defaultdict(int)
+        self._changed = threading.Condition()
+        self._stopping = threading.Event()
+        self._lanes: list[ThreadPoolExecutor] = []
+        for provider in providers:
+            provider.subscribe(self._replied)
+
+    def start(self) -> Self:
+        """Let every provider listen; raises `OSError` where a port is taken."""
+        started: list[Provider] = []
+        try:
+            for provider in self._providers:
+                provider.start()
+                started.append(provider)
+        except OSError:
+            for provider in started:
+                provider.stop()
+            raise
+        self._lanes = [ThreadPoolExecutor(1, f"citizens-{number}") for number in range(LANES)]
+        return self
+
+    def stop(self) -> None:
+        """Stop playing, wait for messages in flight, and stop the providers."""
+        self._stopping.set()
+        for lane in self._lanes:
+            lane.shutdown(cancel_futures=True)
+        for provider in self._providers:
+            provider.stop()
+
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def totals(self) -> Totals:
+        """What happened so far."""
+        return self._totals
+
+    def play(self, count: int | None = None) -> Totals:
+        """Send samples in their order, over and over, until `count` were sent or `stop` is called; returns totals.
+
+        Without a count every sample is sent once. With several providers each message goes to the next one.
+        """
+        total = len(self._samples) if count is None else count
+        due = time.monotonic()
+        for number in range(total):
+            # A gateway slower than the rate slows the citizens down; nothing piles up here.
+            if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._take_turn():
+                break
+            due += 1 / self._rate
+            sample = self._samples[number % len(self._samples)]
+            provider = self._providers[number % len(self._providers)]
+            lane = self._lanes[hash(sample.from_) % LANES]
+            lane.submit(self._send, provider, sample).add_done_callback(self._sent)
+        for _ in range(IN_FLIGHT):  # every turn is free again: nothing is on its way
+            if self._take_turn():
+                self._turns_taken += 1
+        self._turns.release(self._turns_taken)
+        self._turns_taken = 0
+        if self._fault is not None:
+            raise self._fault
+        return self._totals
+
+    def send_one(self, from_: str, text: str, media: Iterable[str] = (), provider: int = 0) -> int | None:
+        """Send one message now; returns the gateway's HTTP status, or `None` where it never answered."""
+        return self._send(self._providers[provider], Sample(from_, text, tuple(media)))
+
+    def wait_for_reply(self, number: str, timeout: float = 10.0) -> str | None:
+        """Return the next reply to the number that no earlier call returned; `None` after `timeout` seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: len(self._replies[number]) > self._seen[number], timeout):
+                return None
+            self._seen[number] += 1
+            return self._replies[number][self._seen[number] - 1]
+
+    def _send(self, provider: Provider, sample: Sample) -> int | None:
+        shown = sample.text + "".join(f" [{kind}]" for kind in sample.media)
+        self._say(f"{sample.from_} -> {provider.sender}: {shown}")
+        sent = provider.send(sample.from_, sample.text, [(kind, b"\x00 invented") for kind in sample.media])
+        status: int | None = sent.status
+        accepted = status is not None and 200 <= status < 300
+        with self._changed:
+            self._totals.sent += 1
+            self._totals.accepted += accepted
+            self._totals.refused += not accepted
+        if not accepted:
+            self._say(f"  ! the gateway answered {status or sent.error or 'nothing'} to {sample.from_}")
+        return status
+
+    def _replied(self, message: Any) -> None:
+        self._say(f"{message.from_} => {message.to}: {message.body}")
+        with self._changed:
+            self._totals.replies += 1
+            self._replies[message.to].append(message.body)
+            self._changed.notify_all()
+
+    def _say(self, line: str) -> None:
+        # One write per line, so that threads do not cut into each other's lines.
+        self._out.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+        self._out.flush()

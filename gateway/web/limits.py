@@ -1,0 +1,83 @@
+"""Limits on a request's head, which the HTTP server itself leaves open: its size, and the time until it is complete."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """Answers 431 past `max_head` bytes of a head, and 408 after `head_timeout` seconds in one."""
+
+    max_head = 32_768
+    head_timeout = 10.0
+
+    _head_size = 0
+    _in_head = True  # a connection owes a request from its first moment
+    _too_large = False
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._clear_deadline()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head and self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
+
+    def on_message_begin(self) -> None:
+        self._in_head, self._head_size = True, 0
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._grow(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._grow(len(name) + len(value) + 4)
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        if self._deadline is not None:
+            self._clear_deadline()
+        super().on_headers_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        if not self._too_large:
+            super().send_400_response(msg)
+            return
+        self.transport.write(_TOO_LARGE)
+        self.transport.close()
+
+    def _grow(self, size: int) -> None:
+        self._head_size += size
+        if self._head_size > self.max_head:
+            self._too_large = True
+            raise ValueError("the head is too large")  # the parser stops, and the server answers through us
+
+    def _give_up(self) -> None:
+        self._deadline = None
+        if self._in_head and not self.transport.is_closing():
+            self.transport.write(_TOO_SLOW)
+            self.transport.close()
+
+    def _clear_deadline(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+
+def bounded_protocol(max_head: int, head_timeout: float) -> type[BoundedProtocol]:
+    """Return the protocol class with these limits, in bytes and seconds."""
+    return type("BoundedProtocol", (BoundedProtocol,), {"max_head": max_head, "head_timeout": head_timeout})

@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""The LAPOR gateway: composition root and command line. The only importer of both gateway/ and adapters/."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from adapters import BUILTIN
+from gateway import __version__
+from gateway.cli.context import App
+from gateway.cli.inspect import check, status, try_message
+from gateway.cli.keep import init, keys, migrate
+from gateway.cli.letters import dead, replay
+from gateway.cli.run import serve, simulate, web, work
+from gateway.registry import Registry
+
+
+@click.group(
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    epilog="Exit codes: 0 well, 1 found something wrong, 2 wrong usage, 3 faulty configuration, 4 unavailable.",
+)
+@click.option(
+    "--config",
+    type=click.Path(file_okay=False, path_type=Path),
+    default="config",
+    show_default=True,
+    envvar="LAPOR_CONFIG",
+    help="Directory with gateway.toml and regions/; also $LAPOR_CONFIG.",
+)
+@click.version_option(__version__, prog_name="lapor-gateway")
+@click.pass_context
+def main(context: click.Context, config: Path) -> None:
+    """Takes complaints from every channel to the central LAPOR store, and answers the citizen where they wrote."""
+    context.obj = App(Registry(BUILTIN), config)
+
+
+for command in (serve, web, work, check, migrate, try_message, dead, replay, simulate, status, init, keys):
+    main.add_command(command)
+
+
+if __name__ == "__main__":
+    main()

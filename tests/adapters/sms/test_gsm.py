@@ -1,0 +1,83 @@
+"""Counting and folding SMS texts."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters.sms import gsm
+
+
+def test_table_sizes():
+    # 128 positions, of which one is the escape itself.
+    assert len(gsm.BASIC) == len(set(gsm.BASIC)) == 127
+    assert len(gsm.EXTENSION) == len(set(gsm.EXTENSION)) == 10
+    assert not set(gsm.BASIC) & set(gsm.EXTENSION)
+
+
+@pytest.mark.parametrize(
+    ("text", "parts"),
+    [
+        ("", 0),
+        ("a", 1),
+        ("a" * 160, 1),
+        ("a" * 161, 2),
+        ("a" * 306, 2),
+        ("a" * 307, 3),
+        ("€" * 80, 1),  # two septets each
+        ("€" * 81, 2),
+        ("€" * 152, 2),  # 76 in a part: 153 is odd, and a pair is never split
+        ("€" * 153, 3),
+        ("a" * 152 + "€" + "a" * 152, 3),  # the pair would straddle: the first part stays one short
+        ("é" * 160, 1),
+        ("á" * 70, 1),  # not in the table: UCS-2
+        ("á" * 71, 2),
+        ("á" * 134, 2),
+        ("á" * 135, 3),
+        ("😭" * 35, 1),
+        ("😭" * 36, 2),
+        ("😭" * 66, 2),  # 33 in a part: 67 is odd
+        ("😭" * 67, 3),
+        ("á" * 66 + "😭" + "á" * 65, 2),
+        ("á" * 66 + "😭" + "á" * 66, 3),
+    ],
+)
+def test_parts(text, parts):
+    assert gsm.parts(text) == parts
+
+
+@pytest.mark.parametrize(
+    ("text", "folded"),
+    [
+        ("“Laporan” – ‘diterima’…", "\"Laporan\" - 'diterima'..."),
+        ("a\u00a0b\u200bc\u00add", "a bcd"),
+        ("cafe\u0301", "café"),  # e and a combining accent are one letter of the table
+        ("10 × 20 • 5′", "10 x 20 - 5'"),
+        ("“halo” 😭", "“halo” 😭"),  # UCS-2 anyway: folding would lose something for nothing
+        ("jalan {rusak} €5", "jalan {rusak} €5"),
+    ],
+)
+def test_folding(text, folded):
+    assert gsm.to_gsm7(text) == folded
+
+
+@given(st.text())
+def test_folding_is_stable_and_never_costs_more(text):
+    folded = gsm.to_gsm7(text)
+    assert gsm.to_gsm7(folded) == folded
+    assert folded == text or gsm.fits_gsm7(folded)
+    assert gsm.parts(folded) <= max(gsm.parts(text), 1) or "…" in text
+
+
+@given(st.text(max_size=400))
+def test_parts_are_enough_and_not_too_many(text):
+    if gsm.fits_gsm7(text):
+        units, part, single = sum(2 if c in gsm.EXTENSION else 1 for c in text), 153, 160
+    else:
+        units, part, single = len(text.encode("utf-16-le", "surrogatepass")) // 2, 67, 70
+    counted = gsm.parts(text)
+    if units <= single:
+        assert counted == (1 if text else 0)
+    else:
+        assert -(-units // part) <= counted <= -(-units // (part - 1))

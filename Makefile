@@ -109,7 +109,7 @@ COMPILE = $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-build
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
 # A lock ends with a warning about the package that was left out, and names it twice among the reasons for a pin.
-TRIM = sed -i.bak -e '/^$$/,$$d' -e '/^    #   lapor-gateway$$/d'
+TRIM = sed -i.bak -e '/^$$/,$$d' -e '/^    \#   lapor-gateway$$/d'
 
 # A lock is for every machine, so this one's pip settings (extra indexes, local wheels) must have no say in it.
 # Pins are kept while they still fit; ARGS=--upgrade renews them all.

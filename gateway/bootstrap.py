@@ -54,8 +54,9 @@ class Gateway:
         return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
 
     def prepare(self) -> None:
-        """Bring embedded tables up to date; raises `Misconfigured` where PostgreSQL's are behind, for that is a
-        decision of its operator. An embedded database's claims are freed: its one process is just starting.
+        """Bring embedded tables up to date, and free their claims: their one process is just starting.
+
+        Raises `Misconfigured` where PostgreSQL's tables are behind: to migrate those is their operator's decision.
         """
         for database, part in ((self.database, "spool"), (self.central_database, "central")):
             if database.is_sqlite:

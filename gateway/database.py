@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -77,15 +77,12 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """Open a transaction that writes; it commits when the block ends, and rolls back on any exception."""
-        with _translated_errors():
-            if not self.is_sqlite:
-                with self.engine.begin() as connection:
-                    yield connection
-                return
-            # SQLite has one writer: waiting here is fair, its own busy handler is not.
-            with self._write_lock, self.engine.connect().execution_options(writes=True) as connection:
-                with connection.begin():
-                    yield connection
+        # SQLite has one writer: waiting for it here is fair, its own busy handler is not.
+        turn = self._write_lock if self.is_sqlite else nullcontext()
+        with _translated_errors(), turn, self.engine.connect() as connection:
+            connection.execution_options(writes=True)
+            with connection.begin():
+                yield connection
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:

@@ -6,7 +6,7 @@ Ports are capabilities of one to three methods; an adapter implements those its 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
@@ -25,6 +25,7 @@ __all__ = [
     "Batch",
     "ChannelContext",
     "ChannelSettings",
+    "Clock",
     "Envelope",
     "Fields",
     "Found",
@@ -39,6 +40,8 @@ __all__ = [
     "Webhook",
     "WebhookRequest",
 ]
+
+Clock = Callable[[], datetime]  # aware, UTC
 
 HTTP = "message/http"  # content type of a stored webhook: the whole request, as it came
 JSON = "application/json"

@@ -17,7 +17,7 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.ids import make_ticket, new_id
-from gateway.spool.queue import Clock
+from gateway.ports import Clock
 
 _PURPOSE = b"reporter"
 _json = msgspec.json.Encoder()

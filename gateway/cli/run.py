@@ -26,7 +26,7 @@ def serve(app: App, simulated: bool, rate: float) -> None:
         gateway = app.gateway()
         child = None
 
-        def ready(port: int | None) -> None:
+        def ready(_port: int | None) -> None:
             nonlocal child
             _print_where(gateway.settings)
             if simulated:

@@ -82,7 +82,7 @@ class Deliverer:
             work(claim, rows, cases)
         except GatewayError as exc:
             self._settler.settle(claim, [(row, exc, False) for row in rows])
-        except Exception as exc:
+        except Exception as exc:  # noqa: BLE001  decided by the settler
             if len(rows) > 1:
                 for row in rows:
                     self._attempt(work, claim, [row], cases)

@@ -6,7 +6,7 @@ keeps its ticket, its id and who may ask about it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,10 +16,11 @@ import msgspec
 
 from gateway.complaint import Complaint
 from gateway.errors import GatewayError
-from gateway.events import CitizenMessage
+from gateway.events import CitizenMessage, Event
 from gateway.ids import new_id
 from gateway.pipeline.compose import Composer
 from gateway.pipeline.translate import Channels, channel_of, translate
+from gateway.ports import Channel, RawMessage
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State
 
@@ -123,25 +124,27 @@ class Replay:
         details: list[str] = []
         amended: list[Complaint] = []
         opens = False
-        for event in events:
-            if not isinstance(event, CitizenMessage):
-                continue
-            complaint = self._composer.compose(event, raw, channel, new_id()).complaint
-            if complaint is None:
-                continue
-            with self._spool.database.read() as connection:
-                case = self._spool.cases.of_message(connection, raw.region, raw.channel, event.external_id)
-            if case is None:
+        for complaint, before in self._readings(raw, channel, events):
+            if before is None:
                 opens = True
                 details.append(f"a complaint for {complaint.agency.value}")
-            elif differences := _differences(case.complaint, complaint):
-                amended.append(_with_identity(complaint, case.complaint))
+            elif differences := _differences(before, complaint):
+                amended.append(_with_identity(complaint, before))
                 details += differences
-        if opens:
-            return change("open", "; ".join(details)), amended
-        if amended:
-            return change("amend", "; ".join(details)), amended
-        return change("none", "reads the same"), []
+        action = "open" if opens else "amend" if amended else "none"
+        return change(action, "; ".join(details) or "reads the same"), amended
+
+    def _readings(
+        self, raw: RawMessage, channel: Channel, events: Sequence[Event]
+    ) -> Iterator[tuple[Complaint, Complaint | None]]:
+        """Yield each report as it reads now, and as it was read when it came, if it was."""
+        for event in events:
+            if isinstance(event, CitizenMessage):
+                complaint = self._composer.compose(event, raw, channel, new_id()).complaint
+                if complaint is not None:
+                    with self._spool.database.read() as connection:
+                        case = self._spool.cases.of_message(connection, raw.region, raw.channel, event.external_id)
+                    yield complaint, case.complaint if case else None
 
 
 def _differences(before: Complaint, after: Complaint) -> list[str]:

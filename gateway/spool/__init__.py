@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gateway.crypto import Keyring
 from gateway.database import Database
+from gateway.ports import Clock
 from gateway.spool.cases import Cases
 from gateway.spool.cursors import Activity, Cursors
 from gateway.spool.inbox import Inbox
 from gateway.spool.outbox import Outbox
-from gateway.spool.queue import Clock
 
 __all__ = ["Spool"]
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.database import Database
-from gateway.spool.queue import Clock
+from gateway.ports import Clock
 from gateway.spool.tables import activity, cursors
 
 

@@ -14,8 +14,8 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import Undecryptable
 from gateway.ids import first_id_at
-from gateway.ports import Envelope, RawMessage
-from gateway.spool.queue import Clock, Queue
+from gateway.ports import Clock, Envelope, RawMessage
+from gateway.spool.queue import Queue
 from gateway.spool.tables import State, inbox
 
 _PURPOSE = b"inbox"

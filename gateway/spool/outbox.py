@@ -16,8 +16,8 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.events import Delivery
 from gateway.ids import first_id_at, new_id
-from gateway.ports import Reply
-from gateway.spool.queue import Clock, Queue
+from gateway.ports import Clock, Reply
+from gateway.spool.queue import Queue
 from gateway.spool.tables import Kind, State, outbox, references, reply_counts
 
 _PURPOSE = b"outbox"

@@ -8,7 +8,7 @@ dead cannot finish what another has taken over.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,13 +18,12 @@ import sqlalchemy as sa
 
 from gateway.database import Database, any_of
 from gateway.ids import new_id
+from gateway.ports import Clock
 from gateway.spool.tables import State
 
 ABANDONED = "abandoned: the worker that held it stopped before it was done"
 _ISOLATE_AFTER = 3  # attempts abandoned before a row is suspected of killing its worker and is worked on alone
 _LANE_PAUSE = timedelta(seconds=1)  # how long a row waits before looking again whether its lane is free
-
-Clock = Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)

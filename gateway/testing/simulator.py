@@ -11,14 +11,15 @@ import time
 import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
 
 SAMPLES = Path(__file__).parent / "samples" / "sms.toml"
-LANES = 8  # messages in flight; one sender always uses the same lane, so their order is kept
+LANES = 8  # messages at once; one sender always uses the same lane, so their order is kept
+IN_FLIGHT = 32  # messages sent or waiting for their lane
 
 
 class Provider(Protocol):
@@ -95,6 +96,8 @@ class Simulator:
         self._changed = threading.Condition()
         self._stopping = threading.Event()
         self._lanes: list[ThreadPoolExecutor] = []
+        self._in_flight = 0
+        self._fault: BaseException | None = None
         for provider in providers:
             provider.subscribe(self._replied)
 
@@ -114,7 +117,9 @@ class Simulator:
 
     def stop(self) -> None:
         """Stop playing, wait for messages in flight, and stop the providers."""
-        self._stopping.set()
+        with self._changed:
+            self._stopping.set()
+            self._changed.notify_all()
         for lane in self._lanes:
             lane.shutdown(cancel_futures=True)
         for provider in self._providers:
@@ -141,19 +146,19 @@ class Simulator:
         total = len(self._samples) if count is None else count
         due = time.monotonic()
         for number in range(total):
-            # A gateway slower than the rate slows the citizens down; nothing piles up here.
-            if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._take_turn():
+            if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._wait_until_below(IN_FLIGHT):
                 break
             due += 1 / self._rate
             sample = self._samples[number % len(self._samples)]
             provider = self._providers[number % len(self._providers)]
-            lane = self._lanes[hash(sample.from_) % LANES]
-            lane.submit(self._send, provider, sample).add_done_callback(self._sent)
-        for _ in range(IN_FLIGHT):  # every turn is free again: nothing is on its way
-            if self._take_turn():
-                self._turns_taken += 1
-        self._turns.release(self._turns_taken)
-        self._turns_taken = 0
+            with self._changed:
+                self._in_flight += 1
+            try:
+                lane = self._lanes[hash(sample.from_) % LANES]
+                lane.submit(self._send, provider, sample).add_done_callback(self._landed)
+            except RuntimeError:
+                break  # stopped between the two lines: the lanes are closed
+        self._wait_until_below(1)
         if self._fault is not None:
             raise self._fault
         return self._totals
@@ -169,6 +174,19 @@ class Simulator:
                 return None
             self._seen[number] += 1
             return self._replies[number][self._seen[number] - 1]
+
+    def _wait_until_below(self, limit: int) -> bool:
+        """Wait until fewer messages are in flight, so that a slow gateway slows the citizens; false once stopped."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._in_flight < limit or self._stopping.is_set())
+        return not self._stopping.is_set()
+
+    def _landed(self, task: Future[int | None]) -> None:
+        with self._changed:
+            self._in_flight -= 1
+            # A fault of the simulator itself must not pass unseen: `play` raises it.
+            self._fault = self._fault or (None if task.cancelled() else task.exception())
+            self._changed.notify_all()
 
     def _send(self, provider: Provider, sample: Sample) -> int | None:
         shown = sample.text + "".join(f" [{kind}]" for kind in sample.media)

@@ -24,9 +24,8 @@ from gateway.errors import (
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
 from gateway.pipeline.receive import Receiver
-from gateway.ports import Channel, Webhook, WebhookRequest, media_type
+from gateway.ports import Channel, Clock, Webhook, WebhookRequest, media_type
 from gateway.recent import Recent
-from gateway.spool.queue import Clock
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]

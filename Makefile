@@ -75,7 +75,7 @@ faults: $(DEV_READY)  ## kill processes and databases under load: nothing lost, 
 	@$(BIN)/python -m pytest -m fault $(ARGS)
 
 bench: $(DEV_READY)  ## measure throughput and latency on this machine
-	@$(BIN)/python bench/run.py $(ARGS)
+	@$(BIN)/python bench/load.py $(ARGS)
 
 coverage: $(DEV_READY)  ## run the tests and show the lines they miss
 	@$(BIN)/coverage erase
@@ -118,7 +118,7 @@ lock: export CUSTOM_COMPILE_COMMAND := make lock
 lock: export PIP_EXTRA_INDEX_URL :=
 lock: export PIP_FIND_LINKS :=
 lock: $(DEV_READY)  ## renew both lock files after a change of setup.cfg
-	@echo "A few minutes. pip-tools will warn that lapor-gateway itself is not pinned: it is not meant to be."
+	@echo "Up to a few minutes. pip-tools will warn that lapor-gateway itself is not pinned: it is not meant to be."
 	@$(COMPILE) --extra all --output-file requirements.lock $(ARGS) setup.cfg
 	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock $(ARGS) setup.cfg
 	@$(TRIM) requirements.lock requirements-dev.lock
@@ -126,7 +126,7 @@ lock: $(DEV_READY)  ## renew both lock files after a change of setup.cfg
 
 new-adapter: $(RUN_READY)  ## start an adapter from the template: make new-adapter NAME=folder.module
 	@[ -n "$(NAME)" ] || { echo "Name it, for example: make new-adapter NAME=sms.myprovider" >&2; exit 2; }
-	@$(BIN)/python run_gateway.py new-adapter "$(NAME)"
+	@$(BIN)/python -m gateway.testing.new_adapter "$(NAME)"
 
 # Through an sdist, so that what MANIFEST.in forgets is missed here and not by the first person who installs it.
 wheel: $(DEV_READY)  ## build the sdist and the wheel into dist/

@@ -92,8 +92,15 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     channels = make_channels(settings, registry)
     recent = Recent(spool.activity)
     server, work = file.server, file.work
-    commit = GroupCommit(spool.inbox, metrics, group=server.group, queue=server.queue, share=server.channel_share)
-    receiver = Receiver(spool, metrics, recent, commit, server.commit_timeout)
+    commit = GroupCommit(
+        spool.inbox,
+        metrics,
+        group=server.group,
+        queue=server.queue,
+        share=server.channel_share,
+        timeout=server.commit_timeout,
+    )
+    receiver = Receiver(spool, metrics, recent, commit)
     composer = Composer(file, [region.file for region in settings.regions])
     lease = timedelta(seconds=work.lease)
     intake = Intake(

@@ -85,6 +85,16 @@ class Database:
                 yield connection
 
     @contextmanager
+    def single(self) -> Iterator[sa.Connection]:
+        """Open a connection for one writing statement, which commits by itself: one round trip instead of three."""
+        if self.is_sqlite:
+            with self.begin() as connection:
+                yield connection
+            return
+        with _translated_errors(), self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Open a transaction that only reads."""
         with _translated_errors(), self.engine.connect() as connection:

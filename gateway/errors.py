@@ -79,12 +79,6 @@ class MethodNotAllowed(Refused):
     code, status = "method_not_allowed", 405
 
 
-class TooSlow(Refused):
-    """The request's body did not arrive in time."""
-
-    code, status = "too_slow", 408
-
-
 class TooLarge(Refused):
     """The request's body is larger than the configured limit."""
 

@@ -130,6 +130,17 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
+def json_fields(text: bytes) -> Fields:
+    """Read a JSON object; raises `Untranslatable` for anything else."""
+    try:
+        found = msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+        raise Untranslatable("the payload is not JSON") from exc
+    if not isinstance(found, dict):
+        raise Untranslatable("the payload is not a JSON object")
+    return Fields(found)
+
+
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
     """One HTTP request of a provider. `url` is the public one, from configuration, never from the proxy."""
@@ -145,6 +156,10 @@ class WebhookRequest:
         for name, value in form_pairs(self.body):
             values.setdefault(name.decode("utf-8", "replace"), value)
         return Fields(values)
+
+    def json(self) -> Fields:
+        """Return the fields of a JSON object in the body; raises `Untranslatable` for anything else."""
+        return json_fields(self.body)
 
     def dump(self) -> bytes:
         """Return the request as bytes in HTTP/1.1 form: request line, headers, blank line, body."""
@@ -197,13 +212,7 @@ class RawMessage:
 
     def json(self) -> Fields:
         """Return the stored JSON object's fields."""
-        try:
-            found = msgspec.json.decode(self.payload)
-        except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-            raise Untranslatable("the payload is not JSON") from exc
-        if not isinstance(found, dict):
-            raise Untranslatable("the payload is not a JSON object")
-        return Fields(found)
+        return json_fields(self.payload)
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,7 @@ class Process:
             self._front_door(),
             host=server.host,
             port=server.port,
-            http=bounded_protocol(server.max_header_bytes, server.header_timeout),
+            http=bounded_protocol(server.max_header_bytes, server.header_timeout, server.body_timeout),
             loop="uvloop",
             ws="none",
             lifespan="off",
@@ -79,7 +79,6 @@ class Process:
             WSGIMiddleware(create_app(gateway), workers=_FLASK_THREADS),  # type: ignore[arg-type]
             public_url=server.public_url,
             max_body=server.max_body_bytes,
-            body_timeout=server.body_timeout,
         )
 
     def _wait(self, ready: Callable[[int | None], None]) -> None:

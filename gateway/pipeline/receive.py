@@ -11,7 +11,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from gateway.errors import ChannelBusy, GatewayError, Overloaded, Refused, Rejected, Unavailable
@@ -26,13 +26,20 @@ _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 _POLL_LEASE = timedelta(seconds=120)
 
 
+class _Waiting(NamedTuple):
+    row: dict[str, Any]
+    future: asyncio.Future[bool]
+    since: float  # on the loop's clock
+
+
 class GroupCommit:
     """Writes waiting rows in groups, one transaction at a time, on a thread of its own."""
 
-    def __init__(self, inbox: Inbox, metrics: Metrics, *, group: int, queue: int, share: float) -> None:
-        self._inbox, self._group, self._limit = inbox, group, queue
+    def __init__(self, inbox: Inbox, metrics: Metrics, *, group: int, queue: int, share: float, timeout: float) -> None:
+        self._inbox, self._group, self._limit, self._timeout = inbox, group, queue, timeout
         self._channel_limit = max(1, int(queue * share))
-        self._waiting: deque[tuple[dict[str, Any], asyncio.Future[bool]]] = deque()
+        self._waiting: deque[_Waiting] = deque()
+        self._in_flight: list[_Waiting] = []
         self._per_channel: Counter[tuple[str, str]] = Counter()
         self._thread = ThreadPoolExecutor(1, "commit")
         self._writer: asyncio.Task[None] | None = None
@@ -42,28 +49,31 @@ class GroupCommit:
     def put(self, message: Incoming) -> asyncio.Future[bool]:
         """Queue a message; the future is done when it is durable, and says whether it was new.
 
-        Raises `Overloaded` or `ChannelBusy` where too many wait already.
+        Raises `Overloaded` or `ChannelBusy` where too many wait already; the future fails with `Overloaded` where
+        the commit takes too long, and with what the database said where it fails.
         """
         address = (message.region, message.channel)
         if len(self._waiting) >= self._limit:
             raise Overloaded("too many messages wait for their commit", retry_after=_RETRY_AFTER)
         if self._per_channel[address] >= self._channel_limit:
             raise ChannelBusy("too many messages of this channel wait for their commit", retry_after=_RETRY_AFTER)
-        future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._waiting.append((self._inbox.seal(message), future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[bool] = loop.create_future()
+        self._waiting.append(_Waiting(self._inbox.seal(message), future, loop.time()))
         self._per_channel[address] += 1
         if self._writer is None:
-            self._writer = asyncio.get_running_loop().create_task(self._drain())
+            self._writer = loop.create_task(self._drain())
         return future
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
+        watch = loop.call_later(self._timeout, self._give_up_on_old)
         try:
             while self._waiting:
-                group = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
-                rows = [row for row, _ in group]
+                self._in_flight = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
+                rows = [waiting.row for waiting in self._in_flight]
                 outcomes = await loop.run_in_executor(self._thread, self._write, rows)
-                for row, future in group:
+                for row, future, _ in self._in_flight:
                     self._per_channel[row["region"], row["channel"]] -= 1
                     outcome = outcomes[row["id"]]
                     if future.done():  # its request gave up waiting; a redelivery will find it stored
@@ -75,7 +85,18 @@ class GroupCommit:
                 self.on_commit()
                 _tell(rows, outcomes)
         finally:
-            self._writer = None
+            watch.cancel()
+            self._in_flight, self._writer = [], None
+
+    def _give_up_on_old(self) -> None:
+        """Answer those who have waited too long for a database that hangs. One timer for all: they are many."""
+        loop = asyncio.get_running_loop()
+        latest = loop.time() - self._timeout
+        for _, future, since in (*self._in_flight, *self._waiting):
+            if since <= latest and not future.done():
+                future.set_exception(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))
+        if self._writer is not None:
+            loop.call_later(self._timeout / 4, self._give_up_on_old)
 
     def _write(self, rows: Sequence[dict[str, Any]]) -> dict[UUID, bool | GatewayError]:
         """Commit a group; where the database refuses it, each row alone, so that a bad one fails by itself."""
@@ -120,9 +141,8 @@ def _tell(rows: Sequence[dict[str, Any]], outcomes: Mapping[UUID, bool | Gateway
 class Receiver:
     """Takes verified messages into the inbox, from webhooks and polls alike."""
 
-    def __init__(self, spool: Spool, metrics: Metrics, recent: Recent, commit: GroupCommit, timeout: float) -> None:
-        self._spool, self._metrics, self._recent = spool, metrics, recent
-        self._commit, self._timeout = commit, timeout
+    def __init__(self, spool: Spool, metrics: Metrics, recent: Recent, commit: GroupCommit) -> None:
+        self._spool, self._metrics, self._recent, self._commit = spool, metrics, recent, commit
 
     async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
         """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
@@ -137,10 +157,7 @@ class Receiver:
             received_at=self._spool.clock(),
         )
         try:
-            async with asyncio.timeout(self._timeout):
-                new = await self._commit.put(message)
-        except TimeoutError as exc:
-            raise Overloaded("the commit took too long", retry_after=_RETRY_AFTER) from exc
+            new = await self._commit.put(message)
         except Refused:
             raise
         except GatewayError as exc:

@@ -65,7 +65,7 @@ class Inbox(Queue):
 
     def commit(self, sealed: Sequence[dict[str, Any]]) -> set[UUID]:
         """Store rows in a transaction of their own; when this returns they are durable."""
-        with self._database.begin() as connection:
+        with self._database.single() as connection:
             return self.add(connection, sealed)
 
     def open(self, row: sa.Row[Any]) -> RawMessage:

@@ -12,7 +12,6 @@ import inspect
 import json
 import logging
 import re
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -27,19 +26,11 @@ from gateway.errors import GatewayError, Malformed, Rejected, Throttled, Unavail
 from gateway.events import CitizenMessage, Ignored
 from gateway.ports import HTTP, JSON, Poller, Replier, Reply, Webhook
 from gateway.testing import requestfile
-from gateway.testing.forge import PAYLOADS, RAW_ID, TEXTS, Forge, Provider, outcome, raw_message, stored
+from gateway.testing.forge import PAYLOADS, RAW_ID, TEXTS, Forge, Provider, outcome, raised_by, raw_message, stored
 
 QUALITY = ("done", "todo", "exempt")
 
 _fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-
-
-def _raised(call: Callable[..., Any], *args: Any) -> BaseException | None:
-    try:
-        call(*args)
-    except GatewayError as exc:
-        return exc
-    return None
 
 
 class AdapterContract:
@@ -80,7 +71,7 @@ class AdapterContract:
         request = forge.message("Jalan rusak", "m1")
         headers = {name: value for name, value in request.headers.items() if name != forge.signature_header}
         for changed in (headers, headers | {forge.signature_header: ""}):
-            refused = _raised(adapter.verify, replace(request, headers=changed))
+            refused = raised_by(adapter.verify, replace(request, headers=changed))
             assert type(refused) is Unverified, "verify must raise Unverified where the signature header is missing"
 
     def test_tampered_request_is_refused(self, adapter: Any, forge: Forge) -> None:
@@ -96,7 +87,7 @@ class AdapterContract:
             *({"headers": {**request.headers, forge.signature_header: bad}} for bad in ("x", good[:-4], "é", good * 9)),
         ]
         for change in changes:
-            refused, part = _raised(adapter.verify, replace(request, **change)), next(iter(change))
+            refused, part = raised_by(adapter.verify, replace(request, **change)), next(iter(change))
             assert type(refused) is Unverified, f"changed {part} must be Unverified: check raw bytes and public URL"
 
     def test_redelivery_has_the_same_key(self, adapter: Any, forge: Forge) -> None:
@@ -180,7 +171,7 @@ class AdapterContract:
         """Each failure says rightly whether to try again."""
         provider, reply = self._reply(adapter, forge)
         provider.fail(forge.refused_code if how == "refuse" else how)
-        raised = _raised(adapter.reply, reply)
+        raised = raised_by(adapter.reply, reply)
         assert type(raised) is error, f"{how} must be {error.__name__}: see gateway.errors"
         assert forge.sender not in str(raised), "never quote the provider's text: it holds the phone number"
         assert provider.replies_to(forge.sender) == [], f"{how}: nothing may have been sent"
@@ -189,7 +180,7 @@ class AdapterContract:
         """A reply whose answer was lost is found, not sent twice."""
         provider, reply = self._reply(adapter, forge)
         provider.fail("drop_after_accept")
-        lost = _raised(adapter.reply, reply)
+        lost = raised_by(adapter.reply, reply)
         assert type(lost) is Unavailable, "a connection that breaks before the answer is Unavailable"
         assert adapter.find(reply) is not None, "look up whether it went out, so that nobody gets it twice"
 

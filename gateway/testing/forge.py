@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from uuid import UUID
@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 from hypothesis import strategies as st
 
-from gateway.errors import Malformed, Untranslatable, Unverified
+from gateway.errors import GatewayError, Malformed, Untranslatable, Unverified
 from gateway.events import Event
 from gateway.ports import HTTP, JSON, RawMessage, WebhookRequest
 
@@ -92,4 +92,14 @@ def _shown(event: Event) -> dict[str, Any]:
     """Return an event as JSON has it, without the fields that hold their default: expected files stay short."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(event)}
     told = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
-    return {"type": type(event).__name__} | msgspec.json.decode(msgspec.json.encode(told))
+    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    return {"type": type(event).__name__, **fields}
+
+
+def raised_by(call: Callable[..., Any], *args: Any) -> GatewayError | None:
+    """Return the error of the closed list that a call raises, or `None`; any other error passes."""
+    try:
+        call(*args)
+    except GatewayError as exc:
+        return exc
+    return None

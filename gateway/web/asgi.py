@@ -5,7 +5,6 @@ It is kept apart from Flask because a complaint is accepted here at a tenth of t
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import UUID
@@ -17,7 +16,6 @@ from gateway.errors import (
     MethodNotAllowed,
     Refused,
     TooLarge,
-    TooSlow,
     UnknownChannel,
     UnsupportedMediaType,
 )
@@ -55,10 +53,9 @@ class FrontDoor:
         *,
         public_url: str,
         max_body: int,
-        body_timeout: float,
     ) -> None:
         self._receiver, self._metrics, self._recent, self._clock = receiver, metrics, recent, clock
-        self._behind, self._max_body, self._body_timeout = behind, max_body, body_timeout
+        self._behind, self._max_body = behind, max_body
         base = public_url.rstrip("/")
         self._doors = {
             f"{_PREFIX}{channel.address}": (channel, f"{base}{_PREFIX}{channel.address}")
@@ -105,25 +102,21 @@ class FrontDoor:
             await _answer(send, response.status, response.content_type.encode(), response.body, correlation_id)
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        """Read the body, no more and no longer than allowed."""
+        """Read the body, no more than allowed."""
         announced = headers.get("content-length", "0")
         if not announced.isdigit() or int(announced) > self._max_body:
             raise TooLarge(f"at most {self._max_body} bytes")
         parts: list[bytes] = []
         size, more = 0, True
-        try:
-            async with asyncio.timeout(self._body_timeout):
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise Disconnected
-                    parts.append(message.get("body", b""))
-                    size += len(parts[-1])
-                    if size > self._max_body:
-                        raise TooLarge(f"at most {self._max_body} bytes")
-                    more = message.get("more_body", False)
-        except TimeoutError as exc:
-            raise TooSlow(f"the body must arrive within {self._body_timeout:g} seconds") from exc
+        while more:
+            message = await receive()  # how long this may take is watched by the protocol, see `limits`
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > self._max_body:
+                raise TooLarge(f"at most {self._max_body} bytes")
+            more = message.get("more_body", False)
         return b"".join(parts)
 
     def _note_refusal(self, error: Refused, path: str, channel: Channel | None) -> None:

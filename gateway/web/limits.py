@@ -1,4 +1,4 @@
-"""Limits on a request's head, which the HTTP server itself leaves open: its size, and the time until it is complete."""
+"""Limits that the HTTP server itself leaves open: the size of a request's head, and the time until head and body are in."""
 
 from __future__ import annotations
 
@@ -12,13 +12,15 @@ _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: c
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 past `max_head` bytes of a head, and 408 after `head_timeout` seconds in one."""
+    """Answers 431 past `max_head` bytes of a head, 408 where head or body take too long to arrive."""
 
-    max_head = 32_768
-    head_timeout = 10.0
+    max_head = 32_768  # bytes
+    head_timeout = 10.0  # seconds
+    body_timeout = 10.0  # seconds
 
     _head_size = 0
     _in_head = True  # a connection owes a request from its first moment
+    _in_body = False
     _too_large = False
     _deadline: asyncio.TimerHandle | None = None
 
@@ -32,8 +34,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        if self._in_head and self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
+        # Most requests come whole, and need no timer.
+        if (self._in_head or self._in_body) and self._deadline is None and not self.transport.is_closing():
+            timeout = self.head_timeout if self._in_head else self.body_timeout
+            self._deadline = self.loop.call_later(timeout, self._give_up)
 
     def on_message_begin(self) -> None:
         self._in_head, self._head_size = True, 0
@@ -48,10 +52,16 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._in_head, self._in_body = False, True
         if self._deadline is not None:
             self._clear_deadline()
         super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if self._deadline is not None:
+            self._clear_deadline()
+        super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
         if not self._too_large:
@@ -68,8 +78,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        if self._in_head and not self.transport.is_closing():
-            self.transport.write(_TOO_SLOW)
+        if not self.transport.is_closing():
+            # A refusal that is already on its way says more than a second one would.
+            if self._in_head or not self.cycle.response_started:
+                self.transport.write(_TOO_SLOW)
             self.transport.close()
 
     def _clear_deadline(self) -> None:
@@ -78,6 +90,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = None
 
 
-def bounded_protocol(max_head: int, head_timeout: float) -> type[BoundedProtocol]:
+def bounded_protocol(max_head: int, head_timeout: float, body_timeout: float) -> type[BoundedProtocol]:
     """Return the protocol class with these limits, in bytes and seconds."""
-    return type("BoundedProtocol", (BoundedProtocol,), {"max_head": max_head, "head_timeout": head_timeout})
+    limits = {"max_head": max_head, "head_timeout": head_timeout, "body_timeout": body_timeout}
+    return type("BoundedProtocol", (BoundedProtocol,), limits)

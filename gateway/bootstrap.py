@@ -100,7 +100,7 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         share=server.channel_share,
         timeout=server.commit_timeout,
     )
-    receiver = Receiver(spool, metrics, recent, commit)
+    receiver = Receiver(spool, channels.values(), metrics, recent, commit)
     composer = Composer(file, [region.file for region in settings.regions])
     lease = timedelta(seconds=work.lease)
     intake = Intake(

@@ -49,7 +49,8 @@ class Keyring:
         self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
         self._active = _fingerprint(keys[0])
         self._active_cipher = self._ciphers[self._active]
-        self._lookup_key = lookup_key
+        # Copying a keyed state is cheaper than keying a new one, and this runs for every message.
+        self._lookup = blake2b(key=lookup_key, digest_size=16)
 
     def encrypt(self, plain: bytes, purpose: bytes) -> bytes:
         """Return the value as it is stored."""
@@ -74,8 +75,9 @@ class Keyring:
 
     def lookup(self, *parts: str) -> UUID:
         """Return a keyed hash, so that equal values are found without being readable."""
-        text = "\x1f".join(parts).encode("utf-8", "surrogatepass")
-        return UUID(bytes=blake2b(text, key=self._lookup_key, digest_size=16).digest())
+        state = self._lookup.copy()
+        state.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
+        return UUID(int=int.from_bytes(state.digest(), "big"))
 
 
 def _fingerprint(key: bytes) -> bytes:

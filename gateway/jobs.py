@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from apscheduler.executors.pool import ThreadPoolExecutor
@@ -101,12 +102,17 @@ class Jobs:
             log.warning("activity not recorded", reason=exc.reason)
 
     def purge(self) -> None:
-        """Drop raw messages and reply texts that have been kept long enough."""
+        """Delete finished messages and replies, and our copies of delivered complaints, that were kept long enough."""
         before = self._spool.clock() - self._retention
+        drops: dict[str, Callable[[], int]] = {
+            "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
+            "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
+            "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),
+        }
         try:
-            for name, queue in (("inbox", self._spool.inbox), ("outbox", self._spool.outbox)):
+            for name, drop in drops.items():
                 total = 0
-                while dropped := queue.purge(before, _PURGE_BATCH):
+                while dropped := drop():
                     total += dropped
                 if total:
                     log.info("purged", queue=name, count=total)

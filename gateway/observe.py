@@ -119,6 +119,7 @@ class Metrics:
         self.translated = counter("translated", "Events translated from messages, by kind.", [*channel, "kind"])
         self.delivered = counter("delivered", "Complaints the central store has taken.", channel)
         self.replies = counter("replies", "Replies, by outcome: sent, found, held, failed.", [*channel, "outcome"])
+        self.receipts = counter("receipts", "Delivery receipts of replies, by what they tell.", [*channel, "state"])
         self.retries = counter("retries", "Rows put off for another attempt.", ["stage", "reason"])
         self.dead = counter("dead", "Rows that became dead letters.", ["stage", "reason"])
         self.provider_errors = counter("provider_errors", "Errors of providers and the centre.", [*channel, "reason"])

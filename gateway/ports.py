@@ -141,8 +141,7 @@ def json_fields(text: bytes) -> Fields:
     return Fields(found)
 
 
-@dataclass(frozen=True, slots=True)
-class WebhookRequest:
+class WebhookRequest(msgspec.Struct, frozen=True):
     """One HTTP request of a provider. `url` is the public one, from configuration, never from the proxy."""
 
     method: str
@@ -184,16 +183,14 @@ class WebhookRequest:
         return cls(words[0], words[1], headers, body)
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True):
     """How a raw message is told from others before anybody reads it."""
 
     key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
     sender: str | None = None  # messages of one sender are worked on in their order
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class RawMessage:
+class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A message as it is stored, before translation."""
 
     id: UUID  # version 7; also the correlation id of all that follows
@@ -236,8 +233,7 @@ class Batch:
 # --- values that go out ----------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Response:
+class Response(msgspec.Struct, frozen=True):
     """What the provider is answered once its message is committed."""
 
     status: int = 200

@@ -104,7 +104,11 @@ class Work(_Section):
 class Retention(_Section):
     """`[retention]`: how long what is kept."""
 
-    raw_days: float = Field(30, gt=0, description="Days until the raw form of a finished message is dropped.")
+    raw_days: float = Field(
+        30,
+        gt=0,
+        description="Days until a finished message, its replies, and our copy of a delivered complaint are deleted.",
+    )
 
 
 class Replies(_Section):

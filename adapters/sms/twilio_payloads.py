@@ -114,14 +114,15 @@ def envelope(form: Mapping[bytes, bytes]) -> Envelope:
 
 
 def url_variants(url: str) -> tuple[bytes, bytes]:
-    """Return the URL without and with its port: Twilio signs one or the other, as its SDK's validator knows."""
+    """Return the URL as it is, then with or without its port: Twilio signs one of them, as its SDK's validator knows."""
     parsed = urlparse(url)
     bare, port = parsed.netloc, 443 if parsed.scheme == "https" else 80
     if parsed.port:
         bare, _, _ = parsed.netloc.rpartition(":")
         port = parsed.port
-    plain, full = (parsed._replace(netloc=netloc).geturl() for netloc in (bare, f"{bare}:{port}"))
-    return plain.encode("utf-8", "replace"), full.encode("utf-8", "replace")
+    first, second = (bare, f"{bare}:{port}") if not parsed.port else (f"{bare}:{port}", bare)
+    given, other = (parsed._replace(netloc=netloc).geturl() for netloc in (first, second))
+    return given.encode("utf-8", "replace"), other.encode("utf-8", "replace")
 
 
 def read_signature_settings(header: str) -> tuple[str, str]:

@@ -94,6 +94,8 @@ class Intake:
                     found.requests.append(composed)
                 else:
                     found.cases.append(_case(composed.complaint, composed, row))
+        for receipt in found.receipts:
+            self._metrics.receipts.labels(raw.region, raw.channel, receipt.state.value).inc()
         for kind, count in kinds.items():
             self._metrics.translated.labels(raw.region, raw.channel, kind).inc(count)
         return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -141,8 +141,13 @@ def _tell(rows: Sequence[dict[str, Any]], outcomes: Mapping[UUID, bool | Gateway
 class Receiver:
     """Takes verified messages into the inbox, from webhooks and polls alike."""
 
-    def __init__(self, spool: Spool, metrics: Metrics, recent: Recent, commit: GroupCommit) -> None:
-        self._spool, self._metrics, self._recent, self._commit = spool, metrics, recent, commit
+    def __init__(
+        self, spool: Spool, channels: Iterable[Channel], metrics: Metrics, recent: Recent, commit: GroupCommit
+    ) -> None:
+        self._spool, self._recent, self._commit = spool, recent, commit
+        addresses = [(channel.region, channel.name) for channel in channels]
+        self._accepted = {address: metrics.accepted.labels(*address) for address in addresses}
+        self._duplicates = {address: metrics.duplicates.labels(*address) for address in addresses}
 
     async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
         """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
@@ -162,8 +167,7 @@ class Receiver:
             raise
         except GatewayError as exc:
             raise Overloaded(exc.reason, retry_after=_RETRY_AFTER) from exc
-        counter = self._metrics.accepted if new else self._metrics.duplicates
-        counter.labels(channel.region, channel.name).inc()
+        (self._accepted if new else self._duplicates)[channel.region, channel.name].inc()
         self._recent.note(channel.region, channel.name, "accepted", message.received_at)
         return message.id, channel.adapter.accepted(request)
 
@@ -196,8 +200,8 @@ class Receiver:
                     break  # the lease was lost meanwhile; whoever has it will read this page
                 new = len(self._spool.inbox.add(connection, sealed))
             stored += new
-            self._metrics.accepted.labels(region, name).inc(new)
-            self._metrics.duplicates.labels(region, name).inc(len(sealed) - new)
+            self._accepted[region, name].inc(new)
+            self._duplicates[region, name].inc(len(sealed) - new)
             if new:
                 self._recent.note(region, name, "accepted", now)
                 log.warning("recovered", region=region, channel=name, count=new)

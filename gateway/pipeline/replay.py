@@ -144,7 +144,10 @@ class Replay:
                 if complaint is not None:
                     with self._spool.database.read() as connection:
                         case = self._spool.cases.of_message(connection, raw.region, raw.channel, event.external_id)
-                    yield complaint, case.complaint if case else None
+                    if case is None:
+                        yield complaint, None
+                    elif case.complaint is not None:
+                        yield complaint, case.complaint
 
 
 def _differences(before: Complaint, after: Complaint) -> list[str]:

@@ -15,6 +15,7 @@ from gateway.complaint import Complaint
 from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import Undecryptable
+from gateway.ids import first_id_at
 from gateway.spool.tables import cases
 
 _COMPLAINT = b"case"
@@ -41,7 +42,7 @@ class Case:
     channel: str
     sender_key: UUID
     ticket: str | None
-    complaint: Complaint
+    complaint: Complaint | None  # None once it was delivered and purged
     contact: str | None
     correlation_id: UUID
 
@@ -103,7 +104,7 @@ class Cases:
             channel=row.channel,
             sender_key=row.sender_key,
             ticket=row.ticket,
-            complaint=canonical.load(decrypt(row.complaint, _COMPLAINT)),
+            complaint=canonical.load(decrypt(row.complaint, _COMPLAINT)) if row.complaint else None,
             contact=decrypt(row.contact, _CONTACT).decode() if row.contact else None,
             correlation_id=row.correlation_id,
         )
@@ -128,3 +129,21 @@ class Cases:
         """Replace the stored complaint of a case, after a replay read its message differently."""
         sealed = self._keyring.encrypt(canonical.dump(complaint), _COMPLAINT)
         connection.execute(sa.update(cases).where(cases.c.id == complaint.id).values(complaint=sealed))
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Drop our copy of up to `limit` complaints that the centre has and that came before the moment.
+
+        What stays is who may ask about which ticket, and that the message has its complaint.
+        """
+        chosen = (
+            sa.select(cases.c.id)
+            .where(cases.c.complaint.is_not(None), cases.c.ticket.is_not(None), cases.c.id < first_id_at(before))
+            .order_by(cases.c.id)
+            .limit(limit)
+        )
+        with self._database.begin() as connection:
+            ids = list(connection.execute(chosen).scalars())
+            if ids:
+                statement = sa.update(cases).where(any_of(cases.c.id, ids, self._database))
+                connection.execute(statement.values(complaint=None))
+        return len(ids)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
 from gateway.crypto import Keyring
-from gateway.database import Database, any_of
-from gateway.errors import Undecryptable
+from gateway.database import Database
 from gateway.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
 from gateway.spool.queue import Queue
-from gateway.spool.tables import State, inbox
+from gateway.spool.tables import inbox
 
 _PURPOSE = b"inbox"
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True, kw_only=True):
     """A verified message that is to be stored."""
 
     id: UUID
@@ -69,9 +67,7 @@ class Inbox(Queue):
             return self.add(connection, sealed)
 
     def open(self, row: sa.Row[Any]) -> RawMessage:
-        """Return the raw message of a row; raises `Undecryptable`, also where it was purged."""
-        if row.payload is None:
-            raise Undecryptable("the raw message was purged after [retention] raw_days")
+        """Return the raw message of a row; raises `Undecryptable`."""
         return RawMessage(
             id=row.id,
             region=row.region,
@@ -89,18 +85,3 @@ class Inbox(Queue):
         )
         with self._database.read() as connection:
             return connection.execute(statement).all()
-
-    def purge(self, before: datetime, limit: int) -> int:
-        """Drop the payload of up to `limit` messages finished before the moment; dead letters keep theirs."""
-        chosen = (
-            sa.select(inbox.c.id)
-            .where(inbox.c.id < first_id_at(before), inbox.c.payload.is_not(None))
-            .where(inbox.c.state == State.DONE, inbox.c.finished_at < before)
-            .order_by(inbox.c.id)
-            .limit(limit)
-        )
-        with self._database.begin() as connection:
-            ids = list(connection.execute(chosen).scalars())
-            if ids:
-                connection.execute(sa.update(inbox).where(any_of(inbox.c.id, ids, self._database)).values(payload=None))
-        return len(ids)

@@ -15,10 +15,10 @@ from sqlalchemy.dialects import postgresql, sqlite
 from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.events import Delivery
-from gateway.ids import first_id_at, new_id
+from gateway.ids import new_id
 from gateway.ports import Clock, Reply
 from gateway.spool.queue import Queue
-from gateway.spool.tables import Kind, State, outbox, references, reply_counts
+from gateway.spool.tables import Kind, outbox, references, reply_counts
 
 _PURPOSE = b"outbox"
 _RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipts come in any order
@@ -172,20 +172,11 @@ class Outbox(Queue):
             )
         return True
 
-    def purge(self, before: datetime, limit: int) -> int:
-        """Drop the text and address of up to `limit` replies finished before the moment, and old reply counts."""
-        chosen = (
-            sa.select(outbox.c.id)
-            .where(outbox.c.id < first_id_at(before), outbox.c.payload.is_not(None))
-            .where(outbox.c.state == State.DONE, outbox.c.finished_at < before)
-            .order_by(outbox.c.id)
-            .limit(limit)
-        )
+    def purge(self, before: datetime, limit: int) -> list[UUID]:
+        """Delete as `Queue.purge` does, with what refers to the rows and with old reply counts."""
+        ids = super().purge(before, limit)
         with self._database.begin() as connection:
             connection.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
-            ids = list(connection.execute(chosen).scalars())
             if ids:
-                connection.execute(
-                    sa.update(outbox).where(any_of(outbox.c.id, ids, self._database)).values(payload=None)
-                )
-        return len(ids)
+                connection.execute(sa.delete(references).where(any_of(references.c.outbox_id, ids, self._database)))
+        return ids

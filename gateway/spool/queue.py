@@ -17,7 +17,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from gateway.database import Database, any_of
-from gateway.ids import new_id
+from gateway.ids import first_id_at, new_id
 from gateway.ports import Clock
 from gateway.spool.tables import State
 
@@ -173,6 +173,24 @@ class Queue:
         with self._database.begin() as connection:
             statement = sa.update(table).where(table.c.state == State.CLAIMED, table.c.due_at.is_not(None))
             return connection.execute(statement.values(due_at=self._clock())).rowcount
+
+    def purge(self, before: datetime, limit: int) -> list[UUID]:
+        """Delete up to `limit` rows that were done before the moment, oldest first; dead letters stay.
+
+        A message delivered again after that finds its case, and opens no second one.
+        """
+        table = self._table
+        chosen = (
+            sa.select(table.c.id)
+            .where(table.c.id < first_id_at(before), table.c.state == State.DONE, table.c.finished_at < before)
+            .order_by(table.c.id)
+            .limit(limit)
+        )
+        with self._database.begin() as connection:
+            ids = list(connection.execute(chosen).scalars())
+            if ids:
+                connection.execute(sa.delete(table).where(any_of(table.c.id, ids, self._database)))
+        return ids
 
     def dead(self, limit: int) -> Sequence[sa.Row[Any]]:
         """Return the newest dead letters."""

@@ -60,7 +60,7 @@ inbox = sa.Table(
     sa.Column("dedupe_key", sa.Uuid, nullable=False, unique=True),  # keyed hash of region, channel, envelope key
     sa.Column("lane", sa.Uuid, nullable=False),  # keyed hash of the sender; a lane keeps its order
     sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("payload", sa.LargeBinary),  # encrypted; NULL once purged
+    sa.Column("payload", sa.LargeBinary, nullable=False),  # encrypted
     sa.Column("received_at", Instant, nullable=False),
     *_queue_columns(),
 )
@@ -104,10 +104,12 @@ cases = sa.Table(
     sa.Column("sender_key", sa.Uuid, nullable=False),  # keyed hash of the citizen's address: who may ask
     sa.Column("correlation_id", sa.Uuid, nullable=False),
     sa.Column("ticket", sa.Text),
-    sa.Column("complaint", sa.LargeBinary, nullable=False),  # encrypted canonical complaint
+    sa.Column("complaint", sa.LargeBinary),  # encrypted canonical complaint; NULL once delivered and purged
     sa.Column("contact", sa.LargeBinary),  # encrypted address to answer; NULL where nobody is to be answered
     sa.Column("opened_at", Instant, nullable=False),
 )
+_kept = cases.c.complaint.is_not(None)
+sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # what a purge looks through
 _numbered = cases.c.ticket.is_not(None)
 sa.Index("ix_cases_ticket", cases.c.ticket, postgresql_where=_numbered, sqlite_where=_numbered)
 
@@ -115,7 +117,7 @@ references = sa.Table(
     "reference",
     metadata,
     sa.Column("key", sa.Uuid, primary_key=True),  # keyed hash of region, channel and the provider's id
-    sa.Column("outbox_id", sa.Uuid, nullable=False),
+    sa.Column("outbox_id", sa.Uuid, nullable=False, index=True),
     sa.Column("delivery", sa.Text, nullable=False),  # events.Delivery: how far the reply has come
     sa.Column("error", sa.Text),
     sa.Column("updated_at", Instant, nullable=False),

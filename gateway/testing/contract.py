@@ -13,7 +13,6 @@ import json
 import logging
 import re
 from contextlib import suppress
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.errors import GatewayError, Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Ignored

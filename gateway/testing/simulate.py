@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,8 @@ def play(
 
 def _stop_at_eof(stop: threading.Event) -> None:
     """Wait for the program that started us to end: the pipe it holds closes with it, however it dies."""
-    sys.stdin.buffer.read()
+    while os.read(0, 1024):  # not sys.stdin: its lock would still be held when the interpreter ends
+        pass
     stop.set()
 
 

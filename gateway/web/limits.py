@@ -34,8 +34,14 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
-        # Most requests come whole, and need no timer.
-        if (self._in_head or self._in_body) and self._deadline is None and not self.transport.is_closing():
+        if not (self._in_head or self._in_body) or self.transport.is_closing():
+            return  # most requests come whole, and need neither timer nor count
+        if self._in_head:
+            self._head_size += len(data)
+            if self._head_size > self.max_head:
+                self._refuse(_TOO_LARGE)
+                return
+        if self._deadline is None:
             timeout = self.head_timeout if self._in_head else self.body_timeout
             self._deadline = self.loop.call_later(timeout, self._give_up)
 
@@ -43,15 +49,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._head_size = True, 0
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._grow(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._grow(len(name) + len(value) + 4)
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
+        if sum([len(name) + len(value) for name, value in self.headers]) + len(self.url) > self.max_head:
+            self._too_large = True
+            raise ValueError("the head is too large")  # the parser stops, and the server answers through us
         self._in_head, self._in_body = False, True
         if self._deadline is not None:
             self._clear_deadline()
@@ -64,24 +65,19 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if not self._too_large:
+        if self._too_large:
+            self._refuse(_TOO_LARGE)
+        else:
             super().send_400_response(msg)
-            return
-        self.transport.write(_TOO_LARGE)
-        self.transport.close()
-
-    def _grow(self, size: int) -> None:
-        self._head_size += size
-        if self._head_size > self.max_head:
-            self._too_large = True
-            raise ValueError("the head is too large")  # the parser stops, and the server answers through us
 
     def _give_up(self) -> None:
         self._deadline = None
+        # A refusal that is already on its way says more than a second one would.
+        self._refuse(_TOO_SLOW if self._in_head or not self.cycle.response_started else b"")
+
+    def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():
-            # A refusal that is already on its way says more than a second one would.
-            if self._in_head or not self.cycle.response_started:
-                self.transport.write(_TOO_SLOW)
+            self.transport.write(answer)
             self.transport.close()
 
     def _clear_deadline(self) -> None:

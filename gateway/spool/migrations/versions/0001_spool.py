@@ -29,11 +29,19 @@ def upgrade() -> None:
         sa.Column("sender_key", sa.Uuid(), nullable=False),
         sa.Column("correlation_id", sa.Uuid(), nullable=False),
         sa.Column("ticket", sa.Text(), nullable=True),
-        sa.Column("complaint", sa.LargeBinary(), nullable=False),
+        sa.Column("complaint", sa.LargeBinary(), nullable=True),
         sa.Column("contact", sa.LargeBinary(), nullable=True),
         sa.Column("opened_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_cases"),
         sa.UniqueConstraint("external_key", name="uq_cases_external_key"),
+    )
+    op.create_index(
+        "ix_cases_kept",
+        "cases",
+        ["id"],
+        unique=False,
+        postgresql_where=sa.text("complaint IS NOT NULL"),
+        sqlite_where=sa.text("complaint IS NOT NULL"),
     )
     op.create_index(
         "ix_cases_ticket",
@@ -64,7 +72,7 @@ def upgrade() -> None:
         sa.Column("dedupe_key", sa.Uuid(), nullable=False),
         sa.Column("lane", sa.Uuid(), nullable=False),
         sa.Column("content_type", sa.Text(), nullable=False),
-        sa.Column("payload", sa.LargeBinary(), nullable=True),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", Instant(), nullable=False),
         sa.Column("state", sa.Text(), server_default="pending", nullable=False),
         sa.Column("attempts", sa.Integer(), server_default="0", nullable=False),
@@ -151,6 +159,7 @@ def upgrade() -> None:
         sa.Column("updated_at", Instant(), nullable=False),
         sa.PrimaryKeyConstraint("key", name="pk_reference"),
     )
+    op.create_index("ix_reference_outbox_id", "reference", ["outbox_id"], unique=False)
     op.create_table(
         "reply_count",
         sa.Column("lane", sa.Uuid(), nullable=False),

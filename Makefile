@@ -75,7 +75,7 @@ faults: $(DEV_READY)  ## kill processes and databases under load: nothing lost, 
 	@$(BIN)/python -m pytest -m fault $(ARGS)
 
 bench: $(DEV_READY)  ## measure throughput and latency on this machine
-	@$(BIN)/python bench/load.py $(ARGS)
+	@$(BIN)/python bench/run.py $(ARGS)
 
 coverage: $(DEV_READY)  ## run the tests and show the lines they miss
 	@$(BIN)/coverage erase
@@ -97,7 +97,8 @@ types: $(DEV_READY)  ## check the types (mypy, strict)
 imports: $(DEV_READY)  ## check who imports whom
 	@$(BIN)/lint-imports $(ARGS)
 
-docs: $(DEV_READY)  ## check that every setting, command, state and adapter is documented
+docs: $(DEV_READY)  ## write the reference pages anew, and check that everything is documented
+	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
 # --- upkeep ----------------------------------------------------------------------------------------------------------

@@ -112,6 +112,8 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         batch=work.batch,
         lease=lease,
         attempts=work.attempts,
+        retry_base=work.retry_base,
+        retry_cap=work.retry_cap,
         replies_per_hour=file.replies.per_hour,
     )
     deliverer = Deliverer(

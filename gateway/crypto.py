@@ -66,7 +66,7 @@ class Keyring:
             )
         try:
             return cipher.decrypt(stored[4:_HEAD], stored[_HEAD:], purpose)
-        except InvalidTag as exc:
+        except (InvalidTag, ValueError) as exc:  # ValueError: too short to hold a nonce
             raise Undecryptable("a stored value was changed or cut") from exc
 
     def is_current(self, stored: bytes) -> bool:

@@ -16,11 +16,28 @@ from gateway.process import Process
 from gateway.settings import Settings
 
 
+def _stage_names(_context: click.Context, _option: click.Parameter, given: str) -> list[str]:
+    chosen = [name.strip() for name in given.split(",") if name.strip()]
+    if unknown := set(chosen) - set(STAGES):
+        raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(STAGES)}")
+    return chosen
+
+
+_stages_option = click.option(
+    "--stages",
+    default=",".join(STAGES),
+    show_default=True,
+    callback=_stage_names,
+    help="Which stages this process works on, by name.",
+)
+
+
 @click.command()
 @click.option("--simulate", "simulated", is_flag=True, help="Also run the provider simulator, with invented citizens.")
 @click.option("--rate", default=0.5, show_default=True, help="With --simulate: messages per second.")
+@_stages_option
 @pass_app
-def serve(app: App, simulated: bool, rate: float) -> None:
+def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
     """Run everything in one process: webhooks, work, polls."""
     with clear_errors():
         gateway = app.gateway()
@@ -33,7 +50,7 @@ def serve(app: App, simulated: bool, rate: float) -> None:
                 child = _start_simulator(app, rate)
 
         try:
-            Process(gateway, listen=True, stages=STAGES, jobs=True).run(ready)
+            Process(gateway, listen=True, stages=stages, jobs=True).run(ready)
         finally:
             if child is not None:
                 _end(child)
@@ -48,21 +65,13 @@ def web(app: App) -> None:
 
 
 @click.command()
-@click.option(
-    "--stages",
-    default=",".join(STAGES),
-    show_default=True,
-    help="Which stages, by name; run several workers to split them.",
-)
+@_stages_option
 @click.option("--no-jobs", is_flag=True, help="No polls and no purge in this process.")
 @pass_app
-def work(app: App, stages: str, no_jobs: bool) -> None:
+def work(app: App, stages: list[str], no_jobs: bool) -> None:
     """Translate, deliver, acknowledge, poll. Any number may run, on any number of machines. Needs PostgreSQL."""
-    chosen = [name.strip() for name in stages.split(",") if name.strip()]
-    if unknown := set(chosen) - set(STAGES):
-        raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(STAGES)}")
     with clear_errors():
-        _run_part(app.gateway(), "work", listen=False, stages=chosen, jobs=not no_jobs)
+        _run_part(app.gateway(), "work", listen=False, stages=stages, jobs=not no_jobs)
 
 
 def _run_part(gateway: Gateway, name: str, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:

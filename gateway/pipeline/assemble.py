@@ -11,11 +11,16 @@ from dataclasses import dataclass
 
 from gateway.ids import check_ticket
 
-_HELP = re.compile(r"\s*(?:bantuan|help|info)\s*[?!.]*\s*", re.IGNORECASE)
+# Matched against a text of single spaces and at most so many characters: patterns like these could otherwise take
+# minutes for a message made to keep them busy.
+_LONGEST_COMMAND = 80
+_HELP = re.compile(r"(?:bantuan|help|info)[?!. ]*", re.IGNORECASE)
 _STATUS = re.compile(
-    r"\s*(?:cek\s+)?status\s*[:#.]?\s*(?:no(?:mor)?\.?\s*)?(?:tiket\s*)?#?([\d\s.\-]{2,30})[?!.]*\s*", re.IGNORECASE
+    r"(?:cek )?status ?[:#.]? ?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
 )
-_PREFIX = re.compile(r"\s*([A-Za-z0-9]+)(?=[\s:,;.\-]|$)[\s:,;.\-]*")
+# A word with what people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive: no
+# backtracking. A quote or bracket that opens after the word belongs to the report.
+_PREFIX = re.compile(r"[\s*_#(\[<]*+([A-Za-z0-9]++)(?![^\W_])[\s:,;.!?/|+&*_\-–—)\]>]*+")
 _NOT_DIGITS = re.compile(r"\D")
 
 
@@ -39,7 +44,7 @@ class StatusQuery:
 
 @dataclass(frozen=True, slots=True)
 class MistypedTicket:
-    """STATUS with a number whose check digit is wrong."""
+    """STATUS with a number whose check digit is wrong, or with none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +57,14 @@ Request = Report | StatusQuery | MistypedTicket | HelpRequest
 
 def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
     """Return what a message asks for; `keywords` maps upper-case words to region codes."""
-    if _HELP.fullmatch(text) or not (text.strip() or has_attachments):
+    compact = " ".join(text.split())
+    if not (compact or has_attachments):
         return HelpRequest()
-    if found := _STATUS.fullmatch(text):
+    if len(compact) > _LONGEST_COMMAND:
+        return _report(text, keywords)
+    if _HELP.fullmatch(compact):
+        return HelpRequest()
+    if found := _STATUS.fullmatch(compact):
         ticket = _NOT_DIGITS.sub("", found[1])
         return StatusQuery(ticket) if check_ticket(ticket) else MistypedTicket()
     return _report(text, keywords)

@@ -1,7 +1,8 @@
 """Stages 2 to 5 for a claimed batch: translate, assemble, enrich, route, and one transaction for all results.
 
 A batch with one bad row fails that row alone: what cannot be understood is known before the transaction, and where
-the database refuses the batch, its rows are written one by one.
+the batch cannot be written, its rows are written one by one. Behind a row that is to be tried again, its sender's
+later ones wait.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 from uuid import UUID
 
 from gateway.complaint import Complaint
-from gateway.errors import Action, GatewayError, Rejected
+from gateway.errors import Action, GatewayError, Unavailable
 from gateway.events import CitizenMessage, DeliveryReceipt
 from gateway.ids import new_id
 from gateway.observe import Metrics, describe, log
@@ -39,6 +40,31 @@ class _Understood:
     receipts: list[DeliveryReceipt] = field(default_factory=list)
 
 
+class _Failures:
+    """What of a batch did not work, and what must wait behind it so that a sender's messages keep their order."""
+
+    def __init__(self, attempts: int) -> None:
+        self._attempts = attempts
+        self._lanes: set[UUID] = set()
+        self.all: list[tuple[Any, Exception, bool]] = []  # row, error, whether that was its last attempt
+        self.behind: list[UUID] = []
+
+    def add(self, row: Any, error: Exception) -> None:
+        """Note a failed row: dead where no retry can mend it, or where it was retried often enough."""
+        final = isinstance(error, GatewayError) and error.action is Action.DEAD
+        dead = final or row.attempts >= self._attempts
+        self.all.append((row, error, dead))
+        if not dead:
+            self._lanes.add(row.lane)
+
+    def hold(self, row: Any) -> bool:
+        """Tell whether the row must wait for an earlier one of its sender, and remember that it does."""
+        if row.lane in self._lanes:
+            self.behind.append(row.id)
+            return True
+        return False
+
+
 class Intake:
     """Empties the inbox."""
 
@@ -55,11 +81,14 @@ class Intake:
         batch: int,
         lease: timedelta,
         attempts: int,
+        retry_base: float,
+        retry_cap: float,
         replies_per_hour: int,
     ) -> None:
         self._spool, self._channels, self._composer = spool, channels, composer
         self._templates, self._metrics = templates, metrics
         self._batch, self._lease, self._attempts = batch, lease, attempts
+        self._retry_base, self._retry_cap = retry_base, retry_cap
         self._replies_per_hour = replies_per_hour
 
     def run_once(self) -> int:
@@ -69,14 +98,16 @@ class Intake:
             return 0
         self._metrics.batch.labels(self.stage).observe(len(claim.rows))
         understood: list[_Understood] = []
-        failures: dict[UUID, Exception] = {}
+        failures = _Failures(self._attempts)
         for row in claim.rows:
+            if failures.hold(row):
+                continue
             try:
                 understood.append(self._understand(row))
-            except Exception as exc:  # noqa: BLE001  decided per row below: retry or dead letter
-                failures[row.id] = exc
-        self._write(claim, understood)
-        self._settle_failures(claim, failures)
+            except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
+                failures.add(row, exc)
+        self._write(claim, understood, failures)
+        self._settle(claim, failures)
         return len(claim.rows)
 
     def _understand(self, row: Any) -> _Understood:
@@ -100,17 +131,20 @@ class Intake:
             self._metrics.translated.labels(raw.region, raw.channel, kind).inc(count)
         return found
 
-    def _write(self, claim: Claim, understood: Sequence[_Understood]) -> None:
+    def _write(self, claim: Claim, understood: Sequence[_Understood], failures: _Failures) -> None:
         if not understood:
             return
         try:
             self._write_together(claim, understood)
-        except Rejected as exc:
+        except Unavailable:
+            raise  # the database has not answered: whatever the rows hold, it is not their fault
+        except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
             if len(understood) == 1:
-                self._settle_failures(claim, {understood[0].row.id: exc})
+                failures.add(understood[0].row, exc)
                 return
             for one in understood:
-                self._write(claim, [one])
+                if not failures.hold(one.row):
+                    self._write(claim, [one], failures)
 
     def _write_together(self, claim: Claim, understood: Sequence[_Understood]) -> None:
         spool = self._spool
@@ -150,27 +184,23 @@ class Intake:
             text = templates.help
         return Draft(region=row.region, channel=row.channel, to=composed.contact, text=text, correlation_id=row.id)
 
-    def _settle_failures(self, claim: Claim, failures: dict[UUID, Exception]) -> None:
-        """Dead-letter what cannot work, put off what failed unexpectedly, until that, too, is dead."""
-        if not failures:
+    def _settle(self, claim: Claim, failures: _Failures) -> None:
+        """Dead-letter what cannot work, put off what failed unexpectedly, and give back what waits behind that."""
+        if not failures.all:
             return
         retries: dict[UUID, tuple[timedelta, str]] = {}
         dead: dict[UUID, str] = {}
-        for row in claim.rows:
-            error = failures.get(row.id)
-            if error is None:
-                continue
+        for row, error, last in failures.all:
             reason = describe(error)
             code = error.code if isinstance(error, GatewayError) else "unexpected"
-            final = isinstance(error, GatewayError) and error.action is Action.DEAD
-            if final or row.attempts >= self._attempts:
+            if last:
                 dead[row.id] = reason
                 self._metrics.dead.labels(self.stage, code).inc()
             else:
-                retries[row.id] = (backoff(row.attempts), reason)
+                retries[row.id] = (backoff(row.attempts, base=self._retry_base, cap=self._retry_cap), reason)
                 self._metrics.retries.labels(self.stage, code).inc()
             log.warning(
-                "dead letter" if row.id in dead else "put off",
+                "dead letter" if last else "put off",
                 stage=self.stage,
                 region=row.region,
                 channel=row.channel,
@@ -182,6 +212,7 @@ class Intake:
         with self._spool.database.begin() as connection:
             self._spool.inbox.retry(connection, claim.id, retries)
             self._spool.inbox.bury(connection, claim.id, dead)
+            self._spool.inbox.give_back(connection, claim.id, failures.behind)
 
 
 def _case(complaint: Complaint, composed: Composed, row: Any) -> NewCase:

@@ -10,7 +10,6 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.crypto import Keyring
 from gateway.database import Database, any_of
@@ -121,17 +120,10 @@ class Outbox(Queue):
     def _count(self, connection: sa.Connection, sent: Mapping[UUID, int]) -> None:
         if not sent:
             return
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        insert = dialect.insert(reply_counts)
         slot = self._slot()
-        connection.execute(
-            insert.on_conflict_do_update(
-                index_elements=["lane", "slot"],
-                set_={"replies": reply_counts.c.replies + insert.excluded.replies},
-            ),
-            # In one order everywhere, so that two workers never wait for each other in a circle.
-            [{"lane": lane, "slot": slot, "replies": count} for lane, count in sorted(sent.items())],
-        )
+        # In one order everywhere, so that two workers never wait for each other in a circle.
+        rows = [{"lane": lane, "slot": slot, "replies": sent[lane]} for lane in sorted(sent)]
+        self._database.insert(connection, reply_counts, rows, add_up="replies")
 
     def open(self, row: sa.Row[Any]) -> Reply:
         """Return the reply of a row; raises `Undecryptable`."""

@@ -8,7 +8,7 @@ dead cannot finish what another has taken over.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -72,13 +72,14 @@ class Queue:
             .returning(table)
         )
         with self._database.begin() as connection:
-            rows = sorted(connection.execute(take), key=lambda row: row.id)
+            rows = sorted(connection.execute(take), key=lambda row: row.id.int)
             put_back = self._blocked(connection, claim, rows)
-            if suspects := [r for r in rows if r.reason == ABANDONED and r.attempts > _ISOLATE_AFTER]:
+            if suspects := [r for r in rows if r.id not in put_back and _may_kill(r)]:
                 put_back |= {row.id for row in rows} - {suspects[0].id}
             if put_back:
-                self._release(connection, put_back, now + _LANE_PAUSE)
-        return Claim(claim, [row for row in rows if row.id not in put_back])
+                self.give_back(connection, claim, put_back)
+                rows = [row for row in rows if row.id not in put_back]
+        return Claim(claim, rows)
 
     def _blocked(self, connection: sa.Connection, claim: UUID, rows: Sequence[sa.Row[Any]]) -> set[UUID]:
         """Return the rows whose lane has an earlier unfinished row that is not in this claim."""
@@ -95,12 +96,17 @@ class Queue:
         )
         return set(connection.execute(statement).scalars())
 
-    def _release(self, connection: sa.Connection, ids: set[UUID], due_at: datetime) -> None:
+    def give_back(self, connection: sa.Connection, claim: UUID, ids: Collection[UUID]) -> None:
+        """Put claimed rows back, as if they had not been taken: they wait for an earlier row of their lane."""
+        if not ids:
+            return
         table = self._table
         connection.execute(
             sa.update(table)
-            .where(any_of(table.c.id, list(ids), self._database))
-            .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=due_at)
+            .where(any_of(table.c.id, list(ids), self._database), table.c.claim == claim)
+            .values(
+                state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + _LANE_PAUSE
+            )
         )
 
     def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
@@ -226,6 +232,10 @@ class Queue:
         )
         with self._database.read() as connection:
             return {(region, channel): count for region, channel, count in connection.execute(statement)}
+
+
+def _may_kill(row: sa.Row[Any]) -> bool:
+    return bool(row.reason == ABANDONED and row.attempts > _ISOLATE_AFTER)
 
 
 def backoff(attempts: int, *, base: float = 2.0, cap: float = 600.0) -> timedelta:

@@ -1,0 +1,256 @@
+"""Measures the gateway against PostgreSQL itself, in one run; ends with one line of JSON.
+
+Absolute figures drift with the machine's mood: the ratios are the result. `ref` is pgbench, 64 clients inserting the
+inbox's row one a transaction, measured beside each of ours. What the figures mean is told in docs/performance.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sqlite3
+import statistics
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import psycopg
+from fill import empty, fill
+from installation import ACCOUNT, SENDER, TOKEN, Site, resident_mib, wait_until
+from load import CONNECTIONS, Outcome, Wrk, pgbench, signed_requests
+
+from gateway.testing.postgres import PostgresServer
+
+MOST_PER_SECOND = 30_000  # no machine this was run on accepts more; requests are made beforehand
+UNFINISHED = """SELECT (SELECT count(*) FROM inbox WHERE due_at IS NOT NULL)
+                     + (SELECT count(*) FROM outbox WHERE due_at IS NOT NULL AND kind = 'deliver')"""
+
+
+class Bench:
+    """One PostgreSQL, one gateway, one load generator."""
+
+    def __init__(self, server: PostgresServer, seconds: float, rounds: int, webs: int, workers: int) -> None:
+        self._server, self._seconds, self._rounds = server, seconds, rounds
+        self._webs, self._workers = webs, workers
+        url = server.create_database("bench")
+        self._dsn = url.replace("+psycopg", "")
+        self._site = Site(url)
+        # A twin of its own, so that neither leaves rows in the other's tables.
+        self._reference_dsn = server.create_database("reference", template="bench").replace("+psycopg", "")
+        self._wrk = Wrk()
+        self._payload = len(self._requests(1)[0]) + 32  # what encryption adds
+
+    def close(self) -> None:
+        """End everything that was started."""
+        self._site.close()
+        self._wrk.close()
+
+    def fill(self, count: int) -> None:
+        """Store rows that are done."""
+        fill(self._dsn, count)
+
+    def _requests(self, count: int) -> list[bytes]:
+        site = self._site
+        return signed_requests(
+            count,
+            host=f"127.0.0.1:{site.port}",
+            path=site.path,
+            url=site.base + site.path,
+            token=TOKEN,
+            account=ACCOUNT,
+            to=SENDER,
+        )
+
+    def reference(self) -> float:
+        """Return pgbench's rows per second into an empty inbox."""
+        empty(self._reference_dsn)
+        return pgbench(self._server.binary("pgbench"), self._reference_dsn, self._payload, self._seconds)
+
+    def accept(self) -> dict[str, float]:
+        """Measure webhooks accepted and committed; the worker is off."""
+        ratios, rates, references = [], [], []
+        for _ in range(self._webs):
+            self._site.start("web")
+        self._play(2)  # warm-up
+        for _ in range(self._rounds):
+            references.append(self.reference())
+            outcome = self._play(self._seconds)
+            rates.append(outcome.rate)
+            ratios.append(outcome.rate / references[-1])
+            say(
+                f"accept {outcome.rate:8,.0f}/s  ref {references[-1]:8,.0f}/s  ratio {ratios[-1]:.2f}  {times(outcome)}"
+            )
+        half = statistics.median(rates) / 2
+        pause, calm = CONNECTIONS / half * 1000, None
+        for _ in range(4):  # a pause that gives half the load: the time a request takes must be taken off it
+            calm = self._play(self._seconds / 2, pause_ms=max(0.0, pause))
+            pause *= calm.rate / half
+            if abs(calm.rate / half - 1) < 0.1:
+                break
+        assert calm is not None
+        say(f"at half that load ({calm.rate:,.0f}/s): {times(calm)}")
+        self._site.stop()
+        self._forget()
+        return {
+            "accept_per_s": statistics.median(rates),
+            "accept_ratio": statistics.median(ratios),
+            "accept_p99_ms": calm.p99_ms,
+            "accept_p50_ms": calm.p50_ms,
+            "accept_half_load_per_s": calm.rate,
+            "reference_per_s": statistics.median(references),
+        }
+
+    def end_to_end(self) -> dict[str, float]:
+        """Measure from webhook to central store with the reply queued: all messages over all the time they took."""
+        ratios, rates = [], []
+        for _ in range(self._rounds):
+            reference = self.reference()
+            for _ in range(self._webs):
+                self._site.start("web")
+            for _ in range(self._workers):
+                self._site.start("work", "--stages", "translate,deliver", "--no-jobs", listens=False)
+            self._play(1)
+            wait_until(self._drained, 120, "the warm-up to be drained")
+            begun = time.monotonic()
+            outcome = self._play(self._seconds)
+            wait_until(self._drained, 600, "all messages to reach the central store")
+            rate = outcome.accepted / (time.monotonic() - begun)
+            rates.append(rate)
+            ratios.append(rate / reference)
+            say(f"end to end {rate:8,.0f}/s  ref {reference:8,.0f}/s  ratio {ratios[-1]:.2f}")
+            self._site.stop()
+            self._check()
+        self._forget()
+        return {"e2e_per_s": statistics.median(rates), "e2e_ratio": statistics.median(ratios)}
+
+    def _play(self, seconds: float, *, pause_ms: float = 0) -> Outcome:
+        most = MOST_PER_SECOND if not pause_ms else 2 * CONNECTIONS * 1000 / pause_ms + 1000
+        outcome = self._wrk.run(self._site.base, self._requests(int(most * seconds)), seconds, pause_ms=pause_ms)
+        if outcome.refused or outcome.broken:
+            raise SystemExit(f"{outcome.refused} requests were refused and {outcome.broken} connections broke")
+        return outcome
+
+    def _drained(self) -> bool:
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            found = connection.execute(UNFINISHED).fetchone()
+        return found is not None and found[0] == 0
+
+    def _check(self) -> None:
+        """A fast loss would look like speed: every message must have its complaint, its ticket and its reply."""
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            counts = connection.execute(
+                "SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM inbox WHERE state = 'done'),"
+                " (SELECT count(*) FROM complaint), (SELECT count(*) FROM outbox WHERE kind = 'reply')"
+            ).fetchone()
+        assert counts is not None
+        if len(set(counts)) != 1:
+            raise SystemExit(f"messages, done, complaints, replies differ: {counts}")
+
+    def _forget(self) -> None:
+        """Take out what was measured; what was there before stays."""
+        with psycopg.connect(self._dsn, autocommit=True) as connection:
+            old = connection.execute(
+                "SELECT count(*) FROM inbox WHERE received_at < now() - interval '1 hour'"
+            ).fetchone()
+            if old is None or not old[0]:
+                empty(self._dsn)
+                return
+            for table, moment in (("inbox", "received_at"), ("cases", "opened_at"), ("outbox", "created_at")):
+                connection.execute(f"DELETE FROM {table} WHERE {moment} > now() - interval '1 hour'")
+            connection.execute("ALTER TABLE complaint_history DISABLE TRIGGER USER")
+            connection.execute("DELETE FROM complaint_history WHERE at > now() - interval '1 hour'")
+            connection.execute("ALTER TABLE complaint_history ENABLE TRIGGER USER")
+            connection.execute("DELETE FROM complaint WHERE created_at > now() - interval '1 hour'")
+            connection.execute("TRUNCATE reply_count")
+            connection.execute("VACUUM")
+            connection.execute("CHECKPOINT")
+
+
+def embedded(seconds: float) -> dict[str, float]:
+    """Measure the all-in-one process on SQLite: its memory when idle, its speed when not."""
+    site, wrk = Site(None), Wrk()
+    try:
+        process = site.start("serve", "--stages", "translate,deliver")
+        time.sleep(5)  # idle is what is measured
+        resident = resident_mib(process.pid)
+        say(f"idle all-in-one process: {resident:.0f} MiB resident")
+        requests = signed_requests(
+            int(MOST_PER_SECOND * seconds),
+            host=f"127.0.0.1:{site.port}",
+            path=site.path,
+            url=site.base + site.path,
+            token=TOKEN,
+            account=ACCOUNT,
+            to=SENDER,
+        )
+        begun = time.monotonic()
+        outcome = wrk.run(site.base, requests, seconds)
+        wait_until(lambda: _drained_file(site.sqlite), 600, "SQLite to drain")
+        taken = time.monotonic() - begun
+        say(
+            f"SQLite, all in one: accept {outcome.rate:,.0f}/s while working, end to end {outcome.accepted / taken:,.0f}/s"
+        )
+        return {
+            "idle_rss_mib": resident,
+            "sqlite_accept_per_s": outcome.rate,
+            "sqlite_e2e_per_s": outcome.accepted / taken,
+        }
+    finally:
+        site.close()
+        wrk.close()
+
+
+def _drained_file(database: Path) -> bool:
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30)) as connection:
+        return bool(connection.execute(UNFINISHED).fetchone()[0] == 0)
+
+
+def times(outcome: Outcome) -> str:
+    """Return the latencies in words."""
+    return f"p50 {outcome.p50_ms:.1f} ms, p99 {outcome.p99_ms:.1f} ms, longest {outcome.max_ms:.0f} ms"
+
+
+def say(line: str) -> None:
+    """Print at once, for a person who waits."""
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Run all measurements."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=8, help="length of each measurement (default %(default)s)")
+    parser.add_argument("--rounds", type=int, default=3, help="measurements of each kind; the median counts")
+    parser.add_argument(
+        "--rows", type=int, default=1_000_000, help="rows already stored for the growth figures; 0: none"
+    )
+    parser.add_argument("--webs", type=int, default=1, help="web processes")
+    parser.add_argument("--workers", type=int, default=1, help="work processes")
+    asked = parser.parse_args()
+    figures: dict[str, Any] = {}
+    say(f"{platform.platform()}, Python {platform.python_version()}, {CONNECTIONS} connections")
+    with PostgresServer() as server:
+        bench = Bench(server, asked.seconds, asked.rounds, asked.webs, asked.workers)
+        try:
+            figures |= bench.accept() | bench.end_to_end()
+            if asked.rows:
+                say(f"storing {asked.rows:,} finished messages")
+                bench.fill(asked.rows)
+                filled = bench.accept() | bench.end_to_end()
+                for name in ("accept", "e2e"):
+                    # Against the reference of its own minute: the machine's mood is taken out, the rows are not.
+                    figures[f"{name}_growth"] = filled[f"{name}_per_s"] / figures[f"{name}_per_s"]
+                    figures[f"{name}_filled_per_s"] = filled[f"{name}_per_s"]
+                    figures[f"{name}_filled_ratio"] = filled[f"{name}_ratio"]
+        finally:
+            bench.close()
+    figures |= embedded(asked.seconds)
+    print(json.dumps({name: round(value, 3) for name, value in figures.items()}))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,523 @@
+"""What the tests of the core share: migrated databases of both kinds, configured gateways, a clock that stands still.
+
+Every test here also checks, without asking for it, that nothing personal was logged: see `logs`.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+import requests
+import sqlalchemy as sa
+import structlog
+from click.testing import CliRunner, Result
+
+from adapters import BUILTIN
+from gateway import bootstrap, observe
+from gateway.bootstrap import Gateway, build
+from gateway.central.tables import metadata as central_metadata
+from gateway.complaint import Complaint, Judgement, Place, Reporter, Source
+from gateway.crypto import Keyring
+from gateway.database import Database
+from gateway.ids import new_id
+from gateway.migrate import migrate
+from gateway.ports import JSON, Envelope
+from gateway.registry import Registry
+from gateway.settings import Settings
+from gateway.settings_reader import load
+from gateway.spool import Spool
+from gateway.spool.inbox import Incoming
+from gateway.spool.tables import metadata as spool_metadata
+from gateway.testing.postgres import PostgresDatabases
+from gateway.testing.twilio import FakeTwilio
+from gateway.testing.twilio_calls import signed_request
+
+ROOT = Path(__file__).parents[2]
+ACCOUNT = "AC" + "0" * 28 + "1708"
+TOKEN = "twilio-token-for-tests-only"
+API_TOKEN = "api-token-for-tests-only"
+LEAKS = re.compile(r"(?:\+|00)?62\s?8\d{2}|\b08\d{2}[\s.-]?\d{3}|\b\d{16}\b|for-tests-only")
+
+
+# --- logs --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(autouse=True)
+def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
+    """Write real logs, at their most talkative, to a text; afterwards nobody's phone, NIK or secret may be in it."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", stream)
+        observe.configure("json", "debug")
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    found = [line for line in stream.getvalue().splitlines() if LEAKS.search(line)]
+    assert not found, "a log line holds a phone, an identity number or a secret"
+
+
+# --- time, keys, databases ---------------------------------------------------------------------------------------
+
+
+class StillClock:
+    """A clock that moves when told."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+@pytest.fixture
+def clock() -> StillClock:
+    return StillClock()
+
+
+@pytest.fixture
+def keyring() -> Keyring:
+    return Keyring([b"k" * 32], b"l" * 32)
+
+
+@pytest.fixture(scope="session")
+def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("template") / "gateway.db"
+    database = Database(f"sqlite:///{path}")
+    migrate(database)
+    with database.engine.connect() as connection:
+        connection.exec_driver_sql("ROLLBACK")
+        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    database.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def migrated_postgres(postgres_server: PostgresDatabases) -> Iterator[Callable[[], str]]:
+    """Return a function that empties the one migrated PostgreSQL database that tests share, and returns its URL.
+
+    Deleting a few rows costs milliseconds; making or truncating tables costs half a second.
+    """
+    name = f"lapor_core_tests_{os.getpid()}"
+    url = postgres_server.create_database(name)
+    database = Database(url)
+    migrate(database)
+    database.close()
+    tables = [*spool_metadata.sorted_tables, *central_metadata.sorted_tables]
+    statements = [f"DELETE FROM {table.name}" for table in tables if table.name != "ticket_counter"]
+    statements.append("UPDATE ticket_counter SET next_number = 1000000")
+    engine = sa.create_engine(url)
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql("SET session_replication_role = replica")  # history is append-only otherwise
+
+        def empty() -> str:
+            connection.exec_driver_sql("; ".join(statements))
+            return url
+
+        yield empty
+    engine.dispose()
+    postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres(migrated_postgres: Callable[[], str]) -> str:
+    """Return the URL of a migrated, empty PostgreSQL database."""
+    return migrated_postgres()
+
+
+@pytest.fixture
+def sqlite(migrated_sqlite: Path, tmp_path: Path) -> str:
+    """Return the URL of a migrated, empty SQLite database."""
+    path = tmp_path / "gateway.db"
+    shutil.copy(migrated_sqlite, path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest) -> str:
+    """Run the test on each kind of database."""
+    found: str = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def database(url: str) -> Iterator[Database]:
+    made = Database(url)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def spool(database: Database, keyring: Keyring, clock: StillClock) -> Spool:
+    return Spool(database, keyring, clock)
+
+
+@pytest.fixture
+def rows(database: Database) -> Callable[..., list[dict[str, Any]]]:
+    """Return a function that reads a whole table, ordered by its first column."""
+
+    def read(table: sa.Table, *where: Any) -> list[dict[str, Any]]:
+        with database.read() as connection:
+            chosen = sa.select(table).where(*where).order_by(next(iter(table.c)))
+            return [dict(row._mapping) for row in connection.execute(chosen)]
+
+    return read
+
+
+@pytest.fixture
+def refuse(database: Database) -> Callable[[str, str], None]:
+    """Return a function that lets the database itself refuse rows of a table: `refuse("inbox", "channel = 'x'")`."""
+
+    def make(table: str, condition: str) -> None:
+        statement = f"ALTER TABLE {table} ADD CONSTRAINT test_refusal CHECK (NOT ({condition}))"
+        if database.is_sqlite:
+            condition = re.sub(r"^(\w+)", r"NEW.\1", condition)
+            statement = (
+                f"CREATE TRIGGER test_refusal_{table} BEFORE INSERT ON {table} WHEN {condition}"
+                " BEGIN SELECT RAISE(ABORT, 'refused by the test'); END"
+            )
+        with database.engine.connect() as connection:
+            connection.execute(sa.text(statement))
+            connection.commit()
+        made.append(table)
+
+    made: list[str] = []
+    yield make
+    if not database.is_sqlite:
+        with database.engine.connect() as connection:
+            for table in made:
+                connection.execute(sa.text(f"ALTER TABLE {table} DROP CONSTRAINT test_refusal"))
+            connection.commit()
+
+
+# --- messages ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def incoming(clock: StillClock) -> Callable[..., Incoming]:
+    """Return a function that makes a stored message of a sender."""
+
+    def make(key: str, sender: str | None = "+6281200000001", **changes: Any) -> Incoming:
+        given = {
+            "id": new_id(),
+            "region": "00",
+            "channel": "sms",
+            "envelope": Envelope(key, sender),
+            "content_type": JSON,
+            "payload": b'{"body": "Jalan rusak parah"}',
+            "received_at": clock(),
+        }
+        return Incoming(**(given | changes))
+
+    return make
+
+
+@pytest.fixture
+def complaint(clock: StillClock) -> Callable[..., Complaint]:
+    """Return a function that makes a complaint."""
+
+    def make(external_id: str = "SM1", **changes: Any) -> Complaint:
+        given: dict[str, Any] = {
+            "id": new_id(),
+            "title": "Jalan berlubang",
+            "description": "Jalan berlubang di depan pasar Pringsewu",
+            "classification": Judgement(value="pengaduan", reason="free text"),
+            "category": Judgement(value="pekerjaan-umum", reason="word: jalan"),
+            "agency": Judgement(value="Dinas PUPR Kabupaten Pringsewu", reason="18.10 route 1"),
+            "place": Place(text="PRINGSEWU", code="18.10", reason="keyword: PRINGSEWU"),
+            "source": Source(
+                region="00", channel="sms", adapter="sms.twilio", external_id=external_id, received_at=clock()
+            ),
+            "reporter": Reporter(address="+6281200000001", phone="+6281200000001"),
+        }
+        return Complaint(**(given | changes))
+
+    return make
+
+
+# --- configured gateways -----------------------------------------------------------------------------------------
+
+
+GATEWAY_TOML = """
+national_desk = "Meja Nasional SP4N-LAPOR!"
+
+[server]
+public_url = "http://127.0.0.1:8080"
+port = 0
+{server}
+
+[database]
+url = "{url}"
+
+[encryption]
+keys = [{{ file = "keys/storage" }}]
+lookup_key = {{ file = "keys/lookup" }}
+
+[api]
+token = {{ file = "keys/api" }}
+
+[adapters."sms.twilio"]
+account_sid = "{account}"
+auth_token = {{ file = "keys/twilio" }}
+api_base = "{api_base}"
+timeout = 0.5
+receipts = false
+
+[[categories]]
+code = "pekerjaan-umum"
+words = ["jalan", "lampu jalan"]
+
+[[classifications]]
+classification = "permintaan_informasi"
+words = ["mau tanya"]
+{extra}
+"""
+
+REGIONS = {
+    "00-nasional.toml": 'code = "00"\nname = "Indonesia"\n\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1708"\n',
+    "18.10-pringsewu.toml": """
+code = "18.10"
+name = "Kabupaten Pringsewu"
+agency = "Pemerintah Kabupaten Pringsewu"
+keywords = ["PRINGSEWU", "PSW"]
+
+[[routes]]
+agency = "Dinas PUPR Kabupaten Pringsewu"
+category = "pekerjaan-umum"
+""",
+}
+
+
+@dataclass
+class Site:
+    """A configuration directory of one test, and gateways made from it."""
+
+    root: Path
+    url: str
+    clock: Callable[[], datetime]
+    monkeypatch: pytest.MonkeyPatch
+    api_base: str = "http://127.0.0.1:9"  # nobody listens there
+    registry: Registry = field(default_factory=lambda: Registry(BUILTIN))
+    token: str = TOKEN
+    api_token: str = API_TOKEN
+    made: list[Gateway] = field(default_factory=list)
+
+    @property
+    def config(self) -> Path:
+        return self.root / "config"
+
+    def write(self, *, server: str = "", extra: str = "", regions: dict[str, str] | None = None) -> Self:
+        """Write the files; `extra` follows gateway.toml, `regions` are added or replace one of the same name."""
+        (self.config / "regions").mkdir(parents=True, exist_ok=True)
+        (self.root / "keys").mkdir(exist_ok=True)
+        keys = {"storage": base64.b64encode(b"k" * 32), "lookup": base64.b64encode(b"l" * 32)}
+        for name, value in {**keys, "twilio": self.token.encode(), "api": self.api_token.encode()}.items():
+            (self.root / "keys" / name).write_bytes(value)
+        (self.config / "gateway.toml").write_text(
+            GATEWAY_TOML.format(url=self.url, account=ACCOUNT, api_base=self.api_base, server=server, extra=extra)
+        )
+        for name, text in (REGIONS | (regions or {})).items():
+            (self.config / "regions" / name).write_text(text)
+        return self
+
+    def settings(self) -> Settings:
+        return load(self.config, self.registry)
+
+    def gateway(self, **files: Any) -> Gateway:
+        """Write the files if there are none or others are asked for, and wire a gateway on this test's clock."""
+        if files or not (self.config / "gateway.toml").exists():
+            self.write(**files)
+        self.monkeypatch.setattr(bootstrap, "now", self.clock)
+        self.made.append(build(self.settings(), self.registry))
+        return self.made[-1]
+
+    def run(self, *arguments: str) -> Result:
+        """Run the command line in this process."""
+        import run_gateway
+
+        return CliRunner().invoke(run_gateway.main, ["--config", str(self.config), *arguments])
+
+    def process(self, *arguments: str) -> Served:
+        """Start the command line as a process of its own, and wait until it says where it listens."""
+        return Served([sys.executable, str(ROOT / "run_gateway.py"), "--config", str(self.config), *arguments])
+
+    def close(self) -> None:
+        for gateway in self.made:
+            gateway.close()
+
+
+class Served:
+    """A gateway in a process of its own; use with `with`."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._lines: list[str] = []
+        self._changed = threading.Condition()
+        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        self.port = 0
+
+    def _read(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            with self._changed:
+                self._lines.append(line)
+                self._changed.notify_all()
+        with self._changed:
+            self._changed.notify_all()
+
+    @property
+    def log(self) -> str:
+        return "".join(self._lines)
+
+    @property
+    def base(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def wait_for(self, text: str, timeout: float = 20) -> str:
+        """Wait for a log line with the text, and return it."""
+
+        def found() -> str | None:
+            return next((line for line in self._lines if text in line), None)
+
+        with self._changed:
+            self._changed.wait_for(lambda: found() or self.process.poll() is not None, timeout)
+            line = found()
+        assert line, f"no line with {text!r}:\n{self.log}"
+        return line
+
+    def __enter__(self) -> Self:
+        try:
+            self.port = json.loads(self.wait_for('"listening"'))["port"]
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> int:
+        """End it as an operator does, and return its exit code."""
+        if self.process.poll() is None:
+            self.process.terminate()
+        code = self.process.wait(30)
+        self._reader.join(5)
+        return code
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+        found = [line for line in self._lines if LEAKS.search(line)]
+        assert not found, "a log line of the process holds a phone, an identity number or a secret"
+
+    def get(self, path: str, **options: Any) -> requests.Response:
+        return requests.get(self.base + path, timeout=10, **options)
+
+
+@pytest.fixture
+def site(url: str, tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return this test's configuration, on each kind of database."""
+    made = Site(tmp_path, url, clock, monkeypatch)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def sqlite_site(sqlite: str, tmp_path: Path, clock: StillClock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    """Return this test's configuration, on SQLite only."""
+    made = Site(tmp_path, sqlite, clock, monkeypatch)
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def new_site() -> type[Site]:
+    """Return the class, for modules that share one site."""
+    return Site
+
+
+@pytest.fixture
+def twilio(site: Site) -> Iterator[FakeTwilio]:
+    """Return a Twilio that listens where the site's channel sends its replies."""
+    with FakeTwilio(account_sid=ACCOUNT, auth_token=TOKEN, sender="1708", delivery_delay=0.01) as fake:
+        site.api_base = fake.url
+        yield fake
+
+
+@pytest.fixture(scope="session")
+def sms_request() -> Callable[..., Any]:
+    """Return a function that builds the signed webhook of an SMS."""
+
+    def make(text: str, sid: str, sender: str = "+6281200000001", **changes: str) -> Any:
+        pairs = {"MessageSid": sid, "SmsStatus": "received", "From": sender, "To": "1708", "Body": text}
+        return signed_request("http://127.0.0.1:8080/in/00/sms", list((pairs | changes).items()), TOKEN)
+
+    return make
+
+
+@pytest.fixture
+def receive(clock: StillClock, sms_request: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that puts a signed SMS into a gateway's inbox, as the front door does; returns the row id."""
+
+    def put(gateway: Gateway, text: str, sid: str, sender: str = "+6281200000001", channel: str = "00/sms") -> Any:
+        region, _, name = channel.partition("/")
+        request = sms_request(text, sid, sender)
+        message = Incoming(
+            id=new_id(),
+            region=region,
+            channel=name,
+            envelope=gateway.channels[region, name].adapter.verify(request) if channel == "00/sms" else Envelope(sid),
+            content_type="message/http",
+            payload=request.dump(),
+            received_at=clock(),
+        )
+        gateway.spool.inbox.commit([gateway.spool.inbox.seal(message)])
+        return message.id
+
+    return put
+
+
+@pytest.fixture
+def drain() -> Callable[[Gateway], None]:
+    """Return a function that runs all stages until none has work that is due."""
+
+    def work(gateway: Gateway) -> None:
+        for _ in range(50):
+            if not sum(stage.run_once() for stage in gateway.stages):
+                return
+        raise AssertionError("the stages found work 50 times")
+
+    return work
+
+
+@pytest.fixture(scope="session")
+def eventually() -> Callable[..., Any]:
+    """Return a function that asks again until the answer is true, and returns it."""
+
+    def ask(question: Callable[[], Any], timeout: float = 15) -> Any:
+        deadline = time.monotonic() + timeout
+        while not (answer := question()):
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not within {timeout:g} seconds")
+            time.sleep(0.02)
+        return answer
+
+    return ask

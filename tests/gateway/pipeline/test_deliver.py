@@ -1,0 +1,274 @@
+"""To the centre: at least once, by id, and nobody pays for another's complaint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.central.tables import complaints, history
+from gateway.complaint import Complaint
+from gateway.crypto import Keyring
+from gateway.database import Database
+from gateway.errors import GatewayError, Unavailable
+from gateway.ids import check_ticket
+from gateway.migrate import migrate
+from gateway.spool import Spool
+from gateway.spool.tables import Kind, State, cases, outbox
+
+
+class Centre:
+    """The real store behind a line that breaks when told."""
+
+    def __init__(self, real: Any) -> None:
+        self.real = real
+        self.before: list[BaseException] = []  # raised before anything was stored
+        self.after: list[BaseException] = []  # raised after everything was stored: the answer is lost
+
+    def deliver(self, complaints: Sequence[Complaint]) -> Any:
+        if self.before:
+            raise self.before.pop()
+        answer = self.real.deliver(complaints)
+        if self.after:
+            raise self.after.pop()
+        return answer
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.real, name)
+
+
+@pytest.fixture
+def centre() -> Callable[[Any], Centre]:
+    def put(gateway: Any) -> Centre:
+        made = Centre(gateway.central)
+        gateway.stages[1]._central = made
+        return made
+
+    return put
+
+
+def deliver(gateway: Any) -> int:
+    return gateway.stages[1].run_once()
+
+
+def open_cases(gateway: Any, receive: Any, *texts: str) -> None:
+    for number, text in enumerate(texts):
+        receive(gateway, text, f"SM{number}", f"+6281200000{number:03}")
+    gateway.stages[0].run_once()
+
+
+def jobs(rows: Any, kind: Kind = Kind.DELIVER) -> list[dict[str, Any]]:
+    return rows(outbox, outbox.c.kind == kind.value)
+
+
+def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, receive: Any, rows: Any) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "PRINGSEWU jalan berlubang")
+    assert deliver(gateway) == 1
+    (case,), (complaint,) = rows(cases), rows(complaints)
+    assert case["id"] == complaint["id"]
+    assert case["ticket"] == complaint["ticket"]
+    assert check_ticket(case["ticket"])
+    (reply,) = jobs(rows, Kind.REPLY)
+    with gateway.database.read() as connection:
+        row = connection.execute(outbox.select().where(outbox.c.id == reply["id"])).one()
+    opened = gateway.spool.outbox.open(row)
+    assert (opened.to, case["ticket"] in opened.text) == ("+6281200000000", True)
+    assert reply["correlation_id"] == case["correlation_id"]
+
+
+def test_an_answer_lost_after_the_commit_gives_the_same_ticket_on_retry(
+    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang", "lampu mati")
+    centre(gateway).after.append(Unavailable("the line broke"))
+    deliver(gateway)
+    stored = {row["id"]: row["ticket"] for row in rows(complaints)}
+    assert len(stored) == 2
+    assert {row["state"] for row in jobs(rows)} == {State.PENDING}
+    clock.advance(seconds=5)
+    deliver(gateway)
+    assert {row["id"]: row["ticket"] for row in rows(cases)} == stored
+    assert len(rows(complaints)) == len(rows(history)) == len(jobs(rows, Kind.REPLY)) == 2
+    assert {row["state"] for row in jobs(rows)} == {State.DONE}
+
+
+def test_a_centre_that_is_down_is_asked_for_ever(
+    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+) -> None:
+    gateway = site.gateway(extra="[work]\nattempts = 2\n")
+    open_cases(gateway, receive, "jalan berlubang")
+    broken = centre(gateway)
+    for _ in range(12):
+        broken.before.append(Unavailable("no answer"))
+        deliver(gateway)
+        clock.advance(seconds=601)
+    (job,) = jobs(rows)
+    assert (job["state"], job["attempts"], job["reason"]) == (State.PENDING, 12, "unavailable: no answer")
+    deliver(gateway)
+    assert jobs(rows)[0]["state"] == State.DONE
+
+
+def test_a_centre_that_asks_for_patience_gets_it(
+    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang")
+    centre(gateway).before.append(Unavailable("maintenance", retry_after=900))
+    deliver(gateway)
+    assert (jobs(rows)[0]["due_at"] - clock()).total_seconds() >= 900
+
+
+def test_a_complaint_that_the_centre_refuses_fails_alone(
+    site: Any, receive: Any, rows: Any, refuse: Any
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang", "buruk", "lampu mati")
+    refuse("complaint", "title = 'buruk'")
+    deliver(gateway)
+    assert [row["state"] for row in jobs(rows)] == [State.DONE, State.DEAD, State.DONE]
+    assert jobs(rows)[1]["reason"].startswith("rejected: ")
+    assert len(jobs(rows, Kind.REPLY)) == 2
+
+
+def test_an_unexpected_error_makes_only_the_bad_row_pay(
+    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+) -> None:
+    gateway = site.gateway(extra="[work]\nattempts = 2\n")
+    open_cases(gateway, receive, "jalan berlubang", "buruk")
+    broken = centre(gateway)
+    real = broken.real.deliver
+
+    def picky(batch: Sequence[Complaint]) -> Any:
+        if any(one.title == "buruk" for one in batch):
+            raise ZeroDivisionError
+        return real(batch)
+
+    broken.real = type("Picky", (), {"deliver": staticmethod(picky)})
+    deliver(gateway)
+    assert [row["state"] for row in jobs(rows)] == [State.DONE, State.PENDING]
+    clock.advance(seconds=5)
+    deliver(gateway)
+    assert [row["state"] for row in jobs(rows)] == [State.DONE, State.DEAD]
+
+
+def test_a_row_that_our_own_database_refuses_makes_only_itself_pay(
+    site: Any, receive: Any, rows: Any, refuse: Any
+) -> None:
+    """The centre has both; queueing one's acknowledgement is refused here."""
+    text = 'code = "74.71"\nname = "Kota Kendari"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
+    gateway = site.gateway(regions={"74.71-kendari.toml": text})
+    receive(gateway, "jalan berlubang", "SM1")
+    receive(gateway, "lampu mati", "SM2", "+6281200000002", channel="74.71/sms")
+    gateway.stages[0].run_once()
+    refuse("outbox", "region = '74.71'")
+    deliver(gateway)
+    found = {row["region"]: row["state"] for row in jobs(rows)}
+    assert found == {"00": State.DONE, "74.71": State.DEAD}
+    assert [row["region"] for row in jobs(rows, Kind.REPLY)] == ["00"]
+
+
+def test_a_case_whose_key_is_lost_fails_alone(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang", "lampu mati")
+    lost = rows(cases)[0]["id"]
+    other = Spool(gateway.database, Keyring([b"x" * 32], b"l" * 32), clock)
+    with gateway.database.begin() as connection:
+        sealed = other.keyring.encrypt(b"{}", b"case")
+        connection.execute(sa.update(cases).where(cases.c.id == lost).values(complaint=sealed))
+    deliver(gateway)
+    assert {row["case_id"]: row["state"] for row in jobs(rows)}[lost] == State.DEAD
+    assert sorted(row["state"] for row in jobs(rows)) == [State.DEAD, State.DONE]
+
+
+def test_the_centre_may_live_in_another_database(
+    site: Any, receive: Any, drain: Any, tmp_path: Any, twilio: Any
+) -> None:
+    url = f"sqlite:///{tmp_path / 'central.db'}"
+    elsewhere = Database(url)
+    migrate(elsewhere, ["central"])
+    gateway = site.gateway(extra=f'[central]\nurl = "{url}"\n')
+    receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    drain(gateway)
+    with elsewhere.read() as connection:
+        (row,) = connection.execute(sa.select(complaints)).all()
+    with gateway.database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(complaints)).scalar() == 0
+    elsewhere.close()
+    (text,) = twilio.replies_to("+6281200000001")
+    assert row.ticket in text
+
+
+def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
+    site: Any, receive: Any, rows: Any, drain: Any
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang")
+    deliver(gateway)
+    with gateway.database.begin() as connection:
+        connection.execute(sa.delete(complaints))
+    receive(gateway, f"STATUS {rows(cases)[0]['ticket']}", "SM9", "+6281200000000")
+    gateway.stages[0].run_once()
+    deliver(gateway)
+    (job,) = jobs(rows, Kind.INQUIRE)
+    assert (job["state"], job["reason"]) == (State.DEAD, "rejected: the centre does not know it")
+
+
+def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+    clock.now = clock.now.replace(hour=20, minute=0)  # the next day in Jakarta
+    gateway = site.gateway()
+    open_cases(gateway, receive, "PRINGSEWU jalan berlubang")
+    deliver(gateway)
+    with gateway.database.begin() as connection:
+        connection.execute(sa.update(complaints).values(status="in_progress", updated_at=clock()))
+    ticket = rows(cases)[0]["ticket"]
+    receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
+    gateway.stages[0].run_once()
+    deliver(gateway)
+    with gateway.database.read() as connection:
+        found = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()
+    clock.advance(hours=7)
+    assert gateway.spool.outbox.open(found[-1]).text == (
+        f"Tiket {ticket}: dalam proses ({clock():%d-%m-%Y}). "
+        "Instansi: Dinas PUPR Kabupaten Pringsewu. SP4N-LAPOR!"
+    )
+
+
+def test_a_batch_that_was_taken_over_meanwhile_queues_no_second_acknowledgement(
+    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang")
+    slow = centre(gateway)
+    real = slow.real
+
+    class TakesTooLong:
+        def deliver(self, batch: Sequence[Complaint]) -> Any:
+            answer = real.deliver(batch)
+            clock.advance(seconds=31)
+            slow.real = real
+            assert deliver(gateway) == 1, "another worker takes the batch over and finishes it"
+            return answer
+
+    slow.real = TakesTooLong()
+    deliver(gateway)
+    assert len(jobs(rows, Kind.REPLY)) == len(rows(complaints)) == 1
+
+
+def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, receive: Any, rows: Any) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang")
+    if gateway.database.is_sqlite:
+        pytest.skip("a file does not go away")
+    real = gateway.database.engine
+    gateway.database.engine = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
+    with pytest.raises(GatewayError) as raised:
+        deliver(gateway)
+    assert isinstance(raised.value, Unavailable)
+    gateway.database.engine.dispose()
+    gateway.database.engine = real
+    assert deliver(gateway) == 1
+    assert len(rows(complaints)) == 1

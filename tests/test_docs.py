@@ -1,0 +1,325 @@
+"""The documentation is complete, current, and names nothing that is not there."""
+
+import importlib.util
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+import click
+import pytest
+
+from adapters import BUILTIN
+from gateway.registry import Registry
+from gateway.settings import ChannelFile, GatewayFile, RegionFile
+from gateway.spool.tables import Kind, State
+from run_gateway import main as program
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted(
+    path
+    for pattern in ("*.md", "docs/**/*.md", "adapters/**/*.md")
+    for path in ROOT.glob(pattern)
+    if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
+)
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+# Made at run time, or by tools: named in the documents, absent from a fresh checkout.
+MADE = ("var/", "dist/", "bench/out", ".venv")
+# Invented on purpose: the example that a contributor is taken through.
+EXAMPLES = re.compile(r"foo|NAME|folder|first\.http|first\.json")
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+each_page = pytest.mark.parametrize("page", PAGES, ids=name_of)
+
+
+@cache
+def generator() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_generate", ROOT / "docs" / "generate.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    before = list(sys.path)
+    try:
+        spec.loader.exec_module(module)
+    finally:
+        sys.path[:] = before
+    return module
+
+
+@cache
+def commands() -> dict[str, click.Command]:
+    return dict(generator().all_commands(program))
+
+
+def blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield language and content of each fenced block."""
+    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield found[1], found[2]
+
+
+def spans(text: str) -> list[str]:
+    """Return what is set as code: inline spans, and the lines of fenced blocks."""
+    lines = [line.strip() for _, content in blocks(text) for line in content.splitlines()]
+    inline = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", inline)] + lines
+
+
+# --- everything is documented ----------------------------------------------------------------------------------------
+
+
+def test_generated_pages_are_current() -> None:
+    try:
+        stale = generator().stale()
+    except generator().Incomplete as exc:
+        pytest.fail(f"{exc}: add it there, then `make docs`")
+    assert not stale, "the code has changed since: make docs"
+
+
+def settings_models() -> list[type]:
+    registry = Registry(BUILTIN)
+    sections = list(generator().sections(GatewayFile).values())
+    return [GatewayFile, RegionFile, ChannelFile, *sections, *(registry.adapter(key).Settings for key in registry.keys)]
+
+
+def test_every_setting_is_documented() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text("utf-8")
+    for model in settings_models():
+        for name, field in model.model_fields.items():
+            if generator().section_of(model, name):
+                assert f"[{name}]" in page, f"make docs: {model.__name__}.{name} is missing in configuration.md"
+                continue
+            assert f"| `{name}` |" in page, f"make docs: {model.__name__}.{name} is missing in configuration.md"
+            assert field.description, f"give {model.__name__}.{name} a Field(description=...)"
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text("utf-8")
+    for name, command in commands().items():
+        assert f"\n## `{name}`\n" in page, f"make docs: {name} is missing in commands.md"
+        assert command.help, f"give the command {name} a docstring"
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                assert option.help, f"give {option.opts} of {name} a help="
+                assert f"`{option.opts[0]}" in page, f"make docs: {option.opts} of {name} is missing in commands.md"
+
+
+def test_every_exit_code_is_documented() -> None:
+    from gateway.cli import context
+
+    codes = {value for name, value in vars(context).items() if name.startswith("EXIT_")}
+    assert codes == set(generator().EXITS) - {0}, "name each exit code of gateway/cli/context.py in docs/generate.py"
+
+
+def test_every_error_is_documented() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text("utf-8")
+    for error in generator().all_errors():
+        assert f"| `{error.code}` |" in page, f"make docs: {error.code} is missing in errors.md"
+        assert error.__doc__, f"give {error.__name__} a docstring"
+
+
+def test_every_metric_is_documented() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text("utf-8")
+    families = generator().metric_families()
+    assert len(families) > 10
+    for name, _, text, _ in families:
+        assert f"| `{name}` |" in page, f"make docs: {name} is missing in metrics.md"
+        assert text, f"give the metric {name} a text"
+
+
+def test_every_row_state_and_kind_is_documented() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    for word in [*State, *Kind]:
+        assert re.search(rf"\b{word}\b", page), f"say in docs/architecture.md what {word!r} means"
+
+
+@pytest.mark.parametrize("key", sorted(BUILTIN))
+def test_every_adapter_has_its_page(key: str) -> None:
+    assert (ROOT / "adapters" / key.replace(".", "/")).with_suffix(".md").exists(), (
+        f"write the operator's page of {key}"
+    )
+
+
+# --- nothing is named that is not there --------------------------------------------------------------------------------
+
+
+def test_readme_begins_with_run_and_test() -> None:
+    readme = (ROOT / "README.md").read_text("utf-8")
+    made = [line for _, content in blocks(readme) for line in content.splitlines() if line.startswith("make")]
+    assert made == ["make run", "make test"], "README shows these two commands, and no other, in its blocks"
+
+
+@each_page
+def test_make_targets_exist(page: Path) -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    for span in spans(page.read_text("utf-8")):
+        if span.startswith("make "):
+            words = re.split(r"\s+#|[;&|]", span)[0].split()[1:]
+            named = {word for word in words if "=" not in word and re.fullmatch(r"[a-z-]+", word)}
+            assert named <= targets, f"{name_of(page)}: `{span}`: the Makefile has no such target"
+
+
+def slug(heading: str) -> str:
+    """Return the anchor that GitHub makes of a heading."""
+    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", ""))
+    return kept.replace(" ", "-")
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return {slug(found) for found in re.findall(r"^#+ (.+)$", text, re.MULTILINE)} | set(
+        re.findall(r'id="(.+?)"', text)
+    )
+
+
+@each_page
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text("utf-8")):
+        if re.match(r"\w+:", target):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (page.parent / path).resolve() if path else page
+        assert found.exists(), f"{name_of(page)} links to {target}, which does not exist"
+        if anchor:
+            assert anchor in anchors(found), f"{name_of(page)} links to {target}: no such heading there"
+
+
+@each_page
+def test_named_files_exist(page: Path) -> None:
+    tops = {path.name for path in ROOT.iterdir()}
+    for span in spans(page.read_text("utf-8")):
+        for word in re.findall(r"(?<![\w/.<>-])[\w.][\w./*<>-]*", span):
+            if not ("/" in word and word.split("/")[0] in tops and word.split("/")[0]) or "<" in word:
+                continue
+            if word.startswith(MADE) or EXAMPLES.search(word):
+                continue
+            there = (ROOT / word).exists() if "*" not in word else any(ROOT.glob(word.rstrip("/")))
+            assert there, f"{name_of(page)} names {word}, which does not exist"
+
+
+@each_page
+def test_named_modules_exist(page: Path) -> None:
+    for span in spans(page.read_text("utf-8")):
+        for name in re.findall(r"(?<![\w./-])(?:gateway|adapters)(?:\.[a-z_]+)+", span):
+            if EXAMPLES.search(name) or name.endswith((".toml", ".schema", ".db", ".sqlite")):
+                continue
+            assert importlib.util.find_spec(name.rpartition(".")[0]), (
+                f"{name_of(page)} names {name}, which does not exist"
+            )
+            parent = importlib.import_module(name.rpartition(".")[0])
+            attribute = name.rpartition(".")[2]
+            known = hasattr(parent, attribute) or (hasattr(parent, "__path__") and importlib.util.find_spec(name))
+            assert known, f"{name_of(page)} names {name}, which does not exist"
+
+
+@each_page
+def test_named_commands_and_options_exist(page: Path) -> None:
+    known = commands()
+    for span in spans(page.read_text("utf-8")):
+        if re.match(r"\S+  ", span):
+            continue  # a line of a map: name, then what it is
+        words = span.split("#")[0].split()
+        if words and words[0].endswith("python"):
+            words = words[1:]
+        program_named = bool(words) and words[0].removeprefix("./").rpartition("/")[2] in (
+            "run_gateway.py",
+            "lapor-gateway",
+        )
+        words = words[1:] if program_named else words
+        while words[:1] and words[0].startswith("--"):
+            words = words[2:]  # an option of the program and its value
+        two = " ".join(words[:2])
+        name = two if two in known else words[0] if words and words[0] in known else None
+        if program_named and words and re.fullmatch(r"[a-z-]+", words[0]):
+            assert name, f"{name_of(page)}: `{span}`: there is no such command"
+        if name and (program_named or any(word.startswith("--") for word in words)):
+            options = {opt for option in known[name].params for opt in option.opts} | {"--help"}
+            given = {word.rstrip(".,;:") for word in words if word.startswith("--")}
+            assert given <= options, f"{name_of(page)}: `{span}`: {name} has no {sorted(given - options)}"
+
+
+@each_page
+def test_named_metrics_exist(page: Path) -> None:
+    exact = {name for name, *_ in generator().metric_families()}
+    exact |= {name + end for name in exact for end in ("_bucket", "_sum", "_count")}
+    for name in re.findall(r"\blapor_[a-z_]+\b", page.read_text("utf-8")):
+        assert name in exact or name.startswith("lapor_gateway"), f"{name_of(page)} names {name}: no such metric"
+
+
+@each_page
+def test_named_settings_exist(page: Path) -> None:
+    sections = generator().sections(GatewayFile)
+    for span in spans(page.read_text("utf-8")):
+        found = re.fullmatch(r"\[+([a-z]+)\]+(?: ([a-z_]+))?", span)
+        if found and found[1] != "channels":
+            assert found[1] in sections, f"{name_of(page)}: `{span}`: gateway.toml has no such section"
+            if found[2]:
+                assert found[2] in sections[found[1]].model_fields, f"{name_of(page)}: `{span}`: no such setting"
+
+
+@each_page
+def test_examples_of_configuration_are_sound(page: Path) -> None:
+    models = {**GatewayFile.model_fields, **RegionFile.model_fields}
+    sections = generator().sections(GatewayFile)
+    for language, content in blocks(page.read_text("utf-8")):
+        if language == "json":
+            json.loads(content)
+        if language != "toml":
+            continue
+        for name, value in tomllib.loads(content.replace("\n   ", "\n")).items():
+            if name in models:
+                rows = value if isinstance(value, list) else [value]
+                for row in rows:
+                    if name in sections:
+                        assert set(row) <= set(sections[name].model_fields), (
+                            f"{name_of(page)}: [{name}] has no such key"
+                        )
+            else:  # a line shown out of its section
+                known = {field for model in settings_models() for field in model.model_fields}
+                assert name in known, f"{name_of(page)}: the example sets {name}, which is no setting"
+
+
+# --- decisions, and the way to each page -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=name_of)
+def test_decisions_have_their_parts(page: Path) -> None:
+    text = page.read_text("utf-8")
+    assert text.startswith(f"# {page.name[:4]}: "), "a decision begins with its number and its title"
+    parts = dict(re.findall(r"^## ([^\n]+)\n\n(.+?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+    assert list(parts) == ["Status", "Context", "Decision", "Consequences"], "these four parts, in this order"
+    assert all(part.strip() for part in parts.values())
+
+
+def test_decisions_are_numbered_and_listed() -> None:
+    assert [page.name[:4] for page in DECISIONS] == [f"{number:04}" for number in range(1, len(DECISIONS) + 1)]
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (ROOT / "docs" / "adr" / "README.md").read_text("utf-8"))
+    assert listed == [page.name for page in DECISIONS], "list every decision in docs/adr/README.md"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    reached, waiting = set(), [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page.suffix != ".md" or not page.exists():
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\(([^)#\s]+)", page.read_text("utf-8"))
+        waiting += [(page.parent / link).resolve() for link in links if not re.match(r"\w+:", link)]
+    assert not {name_of(page) for page in PAGES} - {name_of(page) for page in reached}, "link to it from somewhere"
+
+
+def test_changelog_has_a_place_for_what_is_new() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    assert re.search(r"^## \[Unreleased\]", text, re.MULTILINE)
+    entries = re.findall(r"^- (.*)$", text, re.MULTILINE)
+    assert entries
+    assert all(re.match(r"\*\*[^*]+:\*\* ", entry) for entry in entries), "begin an entry with its **channel or area:**"

@@ -53,16 +53,27 @@ class Gateway:
         """The channels that are asked by the clock."""
         return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
 
+    @property
+    def tables(self) -> list[tuple[Database, str]]:
+        """Which part's tables are in which database."""
+        return [(self.database, "spool"), (self.central_database, "central")]
+
+    def require_tables(self) -> None:
+        """Raise `Misconfigured` where tables are missing or old; change nothing."""
+        for database, part in self.tables:
+            if migrate.pending(database, [part]):
+                raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
+
     def prepare(self) -> None:
         """Bring embedded tables up to date, and free their claims: their one process is just starting.
 
         Raises `Misconfigured` where PostgreSQL's tables are behind: to migrate those is their operator's decision.
         """
-        for database, part in ((self.database, "spool"), (self.central_database, "central")):
+        for database, part in self.tables:
             if database.is_sqlite:
+                database.claim_file()
                 migrate.migrate(database, [part])
-            elif migrate.pending(database, [part]):
-                raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
+        self.require_tables()
         if self.database.is_sqlite:
             self.spool.inbox.abandon_all()
             self.spool.outbox.abandon_all()

@@ -6,17 +6,18 @@ SQLite is the embedded default (WAL, one process); PostgreSQL is production. Err
 
 from __future__ import annotations
 
+import fcntl
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.errors import Rejected, Unavailable
+from gateway.errors import Misconfigured, Rejected, Unavailable
 
 _PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
 
@@ -47,6 +48,7 @@ class Database:
         self.url = sa.make_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock()
+        self._lock_file: IO[str] | None = None
         self._inserts: dict[tuple[str, tuple[str, ...], bool, str | None, str | None], str] = {}
         if self.is_sqlite:
             if self.url.database:
@@ -82,7 +84,7 @@ class Database:
         """Open a transaction that writes; it commits when the block ends, and rolls back on any exception."""
         # SQLite has one writer: waiting for it here is fair, its own busy handler is not.
         turn = self._write_lock if self.is_sqlite else nullcontext()
-        with _translated_errors(), turn, self.engine.connect() as connection:
+        with translated_errors(), turn, self.engine.connect() as connection:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
@@ -94,14 +96,31 @@ class Database:
             with self.begin() as connection:
                 yield connection
             return
-        with _translated_errors(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Open a transaction that only reads."""
-        with _translated_errors(), self.engine.connect() as connection:
+        with translated_errors(), self.engine.connect() as connection:
             yield connection
+
+    def claim_file(self) -> None:
+        """Make sure that no other process runs on this SQLite file, as long as this one lives.
+
+        Raises `Misconfigured` where one does. The lock is the operating system's: it ends with the process.
+        """
+        if self._lock_file is not None or not self.url.database:
+            return
+        file = Path(self.url.database + ".lock").open("a")  # noqa: SIM115  open as long as the process
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as exc:
+            file.close()
+            raise Misconfigured(
+                f"another gateway runs on {self.url.database}; stop it, or use PostgreSQL for several processes"
+            ) from exc
+        self._lock_file = file
 
     def ping(self) -> None:
         """Ask the database for an answer; raises `Unavailable`."""
@@ -109,8 +128,11 @@ class Database:
             connection.execute(sa.text("SELECT 1"))
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close all connections, and let go of an SQLite file."""
         self.engine.dispose()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
 
     def insert(
         self,
@@ -196,7 +218,8 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def _translated_errors() -> Iterator[None]:
+def translated_errors() -> Iterator[None]:
+    """Turn the database's errors into the gateway's own, which say whether trying again may help."""
     try:
         yield
     except _PERMANENT as exc:

@@ -38,11 +38,15 @@ class Jobs:
             job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
         )
 
-    def start(self, polled: list[Channel]) -> None:
-        """Begin; the first poll is soon, for what came while nobody listened."""
+    def start(self, polled: list[Channel], *, purge: bool = True) -> None:
+        """Begin; the first poll is soon, for what came while nobody listened.
+
+        A process without polls and purge still writes down what it saw: the status page lives on that.
+        """
         add, now = self._scheduler.add_job, datetime.now(UTC)
         add(self.flush, "interval", seconds=_FLUSH_EVERY, id="flush")
-        add(self.purge, "interval", seconds=_PURGE_EVERY, id="purge", next_run_time=now + timedelta(minutes=1))
+        if purge:
+            add(self.purge, "interval", seconds=_PURGE_EVERY, id="purge", next_run_time=now + timedelta(minutes=1))
         for channel in polled:
             poller: Poller = channel.adapter
             add(
@@ -65,7 +69,7 @@ class Jobs:
     def poll(self, channel: Channel) -> None:
         """Poll one channel, and write down how that went."""
         try:
-            self._receiver.poll(channel, self._holder)
+            stored = self._receiver.poll(channel, self._holder)
         except Exception as exc:  # noqa: BLE001  recorded for the status page; the next poll starts where this one did
             self._metrics.polls.labels(channel.region, channel.name, "failed").inc()
             reason = describe(exc)
@@ -85,7 +89,10 @@ class Jobs:
                 )
             self._hasten(channel)
             return
-        self._metrics.polls.labels(channel.region, channel.name, "done").inc()
+        outcome = "elsewhere" if stored is None else "done"
+        self._metrics.polls.labels(channel.region, channel.name, outcome).inc()
+        if stored is None:  # another process polls; or one did, and died before it could give the lease back
+            self._hasten(channel)
 
     def _hasten(self, channel: Channel) -> None:
         """Do not let a short trouble of the provider last a whole interval."""

@@ -11,10 +11,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gateway.database import Database
+from gateway.database import Database, translated_errors
 
 _HERE = Path(__file__).parent
 PARTS = ("spool", "central")
+_LOCK = 1708  # any number, as long as nobody else in the database uses it
 
 
 def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
@@ -22,10 +23,14 @@ def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
     versions = {}
     for part in parts:
         config = _config(part)
-        with database.engine.connect() as connection:
+        with translated_errors(), database.engine.connect() as connection:
+            if not database.is_sqlite:  # two who migrate at once take turns; the lock ends with the connection
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
+                connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
             connection.commit()
+            connection.invalidate()
         versions[part] = ScriptDirectory.from_config(config).get_current_head() or ""
     return versions
 

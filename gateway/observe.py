@@ -118,12 +118,14 @@ class Metrics:
         self.refused = counter("refused", "Requests refused, by reason.", ["reason"])
         self.translated = counter("translated", "Events translated from messages, by kind.", [*channel, "kind"])
         self.delivered = counter("delivered", "Complaints the central store has taken.", channel)
-        self.replies = counter("replies", "Replies, by outcome: sent, found, held, failed.", [*channel, "outcome"])
+        self.replies = counter(
+            "replies", "Replies, by outcome: sent, found, suppressed, failed.", [*channel, "outcome"]
+        )
         self.receipts = counter("receipts", "Delivery receipts of replies, by what they tell.", [*channel, "state"])
         self.retries = counter("retries", "Rows put off for another attempt.", ["stage", "reason"])
         self.dead = counter("dead", "Rows that became dead letters.", ["stage", "reason"])
         self.provider_errors = counter("provider_errors", "Errors of providers and the centre.", [*channel, "reason"])
-        self.polls = counter("polls", "Polls of providers, by outcome.", [*channel, "outcome"])
+        self.polls = counter("polls", "Polls of providers, by outcome: done, failed, elsewhere.", [*channel, "outcome"])
         self.batch = Histogram(
             "lapor_batch_size",
             "Rows in one transaction, by stage.",

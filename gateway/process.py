@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from a2wsgi import WSGIMiddleware
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
+from gateway.errors import Misconfigured
 from gateway.observe import log
 from gateway.web.app import create_app
 from gateway.web.asgi import FrontDoor
@@ -23,15 +25,16 @@ _FLASK_THREADS = 4
 class Process:
     """Runs a gateway until SIGTERM or SIGINT; what is in flight is finished."""
 
-    def __init__(self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:
-        self._gateway, self._listen, self._jobs = gateway, listen, jobs
+    def __init__(
+        self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool, share_port: bool = False
+    ) -> None:
+        self._gateway, self._listen, self._jobs, self._share_port = gateway, listen, jobs, share_port
         chosen = [stage for stage in gateway.stages if stage.stage in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
 
     def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
-        """Run; `ready` is called once with the port that is listened on. Raises `OSError` where it is taken."""
-        if self._jobs:
-            self._gateway.jobs.start(self._gateway.polled)
+        """Run; `ready` is called once with the port that is listened on. Raises `Misconfigured` where it is taken."""
+        self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
             self._gateway.commit.on_commit = self._worker.wake
             self._worker.start()
@@ -47,8 +50,6 @@ class Process:
         server = self._gateway.settings.gateway.server
         config = uvicorn.Config(
             self._front_door(),
-            host=server.host,
-            port=server.port,
             http=bounded_protocol(server.max_header_bytes, server.header_timeout, server.body_timeout),
             loop="uvloop",
             ws="none",
@@ -60,13 +61,28 @@ class Process:
             proxy_headers=False,  # the public URL is configured; a proxy's word is never taken
             timeout_keep_alive=int(server.keep_alive),
             timeout_graceful_shutdown=int(server.shutdown_timeout),
-            backlog=2048,
         )
         # uvicorn ends by raising the signal that stopped it once more, for whoever had it before. That is us, and we
         # still have work to finish.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        _Server(config, self._gateway, ready).run()
+        _Server(config, self._gateway, ready).run(sockets=[self._listener()])
+
+    def _listener(self) -> socket.socket:
+        """Return the listening socket; with a shared port the kernel spreads connections over the processes."""
+        server = self._gateway.settings.gateway.server
+        family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if self._share_port:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        try:
+            listener.bind((server.host, server.port))
+        except OSError as exc:
+            listener.close()
+            raise Misconfigured(f"cannot listen on {server.host}:{server.port}: {exc.strerror}") from exc
+        listener.listen(2048)
+        return listener
 
     def _front_door(self) -> FrontDoor:
         gateway, server = self._gateway, self._gateway.settings.gateway.server
@@ -92,10 +108,7 @@ class Process:
         timeout = self._gateway.settings.gateway.server.shutdown_timeout
         if self._worker and not self._worker.stop(timeout):
             log.warning("work unfinished", reason="its lease will end and another worker take it over")
-        if self._jobs:
-            self._gateway.jobs.stop()
-        else:
-            self._gateway.jobs.flush()
+        self._gateway.jobs.stop()
         self._gateway.close()
         log.info("stopped")
 
@@ -107,12 +120,12 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._gateway, self._ready = gateway, ready
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup()
-        port = self.servers[0].sockets[0].getsockname()[1]
-        log.info("listening", host=self.config.host, port=port, version=__version__)
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        log.info("listening", host=host, port=port, version=__version__)
         self._ready(port)
 
-    async def shutdown(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().shutdown()
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().shutdown(sockets)
         await self._gateway.commit.close()

@@ -61,7 +61,9 @@ class DatabaseSection(_Section):
         "sqlite:///var/gateway.db",
         description='SQLAlchemy URL: "sqlite:///path" or "postgresql+psycopg://…"; or a reference to a secret.',
     )
-    pool: int = Field(10, ge=2, le=200, description="Connections kept open by one process.")
+    pool: int = Field(
+        10, ge=2, le=200, description="Connections kept open by one process; in a rush it opens up to 10 more."
+    )
 
 
 class Central(_Section):
@@ -125,6 +127,18 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "help": frozenset(),
 }
 
+_STATUS_WORDS: dict[Status, str] = {
+    Status.RECEIVED: "diterima, menunggu verifikasi",
+    Status.VERIFIED: "terverifikasi",
+    Status.FORWARDED: "diteruskan ke instansi",
+    Status.IN_PROGRESS: "dalam proses",
+    Status.RESOLVED: "selesai ditangani",
+    Status.CLOSED: "ditutup",
+    Status.NEEDS_INFORMATION: "menunggu keterangan Anda",
+    Status.REJECTED: "tidak dapat diproses",
+    Status.ARCHIVED: "diarsipkan",
+}
+
 
 class Templates(_Section):
     """`[templates]`: what citizens are answered, in Bahasa Indonesia; GSM-7 keeps a text of 160 in one SMS."""
@@ -142,7 +156,7 @@ class Templates(_Section):
         description="To STATUS of a ticket that is not this sender's, whether or not it exists. May use {ticket}.",
     )
     status_format: str = Field(
-        "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345678",
+        "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
         description="To STATUS with a number whose check digit is wrong.",
     )
     help: str = Field(
@@ -151,19 +165,16 @@ class Templates(_Section):
         description="To BANTUAN.",
     )
     status_words: dict[Status, str] = Field(
-        default={
-            Status.RECEIVED: "diterima, menunggu verifikasi",
-            Status.VERIFIED: "terverifikasi",
-            Status.FORWARDED: "diteruskan ke instansi",
-            Status.IN_PROGRESS: "dalam proses",
-            Status.RESOLVED: "selesai ditangani",
-            Status.CLOSED: "ditutup",
-            Status.NEEDS_INFORMATION: "menunggu keterangan Anda",
-            Status.REJECTED: "tidak dapat diproses",
-            Status.ARCHIVED: "diarsipkan",
-        },
-        description="The words for {status}.",
+        default={},
+        validate_default=True,
+        description="The words for {status}; what is left out keeps its default.",
     )
+
+    @field_validator("status_words", mode="after")
+    @classmethod
+    def _fill_up(cls, given: dict[Status, str]) -> dict[Status, str]:
+        """Let a file change one word without losing the others."""
+        return _STATUS_WORDS | given
 
     @field_validator("ticket", "status", "status_unknown", "status_format", "help")
     @classmethod
@@ -179,11 +190,15 @@ class Templates(_Section):
         required = {"ticket": {"ticket"}, "status": {"ticket", "status"}}.get(info.field_name, set())
         if missing := required - used:
             raise ValueError(f"the text must contain {{{min(missing)}}}")
+        try:
+            text.format(**dict.fromkeys(allowed, "x"))
+        except (ValueError, LookupError) as exc:
+            raise ValueError("the text cannot be filled in: use plain placeholders, as in {ticket}") from exc
         return text
 
 
 class CategoryRule(_Section):
-    """`[[categories]]`: the first rule of which a word occurs gives the category, and perhaps the class."""
+    """`[[categories]]`: the first rule of which a word occurs gives the category."""
 
     code: str = Field(min_length=1, description="The category's code at the centre.")
     words: list[str] = Field(min_length=1, description="Words or phrases, whole words, case does not matter.")
@@ -192,14 +207,14 @@ class CategoryRule(_Section):
 class ClassificationRule(_Section):
     """`[[classifications]]`: the first rule of which a word occurs gives the class; else it is a complaint."""
 
-    classification: Classification = Field(description="pengaduan, aspirasi or permintaan_informasi.")
+    classification: Classification = Field(description="pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
     words: list[str] = Field(min_length=1, description="Words or phrases, whole words, case does not matter.")
 
 
 class Route(_Section):
     """`[[routes]]`: the first rule that matches gives the responsible agency."""
 
-    agency: str = Field(min_length=1, max_length=120, description="Instansi tujuan.")
+    agency: str = Field(min_length=1, max_length=120, description="The responsible office (instansi tujuan).")
     region: RegionCode | None = Field(None, description="Only complaints about this region or a part of it.")
     category: str | None = Field(None, description="Only complaints of this category.")
     words: list[str] = Field(default=[], description="Only complaints in which one of these occurs.")

@@ -52,8 +52,8 @@ def load(directory: Path, registry: Registry) -> Settings:
 
     Relative paths in it (database, secrets) are relative to the directory's parent.
     """
-    reader = _Reader(directory.resolve().parent, registry)
-    main = reader.model(directory / "gateway.toml", GatewayFile)
+    reader = _Reader(directory, registry)
+    main = reader.model(reader.main_path, GatewayFile)
     region_files = sorted((directory / "regions").glob("*.toml"))
     regions = [(path, reader.model(path, RegionFile)) for path in region_files]
     if not region_files:
@@ -61,7 +61,7 @@ def load(directory: Path, registry: Registry) -> Settings:
             Fault(str(directory / "regions"), "", "", "there is no region file; add one <code>-<name>.toml")
         )
     built = []
-    shared = main.adapters if main else reader.shared_adapters(directory / "gateway.toml")
+    shared = main.adapters if main else reader.shared_adapters()
     base = main.server.public_url.rstrip("/") if main else "http://invalid"
     for path, region in regions:
         if region:
@@ -75,8 +75,9 @@ def load(directory: Path, registry: Registry) -> Settings:
 class _Reader:
     """Reads files and gathers faults instead of stopping at the first."""
 
-    def __init__(self, root: Path, registry: Registry) -> None:
-        self.root, self.faults, self._registry = root, list[Fault](), registry
+    def __init__(self, directory: Path, registry: Registry) -> None:
+        self.root, self.main_path = directory.resolve().parent, directory / "gateway.toml"
+        self.faults, self._registry = list[Fault](), registry
 
     def _show(self, path: Path) -> str:
         return str(path.resolve().relative_to(self.root)) if path.resolve().is_relative_to(self.root) else str(path)
@@ -98,22 +99,29 @@ class _Reader:
         given = self._toml(path)
         return None if given is None else self._checked(path, "", kind, given)
 
-    def shared_adapters(self, path: Path) -> dict[str, dict[str, Any]]:
+    def shared_adapters(self) -> dict[str, dict[str, Any]]:
         """Return what a faulty gateway.toml says of adapters, so that region files are judged fairly all the same."""
         try:
-            found = tomllib.loads(path.read_text("utf-8")).get("adapters", {})
+            found = tomllib.loads(self.main_path.read_text("utf-8")).get("adapters", {})
         except (OSError, ValueError):
             return {}
         return {k: v for k, v in found.items() if isinstance(v, dict)} if isinstance(found, dict) else {}
 
-    def _checked(self, path: Path, prefix: str, kind: type[M], given: Mapping[str, Any]) -> M | None:
+    def _checked(
+        self, path: Path, prefix: str, kind: type[M], given: Mapping[str, Any], shared: Mapping[str, str] | None = None
+    ) -> M | None:
+        """Check values against a model; `shared` names the keys that come from gateway.toml, and where they stand."""
         try:
             return kind.model_validate(given, context={"root": self.root})
         except ValidationError as exc:
             for error in exc.errors():
                 place = [str(part) for part in error["loc"] if not _is_union_branch(part)]
-                key = ".".join(([prefix] if prefix else []) + place)
-                self.faults.append(Fault(self._show(path), key, _found(key, error), _problem(error, kind, place)))
+                table = (shared or {}).get(place[0]) if place else None
+                key = ".".join(([table or prefix] if table or prefix else []) + place)
+                file = self._show(self.main_path if table else path)
+                fault = Fault(file, key, _found(key, error), _problem(error, kind, place))
+                if fault not in self.faults:  # what channels share is wrong once, however many they are
+                    self.faults.append(fault)
             return None
 
     def channels(
@@ -131,7 +139,9 @@ class _Reader:
                 self.faults.append(Fault(self._show(path), f"{prefix}.adapter", repr(channel.adapter), exc.message))
                 continue
             own = {key: value for key, value in given.items() if key not in ("adapter", "replies")}
-            settings = self._checked(path, prefix, adapter.Settings, {**shared.get(channel.adapter, {}), **own})
+            common = shared.get(channel.adapter, {})
+            origin = {key: f"adapters.{channel.adapter}" for key in common if key not in own}
+            settings = self._checked(path, prefix, adapter.Settings, {**common, **own}, origin)
             if settings is not None:
                 context = ChannelContext(
                     region=region.code, channel=name, webhook_url=f"{base}/in/{region.code}/{name}"
@@ -166,7 +176,7 @@ class _Reader:
                 keywords[word] = path
         known = {rule.code for rule in main.categories} if main else None
         rules = [(path, route) for path, region in regions for route in region.routes]
-        rules += [(Path("config/gateway.toml"), route) for route in (main.routes if main else [])]
+        rules += [(self.main_path, route) for route in (main.routes if main else [])]
         for path, route in rules:
             if known is not None and route.category is not None and route.category not in known:
                 listed = ", ".join(sorted(known)) or "none"
@@ -176,10 +186,10 @@ class _Reader:
             try:
                 self._registry.spec(key)
             except Misconfigured as exc:
-                self.faults.append(Fault("config/gateway.toml", f"adapters.{key}", "", exc.message))
+                self.faults.append(Fault(self._show(self.main_path), f"adapters.{key}", "", exc.message))
 
 
-_SENSITIVE = re.compile(r"token|secret|password|key|url", re.IGNORECASE)
+_SENSITIVE = re.compile(r"token|secret|password|key(?!word)|(?<!public_)url", re.IGNORECASE)
 
 
 def _is_union_branch(part: object) -> bool:

@@ -157,4 +157,4 @@ def _age(age: timedelta) -> tuple[str, str]:
     for size, indonesian, english in ((86_400, "hari", "days"), (3_600, "jam", "hours"), (60, "menit", "minutes")):
         if seconds >= 2 * size:
             return f"{seconds // size} {indonesian}", f"{seconds // size} {english}"
-    return f"{seconds} detik", f"{seconds} seconds"
+    return f"{seconds} detik", "1 second" if seconds == 1 else f"{seconds} seconds"

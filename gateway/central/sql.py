@@ -46,6 +46,7 @@ class SqlCentralStore:
         return Delivered(tickets, refused)
 
     def _store(self, complaints: Sequence[Complaint]) -> dict[UUID, str]:
+        complaints = list({complaint.id: complaint for complaint in complaints}.values())
         ids = [complaint.id for complaint in complaints]
         with self.database.read() as connection:
             tickets = self._tickets(connection, ids)

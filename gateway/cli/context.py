@@ -39,13 +39,19 @@ class App:
         """Read the configuration; raises `Faults`."""
         return load(self.config, self.registry)
 
-    def gateway(self, *, prepare: bool = True) -> Gateway:
-        """Wire a gateway, with logs set up and its tables looked at."""
+    def gateway(self, *, runs: bool = False) -> Gateway:
+        """Wire a gateway and set up its logs.
+
+        One that `runs` brings embedded tables up to date; one that is only looked at raises `Misconfigured` where
+        tables are behind.
+        """
         settings = self.settings()
         observe.configure(settings.gateway.logging.format, settings.gateway.logging.level)
         gateway = build(settings, self.registry)
-        if prepare:
+        if runs:
             gateway.prepare()
+        else:
+            gateway.require_tables()
         return gateway
 
 

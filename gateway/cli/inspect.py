@@ -32,7 +32,9 @@ from gateway.status import report
 )
 @pass_app
 def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
-    """Check the whole configuration and report all faults at once; show each reply's SMS parts.
+    """Check the configuration, all of it at once.
+
+    Reports every fault with file, key, value and remedy, and how many SMS each reply takes.
 
     Ends with 3 where there is a fault.
     """
@@ -58,7 +60,7 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
         listed = [{"address": c.address, "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
         print_json({"ok": True, "channels": listed, "templates": parts})
         return
-    click.echo(f"{app.config}: {len(settings.regions)} regions, {len(channels)} channels, no fault")
+    click.echo(f"{app.config}: no fault. Regions: {len(settings.regions)}, channels: {len(channels)}")
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
@@ -95,7 +97,10 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
 @json_option
 @pass_app
 def status(app: App, as_json: bool) -> None:
-    """Say for every channel what flows, what is stuck, since when and why. Ends with 1 where something is stuck."""
+    """Say what flows, and what is stuck.
+
+    For every channel in words: since when, and why. Ends with 1 where something is stuck.
+    """
     with clear_errors():
         gateway = build(app.settings(), app.registry)
         try:
@@ -122,9 +127,9 @@ def status(app: App, as_json: bool) -> None:
 @json_option
 @pass_app
 def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
-    """Show what a recorded message becomes, stage by stage. Nothing is written, nobody is answered.
+    """Show what a recorded message becomes.
 
-    CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), or a JSON resource as a poll brings it.
+    Stage by stage; nothing is written, nobody is answered. CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), or a JSON resource as a poll brings it.
     """
     with clear_errors():
         settings = app.settings()

@@ -22,7 +22,9 @@ from gateway.rekey import rekey
 @click.command()
 @pass_app
 def init(app: App) -> None:
-    """Make the secret files that the configuration refers to and that do not exist yet. Safe to run again.
+    """Make missing key and secret files.
+
+    Those that the configuration refers to and that do not exist yet. Safe to run again.
 
     Storage keys are random; tokens of providers are invented, good for the simulator: put the real ones in before
     you go live.
@@ -71,11 +73,14 @@ def _files_in(value: Any, *, is_key: bool) -> Iterator[tuple[str, bool]]:
 @click.command()
 @pass_app
 def migrate(app: App) -> None:
-    """Bring the tables of the gateway and of the central store to the newest version. Safe to run again."""
+    """Bring the tables to the newest version.
+
+    Those of the gateway and of the central store. Safe to run again.
+    """
     with clear_errors():
         gateway = build(app.settings(), app.registry)
         try:
-            for database, part in ((gateway.database, "spool"), (gateway.central_database, "central")):
+            for database, part in gateway.tables:
                 version = run_migrations(database, [part])[part]
                 click.echo(f"{part}: version {version}")
         finally:
@@ -84,7 +89,7 @@ def migrate(app: App) -> None:
 
 @click.group()
 def keys() -> None:
-    """The keys of what is stored."""
+    """Keys of what is stored."""
 
 
 @keys.command("new")

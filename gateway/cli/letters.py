@@ -19,7 +19,10 @@ from gateway.pipeline.replay import Change, Replay
 
 @click.group()
 def dead() -> None:
-    """Dead letters: messages and replies that no retry can mend. None is ever thrown away."""
+    """List and show dead letters.
+
+    Messages and replies that no retry can mend. None is ever thrown away.
+    """
 
 
 @dead.command("list")
@@ -103,8 +106,8 @@ _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 @click.command()
 @click.option("--dead", "dead_letters", is_flag=True, help="The dead letters.")
-@click.option("--from", "start", type=_MOMENT, help="Messages received since then (UTC).")
-@click.option("--to", "end", type=_MOMENT, help="… and before then (UTC); else until now.")
+@click.option("--from", "start", type=_MOMENT, metavar="MOMENT", help="Messages received since then (UTC).")
+@click.option("--to", "end", type=_MOMENT, metavar="MOMENT", help="… and before then (UTC); else until now.")
 @click.option("--limit", default=1000, show_default=True, help="With --dead: at most so many of each queue.")
 @click.option("--yes", is_flag=True, help="Do it; without this, only tell what would change.")
 @json_option
@@ -118,10 +121,10 @@ def replay(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Read stored messages again with today's code and configuration.
+    """Read stored messages again.
 
-    Tells first what would change; with --yes it is done. Nothing becomes a second complaint: a message that has one
-    amends it, and its ticket stays.
+    With today's code and configuration. Tells first what would change; with --yes it is done. Nothing becomes a
+    second complaint: a message that has one amends it, and its ticket stays.
     """
     if dead_letters == (start is not None):
         raise click.UsageError("say either --dead or --from MOMENT")

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import click
+from prometheus_client import start_http_server
 
 from gateway.bootstrap import STAGES, Gateway
 from gateway.cli.context import App, clear_errors, pass_app
@@ -38,9 +39,12 @@ _stages_option = click.option(
 @_stages_option
 @pass_app
 def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
-    """Run everything in one process: webhooks, work, polls."""
+    """Run everything in one process.
+
+    Webhooks, work, polls, the status page. With SQLite this is the one process there may be.
+    """
     with clear_errors():
-        gateway = app.gateway()
+        gateway = app.gateway(runs=True)
         child = None
 
         def ready(_port: int | None) -> None:
@@ -56,28 +60,52 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
                 _end(child)
 
 
+_metrics_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65_535),
+    help="Serve this process's /metrics there too, on 127.0.0.1.",
+)
+
+
 @click.command()
+@_metrics_option
 @pass_app
-def web(app: App) -> None:
-    """Accept webhooks and show the status page; `work` does the rest. Needs PostgreSQL."""
+def web(app: App, metrics_port: int | None) -> None:
+    """Only accept webhooks and show pages.
+
+    `work` does the rest. Needs PostgreSQL. Start one for each core: they share the port.
+    """
     with clear_errors():
-        _run_part(app.gateway(), "web", listen=True, stages=(), jobs=False)
+        gateway = app.gateway(runs=True)
+        _serve_metrics(gateway, metrics_port)
+        _run_part(gateway, "web", listen=True, stages=(), jobs=False)
 
 
 @click.command()
 @_stages_option
 @click.option("--no-jobs", is_flag=True, help="No polls and no purge in this process.")
+@_metrics_option
 @pass_app
-def work(app: App, stages: list[str], no_jobs: bool) -> None:
-    """Translate, deliver, acknowledge, poll. Any number may run, on any number of machines. Needs PostgreSQL."""
+def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -> None:
+    """Only translate, deliver, answer and poll.
+
+    Any number may run, on any number of machines. Needs PostgreSQL.
+    """
     with clear_errors():
-        _run_part(app.gateway(), "work", listen=False, stages=stages, jobs=not no_jobs)
+        gateway = app.gateway(runs=True)
+        _serve_metrics(gateway, metrics_port)
+        _run_part(gateway, "work", listen=False, stages=stages, jobs=not no_jobs)
+
+
+def _serve_metrics(gateway: Gateway, port: int | None) -> None:
+    if port is not None:
+        start_http_server(port, addr="127.0.0.1", registry=gateway.metrics.registry)
 
 
 def _run_part(gateway: Gateway, name: str, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:
     if gateway.database.is_sqlite:
         raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
-    Process(gateway, listen=listen, stages=stages, jobs=jobs).run()
+    Process(gateway, listen=listen, stages=stages, jobs=jobs, share_port=True).run()
 
 
 @click.command()
@@ -88,7 +116,7 @@ def _run_part(gateway: Gateway, name: str, *, listen: bool, stages: Sequence[str
 @click.option(
     "--from", "sender", default="+6281200000999", show_default=True, help="With --text: the citizen's number."
 )
-@click.option("--channel", "address", help="REGION/NAME; else every channel that has a simulator.")
+@click.option("--channel", "address", metavar="REGION/NAME", help="One channel; else every one that has a simulator.")
 @click.option("--until-eof", is_flag=True, hidden=True, help="End when standard input closes.")
 @pass_app
 def simulate(
@@ -101,7 +129,10 @@ def simulate(
     address: str | None,
     until_eof: bool,
 ) -> None:
-    """Play providers and invented citizens against a running gateway. Nothing leaves this machine."""
+    """Play a provider and invented citizens.
+
+    Against a running gateway; nothing leaves this machine.
+    """
     from gateway.testing.simulate import play, send_one  # noqa: PLC0415  only this command needs it
 
     with clear_errors():
@@ -130,7 +161,8 @@ def _print_where(settings: Settings) -> None:
 
 def _start_simulator(app: App, rate: float) -> subprocess.Popen[bytes]:
     """Run the simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
-    command = [sys.executable, "-m", "run_gateway", "--config", str(app.config), "simulate", "--rate", str(rate)]
+    program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
+    command = [sys.executable, program, "--config", str(app.config), "simulate", "--rate", str(rate)]
     # It ends when this pipe closes, so that it never outlives us, whatever kills us.
     return subprocess.Popen([*command, "--until-eof"], start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
 

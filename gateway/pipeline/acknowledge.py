@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from gateway.errors import Action, GatewayError
 from gateway.observe import Metrics, log
 from gateway.pipeline.settle import Settler
 from gateway.pipeline.translate import Channels, channel_of
@@ -58,15 +59,19 @@ class Acknowledger:
         return len(claim.rows)
 
     def _send_lane(self, claim: UUID, rows: Sequence[Any]) -> None:
-        """Send one citizen's replies until one fails; those behind it wait for it."""
+        """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
         for position, row in enumerate(rows):
             try:
                 receipt, outcome = self._send(row)
             except Exception as exc:  # noqa: BLE001  decided by the settler: retry or dead letter
                 self._metrics.replies.labels(row.region, row.channel, "failed").inc()
                 expired = self._spool.clock() - row.created_at > self._give_up
-                behind = [(other, exc, False) for other in rows[position + 1 :]]
-                self._settler.settle(claim, [(row, exc, expired), *behind])
+                dead = expired or (isinstance(exc, GatewayError) and exc.action is Action.DEAD)
+                self._settler.settle(claim, [(row, exc, dead)])
+                if dead:
+                    continue
+                with self._spool.database.begin() as connection:
+                    self._spool.outbox.give_back(connection, claim, [other.id for other in rows[position + 1 :]])
                 return
             with self._spool.database.begin() as connection:
                 if self._spool.outbox.finish(connection, claim, [row.id]):

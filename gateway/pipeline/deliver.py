@@ -13,7 +13,7 @@ from uuid import UUID
 
 from gateway.central import CentralStore, Standing
 from gateway.complaint import Complaint, Status
-from gateway.errors import GatewayError, Rejected
+from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.observe import Metrics, log
 from gateway.pipeline.settle import Settler
 from gateway.recent import Recent
@@ -79,17 +79,16 @@ class Deliverer:
         return len(claim.rows)
 
     def _attempt(self, work: _Work, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
-        """Do one kind of work; what fails unexpectedly is done row by row, so that only the bad row pays."""
+        """Do one kind of work; what fails is done again row by row, so that only the bad row pays."""
         try:
             work(claim, rows, cases)
-        except GatewayError as exc:
-            self._settler.settle(claim, [(row, exc, False) for row in rows])
         except Exception as exc:  # noqa: BLE001  decided by the settler
-            if len(rows) > 1:
+            if len(rows) > 1 and not isinstance(exc, Unavailable):
                 for row in rows:
                     self._attempt(work, claim, [row], cases)
                 return
-            self._settler.settle(claim, [(row, exc, row.attempts >= self._attempts) for row in rows])
+            known = isinstance(exc, GatewayError)
+            self._settler.settle(claim, [(row, exc, not known and row.attempts >= self._attempts) for row in rows])
 
     def _deliver(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
         outcome = self._central.deliver([_complaint(cases[row.case_id]) for row in rows])
@@ -150,7 +149,7 @@ class Deliverer:
 
     def _queue(self, connection: Any, drafts: Sequence[Draft]) -> None:
         for held in self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour):
-            self._metrics.replies.labels(held.region, held.channel, "held").inc()
+            self._metrics.replies.labels(held.region, held.channel, "suppressed").inc()
 
     def _draft(self, row: Any, case: Case, text: str) -> Draft:
         return Draft(

@@ -161,7 +161,7 @@ class Intake:
                 for receipt in one.receipts:
                     spool.outbox.note_receipt(connection, address, receipt.external_id, receipt.state, receipt.error)
         for draft in held:
-            self._metrics.replies.labels(draft.region, draft.channel, "held").inc()
+            self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
         _tell(kept)
 
     def _answer(self, connection: Any, composed: Composed, row: Any) -> Draft | None:

@@ -99,16 +99,16 @@ class GroupCommit:
             loop.call_later(self._timeout / 4, self._give_up_on_old)
 
     def _write(self, rows: Sequence[dict[str, Any]]) -> dict[UUID, bool | GatewayError]:
-        """Commit a group; where the database refuses it, each row alone, so that a bad one fails by itself."""
+        """Commit a group; where it cannot be written, each row alone, so that a bad one fails by itself."""
         self._batch.observe(len(rows))
         try:
             new = self._commit(rows)
             return {row["id"]: row["id"] in new for row in rows}
-        except Rejected as exc:
-            if len(rows) == 1:
-                return {rows[0]["id"]: exc}
-        except GatewayError as exc:
+        except Unavailable as exc:
             return {row["id"]: exc for row in rows}
+        except Exception as exc:  # noqa: BLE001  whatever it is, each request of the group gets its answer
+            if len(rows) == 1:
+                return {rows[0]["id"]: exc if isinstance(exc, GatewayError) else _unforeseen(exc)}
         return {key: outcome for row in rows for key, outcome in self._write([row]).items()}
 
     def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
@@ -124,6 +124,11 @@ class GroupCommit:
         if self._writer is not None:
             await self._writer
         self._thread.shutdown()
+
+
+def _unforeseen(error: Exception) -> Rejected:
+    log.error("commit failed", exc_info=error)
+    return Rejected(f"it cannot be written ({type(error).__name__})")
 
 
 def _tell(rows: Sequence[dict[str, Any]], outcomes: Mapping[UUID, bool | GatewayError]) -> None:
@@ -171,11 +176,20 @@ class Receiver:
         self._recent.note(channel.region, channel.name, "accepted", message.received_at)
         return message.id, channel.adapter.accepted(request)
 
-    def poll(self, channel: Channel, holder: UUID) -> int:
+    def poll(self, channel: Channel, holder: UUID) -> int | None:
         """Ask a provider for what is new, page by page; return how many messages were not known yet.
 
-        Each page is stored in the transaction that moves the cursor. Another poller's lease makes this a no-op.
+        Each page is stored in the transaction that moves the cursor. `None`: another poller holds the lease.
         """
+        cursors = self._spool.cursors
+        if not cursors.lease(channel.region, channel.name, holder, _POLL_LEASE):
+            return None
+        try:
+            return self._pages(channel, holder)
+        finally:
+            cursors.release(channel.region, channel.name, holder)
+
+    def _pages(self, channel: Channel, holder: UUID) -> int:
         region, name, cursors = channel.region, channel.name, self._spool.cursors
         stored = 0
         while cursors.lease(region, name, holder, _POLL_LEASE):
@@ -206,6 +220,5 @@ class Receiver:
                 self._recent.note(region, name, "accepted", now)
                 log.warning("recovered", region=region, channel=name, count=new)
             if not page.more:
-                cursors.release(region, name, holder)
                 break
         return stored

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.complaint import Complaint
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, Unavailable
 from gateway.events import CitizenMessage, Event
 from gateway.ids import new_id
 from gateway.pipeline.compose import Composer
@@ -57,9 +57,17 @@ class Replay:
         self._spool, self._channels, self._composer = spool, channels, composer
 
     def dead(self, limit: int) -> Iterator[Change]:
-        """Tell what each dead letter of the inbox would become."""
+        """Tell what each dead letter would become; those of the outbox are tried again as they are."""
         for row in reversed(self._spool.inbox.dead(limit)):
             yield self._preview(row)[0]
+        for row in reversed(self._spool.outbox.dead(limit)):
+            yield Change(
+                message=row.id,
+                received_at=row.created_at,
+                address=f"{row.region}/{row.channel}",
+                action="retry",
+                detail=f"{row.kind} once more, after {row.reason}",
+            )
 
     def between(self, start: datetime, end: datetime) -> Iterator[Change]:
         """Tell what each message received in a time range would change."""
@@ -114,6 +122,9 @@ class Replay:
             raw = self._spool.inbox.open(row)
             channel = channel_of(self._channels, raw.region, raw.channel)
             events = translate(self._channels, raw)
+            readings = [] if row.state == State.DEAD else list(self._readings(raw, channel, events))
+        except Unavailable:
+            raise  # the database is away: that says nothing of this message
         except GatewayError as exc:
             return change("fail", exc.reason), []
         except Exception as exc:  # noqa: BLE001  shown to the operator: it is what the worker would meet
@@ -124,7 +135,7 @@ class Replay:
         details: list[str] = []
         amended: list[Complaint] = []
         opens = False
-        for complaint, before in self._readings(raw, channel, events):
+        for complaint, before in readings:
             if before is None:
                 opens = True
                 details.append(f"a complaint for {complaint.agency.value}")

@@ -104,9 +104,7 @@ class Queue:
         connection.execute(
             sa.update(table)
             .where(any_of(table.c.id, list(ids), self._database), table.c.claim == claim)
-            .values(
-                state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + _LANE_PAUSE
-            )
+            .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + _LANE_PAUSE)
         )
 
     def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
@@ -169,7 +167,15 @@ class Queue:
         statement = (
             sa.update(table)
             .where(any_of(table.c.id, ids, self._database), table.c.due_at.is_(None))
-            .values(state=State.PENDING, attempts=0, due_at=self._clock(), reason=None, finished_at=None, claim=None)
+            .values(
+                state=State.PENDING,
+                # Not 0 where something was tried: a reply whose answer was lost is looked up before it is sent again.
+                attempts=sa.case((table.c.attempts > 0, 1), else_=0),
+                due_at=self._clock(),
+                reason=None,
+                finished_at=None,
+                claim=None,
+            )
         )
         return connection.execute(statement).rowcount
 

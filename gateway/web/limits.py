@@ -21,6 +21,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head_size = 0
     _in_head = True  # a connection owes a request from its first moment
     _in_body = False
+    _began = False  # whether a head began in the data at hand
     _too_large = False
     _deadline: asyncio.TimerHandle | None = None
 
@@ -33,10 +34,11 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        self._began = False
         super().data_received(data)
         if not (self._in_head or self._in_body) or self.transport.is_closing():
             return  # most requests come whole, and need neither timer nor count
-        if self._in_head:
+        if self._in_head and not self._began:  # else the data is mostly that of requests before this one
             self._head_size += len(data)
             if self._head_size > self.max_head:
                 self._refuse(_TOO_LARGE)
@@ -46,7 +48,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._deadline = self.loop.call_later(timeout, self._give_up)
 
     def on_message_begin(self) -> None:
-        self._in_head, self._head_size = True, 0
+        self._in_head, self._began, self._head_size = True, True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:

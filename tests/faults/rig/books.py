@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import sqlalchemy as sa
 
@@ -42,15 +44,33 @@ class Reckoning:
 class Books:
     """Reads the databases of an installation from outside, and never through the gateway."""
 
-    def __init__(self, installation: Installation) -> None:
+    def __init__(self, installation: Installation, copied_from: Path | None = None) -> None:
+        """`copied_from` is an SQLite file in another mount namespace: SQLite follows such a path back into ours."""
         self._own = sa.create_engine(installation.database_url, poolclass=sa.NullPool)
         self._central = sa.create_engine(installation.central_url, poolclass=sa.NullPool)
         self._twilio: FakeTwilio = installation.twilio
+        if copied_from is not None:
+            self._folder = installation.folder / "copy"
+            self._folder.mkdir()
+            self._own = self._central = sa.create_engine(
+                f"sqlite:///{self._folder / copied_from.name}", poolclass=sa.NullPool
+            )
+            sa.event.listen(self._own, "do_connect", lambda *_: self._copy(copied_from))
+
+    def _copy(self, file: Path) -> None:
+        for name in (file.name, f"{file.name}-wal"):
+            shutil.copy(file.with_name(name), self._folder / name)
+        (self._folder / f"{file.name}-shm").unlink(missing_ok=True)
 
     def rows(self, statement: str, *, central: bool = False) -> list[sa.Row[tuple[object, ...]]]:
         """Read."""
         with (self._central if central else self._own).connect() as connection:
             return list(connection.execute(sa.text(statement)))
+
+    def execute(self, statement: str) -> None:
+        """Change something behind the gateway's back."""
+        with self._own.begin() as connection:
+            connection.execute(sa.text(statement))
 
     def unfinished(self) -> int:
         """Count the rows that somebody still has to work on; -1 where the database does not answer."""

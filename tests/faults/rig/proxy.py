@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import struct
 import threading
@@ -18,12 +19,14 @@ class Proxy:
     def __init__(self, target: int, seed: int = 0) -> None:
         """`target` is a port on 127.0.0.1."""
         self._target, self._rng = target, random.Random(seed)
-        self._pattern, self._share, self._await_answer = b"", 0.0, True
+        self._pattern, self._share, self._await_answer = re.compile(b""), 0.0, True
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._thread = threading.Thread(target=self._listen, name="proxy")
 
     def __enter__(self) -> Self:
@@ -31,6 +34,7 @@ class Proxy:
         return self
 
     def __exit__(self, *_exc: object) -> None:
+        self.mend()
         with suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -41,16 +45,21 @@ class Proxy:
         self._thread.join(10)
 
     def cut(self, pattern: bytes, *, share: float, await_answer: bool = True) -> None:
-        """Cut a connection after it carried the pattern to the target; of those that do, so many.
+        """Cut a connection after it carried the pattern (a regular expression) to the target; of those that do, so many.
 
         With `await_answer` the target has answered when the cut comes, so what was asked for has surely happened.
         Without, the cut comes as soon as the bytes are on their way.
         """
-        self._pattern, self._share, self._await_answer = pattern, share, await_answer
+        self._pattern, self._share, self._await_answer = re.compile(pattern), share, await_answer
+
+    def hold(self) -> None:
+        """Keep every connection open and let nothing through, in either direction."""
+        self._flowing.clear()
 
     def mend(self) -> None:
-        """Cut no more."""
+        """Cut and hold no more."""
         self._share = 0.0
+        self._flowing.set()
 
     def _listen(self) -> None:
         while True:
@@ -74,7 +83,8 @@ class Proxy:
         back.start()
         with suppress(OSError):
             while chunk := client.recv(65_536):
-                if self._pattern in chunk and self._strikes():
+                self._flowing.wait()
+                if self._share and self._pattern.search(chunk) and self._strikes():
                     doomed.set()  # before the target can answer
                     server.sendall(chunk)
                     if not self._await_answer:
@@ -92,6 +102,7 @@ class Proxy:
     def _back(self, server: socket.socket, client: socket.socket, doomed: threading.Event) -> None:
         with suppress(OSError):
             while chunk := server.recv(65_536):
+                self._flowing.wait()
                 if doomed.is_set():  # the answer has come this far, and no farther
                     _reset(client)
                     return

@@ -258,11 +258,10 @@ def test_a_batch_that_was_taken_over_meanwhile_queues_no_second_acknowledgement(
     assert len(jobs(rows, Kind.REPLY)) == len(rows(complaints)) == 1
 
 
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, receive: Any, rows: Any) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
-    if gateway.database.is_sqlite:
-        pytest.skip("a file does not go away")
     real = gateway.database.engine
     gateway.database.engine = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
     with pytest.raises(GatewayError) as raised:

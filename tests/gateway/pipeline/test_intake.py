@@ -291,7 +291,7 @@ def test_a_talkative_machine_gets_so_many_replies_an_hour(site: Any, receive: An
     intake(gateway).run_once()
     assert len(texts(gateway, rows)) == 4
     held = gateway.metrics.registry.get_sample_value(
-        "lapor_replies_total", {"region": "00", "channel": "sms", "outcome": "held"}
+        "lapor_replies_total", {"region": "00", "channel": "sms", "outcome": "suppressed"}
     )
     assert held == 2
     clock.advance(minutes=61)

@@ -1,0 +1,124 @@
+"""The two dialects behave as one; errors leave as the gateway's own and quote no row."""
+
+from __future__ import annotations
+
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.database import Database, any_of
+from gateway.errors import GatewayError, Rejected, Unavailable
+from gateway.ids import new_id
+from gateway.spool.tables import activity, cursors, inbox
+
+MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
+
+
+def row(what: str, at: datetime = MOMENT, **changes: Any) -> dict[str, Any]:
+    return {"region": "00", "channel": "sms", "what": what, "at": at, "detail": None} | changes
+
+
+def test_times_are_aware_and_utc_whatever_zone_they_came_from(database: Database, rows: Any) -> None:
+    jakarta = MOMENT.astimezone(timezone(timedelta(hours=7)))
+    with database.begin() as connection:
+        database.insert(connection, activity, [row("a"), row("b", jakarta)])
+    found = [entry["at"] for entry in rows(activity)]
+    assert found == [MOMENT, MOMENT]
+    assert {moment.tzinfo for moment in found} == {UTC}
+
+
+def test_insert_returns_what_was_really_inserted(database: Database) -> None:
+    with database.begin() as connection:
+        first = database.insert(connection, activity, [row("a"), row("b")], returning="what")
+        second = database.insert(
+            connection, activity, [row("b"), row("c"), row("c")], ignore_conflicts=True, returning="what"
+        )
+        assert database.insert(connection, activity, []) == []
+    assert (sorted(first), second) == (["a", "b"], ["c"])
+
+
+def test_columns_of_nothing_but_null_and_odd_texts(database: Database, rows: Any) -> None:
+    texts = ["", "{}", "{a,b}", '"', "\\", "NULL", "%b %s %(x)s", "a'b", "😭", "x\ny", ",", None]
+    with database.begin() as connection:
+        database.insert(connection, activity, [row(f"{n}", detail=text) for n, text in enumerate(texts)])
+        database.insert(connection, cursors, [{"region": "00", "channel": "x", "position": None, "lease_until": None}])
+    found = {int(entry["what"]): entry["detail"] for entry in rows(activity)}
+    assert [found[number] for number in range(len(texts))] == texts
+
+
+def test_a_block_that_fails_leaves_nothing_behind(database: Database, rows: Any) -> None:
+    with pytest.raises(ZeroDivisionError), database.begin() as connection:
+        database.insert(connection, activity, [row("a")])
+        raise ZeroDivisionError
+    assert rows(activity) == []
+
+
+def test_any_of_takes_no_value_one_and_many(database: Database) -> None:
+    ids = [new_id() for _ in range(3000)]
+    with database.read() as connection:
+        for chosen in ([], ids[:1], ids):
+            statement = sa.select(inbox.c.id).where(any_of(inbox.c.id, chosen, database))
+            assert connection.execute(statement).all() == []
+
+
+def test_a_row_at_fault_is_rejected_and_not_quoted(database: Database) -> None:
+    secret = {"detail": "+6281200000001"}
+    with database.begin() as connection:
+        database.insert(connection, activity, [row("a", **secret)])
+    with pytest.raises(Rejected) as raised, database.begin() as connection:
+        database.insert(connection, activity, [row("a", **secret)])
+    assert "812" not in str(raised.value)
+    assert "812" not in repr(raised.value.__cause__), "parameters are hidden"
+
+
+def test_a_text_with_nul_is_rejected_or_stored_and_never_a_crash(database: Database) -> None:
+    try:
+        with database.begin() as connection:
+            database.insert(connection, activity, [row("a", detail="x\x00y")])
+    except GatewayError as exc:
+        assert isinstance(exc, Rejected)
+
+
+@pytest.mark.parametrize(
+    "url", ["postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/lapor", "sqlite:////proc/no/such/folder/x.db"]
+)
+def test_a_database_that_is_away_is_unavailable(url: str) -> None:
+    with pytest.raises((Unavailable, OSError)) as raised:
+        Database(url).ping()
+    assert "kata-sandi" not in str(raised.value)
+
+
+def test_a_pool_that_is_used_up_is_unavailable(postgres: str) -> None:
+    database = Database(postgres, pool_size=2)
+    database.engine = sa.create_engine(postgres, pool_size=1, max_overflow=0, pool_timeout=0.1)
+    with database.read(), pytest.raises(Unavailable, match="TimeoutError"):
+        database.ping()
+    database.close()
+
+
+def test_sqlite_writers_take_turns(sqlite: str) -> None:
+    database = Database(sqlite)
+    errors: list[BaseException] = []
+
+    def write(number: int) -> None:
+        try:
+            for turn in range(20):
+                with database.begin() as connection:
+                    database.insert(connection, activity, [row(f"{number} {turn}")])
+        except GatewayError as exc:
+            errors.append(exc)
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    with database.read() as connection:
+        assert connection.execute(sa.select(sa.func.count()).select_from(activity)).scalar() == 80
+        assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "an accepted message survives a power cut"
+    assert errors == []
+    database.close()

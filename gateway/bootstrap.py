@@ -11,9 +11,9 @@ from gateway import migrate
 from gateway.central.sql import SqlCentralStore
 from gateway.crypto import Keyring, parse_key
 from gateway.database import Database
-from gateway.errors import Misconfigured
+from gateway.errors import Misconfigured, Unavailable
 from gateway.jobs import Jobs
-from gateway.observe import Metrics
+from gateway.observe import Metrics, log
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.compose import Composer
 from gateway.pipeline.deliver import Deliverer
@@ -59,9 +59,19 @@ class Gateway:
         return [(self.database, "spool"), (self.central_database, "central")]
 
     def require_tables(self) -> None:
-        """Raise `Misconfigured` where tables are missing or old; change nothing."""
+        """Raise `Misconfigured` where tables are missing or old; change nothing.
+
+        A centre that cannot be asked now is no reason not to hear citizens: deliveries wait for it.
+        """
         for database, part in self.tables:
-            if migrate.pending(database, [part]):
+            try:
+                behind = migrate.pending(database, [part])
+            except Unavailable as exc:
+                if database is self.database:
+                    raise
+                log.warning("centre not reachable", reason=exc.reason)
+                continue
+            if behind:
                 raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
 
     def prepare(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import binascii
 import os
+import threading
 from collections.abc import Sequence
 from hashlib import blake2b, sha256
 from uuid import UUID
@@ -49,13 +50,29 @@ class Keyring:
         self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
         self._active = _fingerprint(keys[0])
         self._active_cipher = self._ciphers[self._active]
+        self._turn = threading.Lock()
+        self._start_nonces()
+        os.register_at_fork(after_in_child=self._start_nonces)
         # Copying a keyed state is cheaper than keying a new one, and this runs for every message.
         self._lookup = blake2b(key=lookup_key, digest_size=16)
 
     def encrypt(self, plain: bytes, purpose: bytes) -> bytes:
         """Return the value as it is stored."""
-        nonce = os.urandom(_NONCE)
+        nonce = self._nonce()
         return self._active + nonce + self._active_cipher.encrypt(nonce, plain, purpose)
+
+    def _start_nonces(self) -> None:
+        """Begin a series of nonces: 8 random bytes and a counter (NIST SP 800-38D, 8.2.1), one series a process."""
+        prefix = os.urandom(_NONCE - 4)
+        self._nonces = (prefix + number.to_bytes(4, "big") for number in range(2**32))
+
+    def _nonce(self) -> bytes:
+        with self._turn:
+            nonce = next(self._nonces, None)
+            if nonce is None:
+                self._start_nonces()
+                nonce = next(self._nonces)
+            return nonce
 
     def decrypt(self, stored: bytes, purpose: bytes) -> bytes:
         """Return what was encrypted; raises `Undecryptable`."""

@@ -11,7 +11,8 @@ import re
 import sys
 import traceback
 from collections.abc import Mapping, MutableMapping
-from typing import Any, Literal
+from contextlib import suppress
+from typing import Any, Literal, TextIO
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, Histogram
@@ -28,6 +29,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _IDS = frozenset({"ticket", "correlation_id", "timestamp", "pid", "port"})
+_INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog's own, taken out again before anything is written
 _NUMBER = re.compile(r"\+?\d(?:[\s.\-]?\d){6,}")
 
 log = structlog.get_logger()
@@ -35,6 +37,7 @@ log = structlog.get_logger()
 
 def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "info") -> None:
     """Send all logs of this process, the libraries' too, to standard error in one form."""
+    output: Any = _Unfailing(sys.stderr)
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
@@ -51,10 +54,10 @@ def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "i
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )
-    stream = logging.StreamHandler(sys.stderr)
+    stream = logging.StreamHandler(output)
     stream.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
@@ -66,11 +69,28 @@ def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "i
     root.setLevel(max(threshold, logging.WARNING))  # libraries speak only of trouble: their debug lines quote bodies
 
 
+class _Unfailing:
+    """A stream that loses a line rather than the work it tells of: the log's disk may be full, its reader gone."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        """Write it, if that can be done."""
+        with suppress(OSError, ValueError):
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        """Pass on what waits, if that can be done."""
+        with suppress(OSError, ValueError):
+            self._stream.flush()
+
+
 def redact(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Keep the known fields, and mask what looks like a phone or identity number in them."""
     clean: dict[str, Any] = {}
     for name, value in entry.items():
-        if name.startswith("_"):
+        if name in _INTERNAL:
             clean[name] = value
         elif name in FIELDS:
             clean[name] = value if name in _IDS else _masked(value)

@@ -151,10 +151,8 @@ class WebhookRequest(msgspec.Struct, frozen=True):
 
     def form(self) -> Fields:
         """Return the body's form fields; of a repeated field the first counts."""
-        values: dict[str, bytes] = {}
-        for name, value in form_pairs(self.body):
-            values.setdefault(name.decode("utf-8", "replace"), value)
-        return Fields(values)
+        # Reversed, because of equal names the last one stays in a dict.
+        return Fields({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(self.body))})
 
     def json(self) -> Fields:
         """Return the fields of a JSON object in the body; raises `Untranslatable` for anything else."""

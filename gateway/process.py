@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Sequence
 
 import uvicorn
@@ -20,6 +22,7 @@ from gateway.web.limits import bounded_protocol
 from gateway.worker import Worker
 
 _FLASK_THREADS = 4
+_LAST_MOMENTS = 1.0  # seconds after the time to end, to close in good order
 
 
 class Process:
@@ -31,6 +34,7 @@ class Process:
         self._gateway, self._listen, self._jobs, self._share_port = gateway, listen, jobs, share_port
         chosen = [stage for stage in gateway.stages if stage.stage in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
+        self._deadline: float | None = None  # time.monotonic()
 
     def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
         """Run; `ready` is called once with the port that is listened on. Raises `Misconfigured` where it is taken."""
@@ -66,7 +70,7 @@ class Process:
         # still have work to finish.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        _Server(config, self._gateway, ready).run(sockets=[self._listener()])
+        _Server(config, self._gateway, ready, self._begin_end).run(sockets=[self._listener()])
 
     def _listener(self) -> socket.socket:
         """Return the listening socket; with a shared port the kernel spreads connections over the processes."""
@@ -103,10 +107,21 @@ class Process:
             signal.signal(number, lambda *_: stop.set())
         ready(None)
         stop.wait()
+        self._begin_end()
+
+    def _begin_end(self) -> None:
+        """Start the clock that a signal sets: `shutdown_timeout` holds for all that is in flight together."""
+        timeout = self._gateway.settings.gateway.server.shutdown_timeout
+        self._deadline = time.monotonic() + timeout
+        # Python waits at its end for every thread that calls a provider, and a silent provider takes its time. What is
+        # cut off is safe: its lease ends, and the reply is looked up before it is sent again.
+        last = threading.Timer(timeout + _LAST_MOMENTS, os._exit, [0])
+        last.daemon = True
+        last.start()
 
     def _stop(self) -> None:
-        timeout = self._gateway.settings.gateway.server.shutdown_timeout
-        if self._worker and not self._worker.stop(timeout):
+        left = self._deadline - time.monotonic() if self._deadline else 0.0  # no signal: it could not even begin
+        if self._worker and not self._worker.stop(max(left, _LAST_MOMENTS / 2)):
             log.warning("work unfinished", reason="its lease will end and another worker take it over")
         self._gateway.jobs.stop()
         self._gateway.close()
@@ -114,11 +129,17 @@ class Process:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that says when it listens, and finishes commits before it ends."""
+    """uvicorn's server that says when it listens and when it ends, and finishes commits before that."""
 
-    def __init__(self, config: uvicorn.Config, gateway: Gateway, ready: Callable[[int | None], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        gateway: Gateway,
+        ready: Callable[[int | None], None],
+        ending: Callable[[], None],
+    ) -> None:
         super().__init__(config)
-        self._gateway, self._ready = gateway, ready
+        self._gateway, self._ready, self._ending = gateway, ready, ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -127,5 +148,6 @@ class _Server(uvicorn.Server):
         self._ready(port)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending()
         await super().shutdown(sockets)
         await self._gateway.commit.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -42,11 +43,12 @@ class Worker:
 
     def stop(self, timeout: float) -> bool:
         """Finish the batches under way; return whether all were done in time (seconds)."""
+        deadline = time.monotonic() + timeout
         self._stop.set()
         for event in self._wake:
             event.set()
         for thread in self._threads:
-            thread.join(timeout)
+            thread.join(max(0, deadline - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def _run(self, position: int) -> None:

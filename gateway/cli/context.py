@@ -48,10 +48,14 @@ class App:
         settings = self.settings()
         observe.configure(settings.gateway.logging.format, settings.gateway.logging.level)
         gateway = build(settings, self.registry)
-        if runs:
-            gateway.prepare()
-        else:
-            gateway.require_tables()
+        try:
+            if runs:
+                gateway.prepare()
+            else:
+                gateway.require_tables()
+        except GatewayError:
+            gateway.close()
+            raise
         return gateway
 
 

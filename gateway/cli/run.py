@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from prometheus_client import start_http_server
 
-from gateway.bootstrap import STAGES, Gateway
+from gateway.bootstrap import STAGES
 from gateway.cli.context import App, clear_errors, pass_app
 from gateway.errors import Misconfigured
 from gateway.process import Process
@@ -47,9 +47,9 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
         gateway = app.gateway(runs=True)
         child = None
 
-        def ready(_port: int | None) -> None:
+        def ready(port: int | None) -> None:
             nonlocal child
-            _print_where(gateway.settings)
+            _print_where(gateway.settings, port)
             if simulated:
                 child = _start_simulator(app, rate)
 
@@ -76,9 +76,7 @@ def web(app: App, metrics_port: int | None) -> None:
     `work` does the rest. Needs PostgreSQL. Start one for each core: they share the port.
     """
     with clear_errors():
-        gateway = app.gateway(runs=True)
-        _serve_metrics(gateway, metrics_port)
-        _run_part(gateway, "web", listen=True, stages=(), jobs=False)
+        _run_part(app, "web", metrics_port, listen=True, stages=(), jobs=False)
 
 
 @click.command()
@@ -92,19 +90,17 @@ def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -
     Any number may run, on any number of machines. Needs PostgreSQL.
     """
     with clear_errors():
-        gateway = app.gateway(runs=True)
-        _serve_metrics(gateway, metrics_port)
-        _run_part(gateway, "work", listen=False, stages=stages, jobs=not no_jobs)
+        _run_part(app, "work", metrics_port, listen=False, stages=stages, jobs=not no_jobs)
 
 
-def _serve_metrics(gateway: Gateway, port: int | None) -> None:
-    if port is not None:
-        start_http_server(port, addr="127.0.0.1", registry=gateway.metrics.registry)
-
-
-def _run_part(gateway: Gateway, name: str, *, listen: bool, stages: Sequence[str], jobs: bool) -> None:
-    if gateway.database.is_sqlite:
+def _run_part(
+    app: App, name: str, metrics_port: int | None, *, listen: bool, stages: Sequence[str], jobs: bool
+) -> None:
+    if app.settings().database_url().startswith("sqlite"):  # said before its file is made, migrated or locked
         raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
+    gateway = app.gateway(runs=True)
+    if metrics_port is not None:
+        start_http_server(metrics_port, addr="127.0.0.1", registry=gateway.metrics.registry)
     Process(gateway, listen=listen, stages=stages, jobs=jobs, share_port=True).run()
 
 
@@ -142,9 +138,9 @@ def simulate(
         play(settings, app.registry, address, rate=rate, count=count, samples=samples, until_eof=until_eof)
 
 
-def _print_where(settings: Settings) -> None:
+def _print_where(settings: Settings, port: int | None) -> None:
     server = settings.gateway.server
-    base = f"http://{server.host}:{server.port}"
+    base = f"http://{server.host}:{port or server.port}"
     program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
     if program.startswith("python") and Path(".venv/bin/python").exists():
         program = ".venv/bin/" + program

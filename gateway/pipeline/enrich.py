@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import phonenumbers
 
@@ -66,13 +66,13 @@ class WordRules:
 
     def first(self, words: Sequence[str]) -> tuple[int, str] | None:
         """Return the index of the first rule that matches and its term, or `None`."""
-        return min(self._matches(words), default=None)
-
-    def _matches(self, words: Sequence[str]) -> Iterator[tuple[int, str]]:
+        found = None
         for position, word in enumerate(words):
-            for term_words, index, term in self._by_first.get(word, ()):
-                if tuple(words[position : position + len(term_words)]) == term_words:
-                    yield index, term
+            if word in self._by_first:
+                for term_words, index, term in self._by_first[word]:
+                    if tuple(words[position : position + len(term_words)]) == term_words:
+                        found = (index, term) if found is None else min(found, (index, term))
+        return found
 
 
 def words_of(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -73,9 +73,8 @@ class GroupCommit:
                 self._in_flight = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
                 rows = [waiting.row for waiting in self._in_flight]
                 outcomes = await loop.run_in_executor(self._thread, self._write, rows)
-                for row, future, _ in self._in_flight:
+                for (row, future, _), outcome in zip(self._in_flight, outcomes, strict=True):
                     self._per_channel[row["region"], row["channel"]] -= 1
-                    outcome = outcomes[row["id"]]
                     if future.done():  # its request gave up waiting; a redelivery will find it stored
                         continue
                     if isinstance(outcome, GatewayError):
@@ -98,18 +97,21 @@ class GroupCommit:
         if self._writer is not None:
             loop.call_later(self._timeout / 4, self._give_up_on_old)
 
-    def _write(self, rows: Sequence[dict[str, Any]]) -> dict[UUID, bool | GatewayError]:
-        """Commit a group; where it cannot be written, each row alone, so that a bad one fails by itself."""
+    def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
+        """Commit a group; where it cannot be written, each row alone, so that a bad one fails by itself.
+
+        Returns for each row, in their order, whether it was new, or why it could not be written.
+        """
         self._batch.observe(len(rows))
         try:
             new = self._commit(rows)
-            return {row["id"]: row["id"] in new for row in rows}
+            return [True] * len(rows) if len(new) == len(rows) else [row["id"] in new for row in rows]
         except Unavailable as exc:
-            return {row["id"]: exc for row in rows}
+            return [exc] * len(rows)
         except Exception as exc:  # noqa: BLE001  whatever it is, each request of the group gets its answer
             if len(rows) == 1:
-                return {rows[0]["id"]: exc if isinstance(exc, GatewayError) else _unforeseen(exc)}
-        return {key: outcome for row in rows for key, outcome in self._write([row]).items()}
+                return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
+        return [outcome for row in rows for outcome in self._write([row])]
 
     def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
         try:
@@ -131,15 +133,15 @@ def _unforeseen(error: Exception) -> Rejected:
     return Rejected(f"it cannot be written ({type(error).__name__})")
 
 
-def _tell(rows: Sequence[dict[str, Any]], outcomes: Mapping[UUID, bool | GatewayError]) -> None:
+def _tell(rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
     """Log one line a group: a line a message would cost more than the message."""
-    stored = [row for row in rows if outcomes[row["id"]] is True]
+    stored = [row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True]
     if len(stored) == 1:
         row = stored[0]
         log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
     elif stored:
         log.info("accepted", count=len(stored))
-    if failed := next((outcome for outcome in outcomes.values() if isinstance(outcome, GatewayError)), None):
+    if failed := next((outcome for outcome in outcomes if isinstance(outcome, GatewayError)), None):
         log.error("not committed", count=len(rows) - len(stored), reason=failed.reason)
 
 

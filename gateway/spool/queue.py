@@ -73,12 +73,13 @@ class Queue:
         )
         with self._database.begin() as connection:
             rows = sorted(connection.execute(take), key=lambda row: row.id.int)
-            put_back = self._blocked(connection, claim, rows)
-            if suspects := [r for r in rows if r.id not in put_back and _may_kill(r)]:
-                put_back |= {row.id for row in rows} - {suspects[0].id}
-            if put_back:
-                self.give_back(connection, claim, put_back)
-                rows = [row for row in rows if row.id not in put_back]
+            if blocked := self._blocked(connection, claim, rows):
+                self.give_back(connection, claim, blocked)
+                rows = [row for row in rows if row.id not in blocked]
+            if suspect := next((row for row in rows if _may_kill(row)), None):
+                # The others wait for nothing: most of a batch that died with its worker is not to blame.
+                self.give_back(connection, claim, {row.id for row in rows} - {suspect.id}, pause=timedelta())
+                rows = [suspect]
         return Claim(claim, rows)
 
     def _blocked(self, connection: sa.Connection, claim: UUID, rows: Sequence[sa.Row[Any]]) -> set[UUID]:
@@ -96,15 +97,17 @@ class Queue:
         )
         return set(connection.execute(statement).scalars())
 
-    def give_back(self, connection: sa.Connection, claim: UUID, ids: Collection[UUID]) -> None:
-        """Put claimed rows back, as if they had not been taken: they wait for an earlier row of their lane."""
+    def give_back(
+        self, connection: sa.Connection, claim: UUID, ids: Collection[UUID], *, pause: timedelta = _LANE_PAUSE
+    ) -> None:
+        """Put claimed rows back, as if they had not been taken; with the usual pause they wait for their lane."""
         if not ids:
             return
         table = self._table
         connection.execute(
             sa.update(table)
             .where(any_of(table.c.id, list(ids), self._database), table.c.claim == claim)
-            .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + _LANE_PAUSE)
+            .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + pause)
         )
 
     def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:

@@ -16,6 +16,7 @@ from prometheus_client.registry import Collector
 from gateway import __version__, migrate
 from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
+from gateway.ids import check_ticket
 from gateway.status import report
 
 
@@ -73,7 +74,7 @@ def create_app(gateway: Gateway) -> Flask:
     @app.get("/api/v1/complaints/<ticket>")
     def complaint(ticket: str) -> Response:
         _authorise(token)
-        found = gateway.central.show(ticket)
+        found = gateway.central.show(ticket) if check_ticket(ticket) else None
         return _json(found) if found else _json({"error": "unknown_ticket", "message": "no complaint has it"}, 404)
 
     return app

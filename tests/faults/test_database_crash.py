@@ -65,7 +65,9 @@ def test_server_killed(
         if any(dead <= attempt.began and attempt.ended <= end for dead, end in outages)
     )
     tell(f"{len(outages)} crashes; answers while it was dead: {dict(during)}; drained {drained:.1f} s after the end")
-    tell(f"after its return a message was accepted within {_show(accepting)} s, a citizen answered within {_show(working)} s")
+    tell(
+        f"after its return a message was accepted within {_show(accepting)} s, a citizen answered within {_show(working)} s"
+    )
     tell(found)
     tell(f"deliveries were answered: {outcomes(load.written)}")
     assert set(during) == {503}, "while the database is dead the one true answer is 503"
@@ -102,7 +104,9 @@ def test_server_silent(new_database: Databases, install: Install, tell: Tell, se
         for attempt in written.attempts
         if began + 0.2 <= attempt.began and attempt.ended <= back
     )
-    tell(f"answers while it was silent: {dict(silent)}; accepted again after {accepting:.2f} s, drained after {drained:.1f} s")
+    tell(
+        f"answers while it was silent: {dict(silent)}; accepted again after {accepting:.2f} s, drained after {drained:.1f} s"
+    )
     tell(found)
     assert set(silent) == {503}
     assert len(found.repeated) <= 0.01 * found.replies

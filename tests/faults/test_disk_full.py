@@ -146,7 +146,9 @@ def _fill_and_free(
     drained = books.wait_drained()
     found = books.audit(citizens.written)
     tell(f"while full: {dict(full)}, delivered again: {dict(still)}, Retry-After {waits}, live {live}, ready {ready}")
-    tell(f"with room again: accepted after {recovered:.2f} s, delivered again: {dict(answers)}, drained after {drained:.1f} s")
+    tell(
+        f"with room again: accepted after {recovered:.2f} s, delivered again: {dict(answers)}, drained after {drained:.1f} s"
+    )
     tell(f"{found}; all answers: {outcomes(citizens.written)}")
     assert set(full) <= {200, 503}
     assert full[503] >= 40

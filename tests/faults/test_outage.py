@@ -44,7 +44,9 @@ def test_gateway_down(
     installation.start(*roles)
     late = _send(installation, 20, 6000, call=True)
     written = [*before, *missed_while_up, *missed, *refused, *late]
-    took = until(lambda: books.rows("SELECT count(*) FROM inbox")[0][0] >= len(written), 60, "the poll after the outage")
+    took = until(
+        lambda: books.rows("SELECT count(*) FROM inbox")[0][0] >= len(written), 60, "the poll after the outage"
+    )
     books.wait_drained()
     found = books.audit(written)
     (polled,) = books.rows("SELECT failing_since, reason FROM cursor")
@@ -57,12 +59,17 @@ def test_gateway_down(
     assert tuple(polled) == (None, None)
 
 
-def _send(installation: Installation, count: int, first: int, *, call: bool, ago: timedelta = timedelta()) -> list[Written]:
+def _send(
+    installation: Installation, count: int, first: int, *, call: bool, ago: timedelta = timedelta()
+) -> list[Written]:
     """Have the provider register messages, each from another number."""
     made = []
     for number in range(first, first + count):
         sent = installation.twilio.send(
-            f"+62813{number:08d}", f"Lampu jalan mati di Jl. Melati {number}", sent_at=datetime.now(UTC) - ago, call=call
+            f"+62813{number:08d}",
+            f"Lampu jalan mati di Jl. Melati {number}",
+            sent_at=datetime.now(UTC) - ago,
+            call=call,
         )
         message = Message(sent.sid, "inbound", f"+62813{number:08d}", "", "", "received", datetime.now(UTC), None)
         made.append(Written(message, [Attempt(0, 0, sent.status, error=sent.error)] if call else []))

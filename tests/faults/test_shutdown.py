@@ -79,7 +79,11 @@ def test_sigterm_while_the_provider_is_silent(sqlite_url: str, install: Install,
     phone.close()
     books = Books(installation)
     claimed = "SELECT count(*) FROM outbox WHERE kind = 'reply' AND state = 'claimed'"
-    until(lambda: books.rows(claimed)[0][0] > 0 and not books.rows("SELECT 1 FROM inbox WHERE state <> 'done'"), 20, "a claim")
+    until(
+        lambda: books.rows(claimed)[0][0] > 0 and not books.rows("SELECT 1 FROM inbox WHERE state <> 'done'"),
+        20,
+        "a claim",
+    )
     began = time.monotonic()
     serve.signal(SIGTERM)
     code = serve.wait(40)

@@ -33,7 +33,9 @@ def test_race(
         program.signal(15)
     until(lambda: not any(program.alive for program in programs), 15, "the workers to end")
     found = books.audit(messages)
-    shares = {stage: [_lines(program, stage) for program in programs] for stage in ("translated", "delivered", "acknowledged")}
+    shares = {
+        stage: [_lines(program, stage) for program in programs] for stage in ("translated", "delivered", "acknowledged")
+    }
     acknowledged: Counter[str] = Counter()
     for program in programs:
         acknowledged.update(str(line["correlation_id"]) for line in _log(program) if line["event"] == "acknowledged")
@@ -49,7 +51,9 @@ def test_race(
 
 def _fill(installation: Installation, count: int) -> list[Written]:
     """Have messages accepted; some of their senders write again and again."""
-    messages = [write(number, sender=f"+6285700000{number % 25:03d}" if number % 4 == 0 else None) for number in range(count)]
+    messages = [
+        write(number, sender=f"+6285700000{number % 25:03d}" if number % 4 == 0 else None) for number in range(count)
+    ]
 
     def post(chunk: list[Written]) -> None:
         phone = Phone()

@@ -52,8 +52,10 @@ def test_the_first_key_encrypts_and_all_decrypt() -> None:
 def test_lookups_are_equal_for_equal_values_and_depend_on_the_lookup_key_only() -> None:
     before, after, other = Keyring([OLD], LOOKUP), Keyring([NEW], LOOKUP), Keyring([OLD], b"m" * 32)
     found = before.lookup("sender", "00", "sms", "+6281200000001")
-    assert found == before.lookup("sender", "00", "sms", "+6281200000001") == after.lookup(
-        "sender", "00", "sms", "+6281200000001"
+    assert (
+        found
+        == before.lookup("sender", "00", "sms", "+6281200000001")
+        == after.lookup("sender", "00", "sms", "+6281200000001")
     )
     assert found != other.lookup("sender", "00", "sms", "+6281200000001")
     assert found != before.lookup("message", "00", "sms", "+6281200000001")

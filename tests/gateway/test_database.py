@@ -50,9 +50,13 @@ def test_columns_of_nothing_but_null_and_odd_texts(database: Database, rows: Any
 
 
 def test_a_block_that_fails_leaves_nothing_behind(database: Database, rows: Any) -> None:
-    with pytest.raises(ZeroDivisionError), database.begin() as connection:
-        database.insert(connection, activity, [row("a")])
-        raise ZeroDivisionError
+    def fail() -> None:
+        with database.begin() as connection:
+            database.insert(connection, activity, [row("a")])
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
     assert rows(activity) == []
 
 
@@ -74,12 +78,17 @@ def test_a_row_at_fault_is_rejected_and_not_quoted(database: Database) -> None:
     assert "812" not in repr(raised.value.__cause__), "parameters are hidden"
 
 
-def test_a_text_with_nul_is_rejected_or_stored_and_never_a_crash(database: Database) -> None:
-    try:
+def test_a_text_with_nul_is_rejected_where_the_database_cannot_hold_it(database: Database, rows: Any) -> None:
+    def write() -> None:
         with database.begin() as connection:
             database.insert(connection, activity, [row("a", detail="x\x00y")])
-    except GatewayError as exc:
-        assert isinstance(exc, Rejected)
+
+    if database.is_sqlite:
+        write()
+        assert rows(activity)[0]["detail"] == "x\x00y"
+    else:
+        with pytest.raises(Rejected):
+            write()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +128,8 @@ def test_sqlite_writers_take_turns(sqlite: str) -> None:
     with database.read() as connection:
         assert connection.execute(sa.select(sa.func.count()).select_from(activity)).scalar() == 80
         assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
-        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, "an accepted message survives a power cut"
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2, (
+            "an accepted message survives a power cut"
+        )
     assert errors == []
     database.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -59,3 +60,19 @@ def test_a_newer_database_is_told_from_a_current_one(sqlite: str) -> None:
         connection.execute(sa.text("UPDATE spool_version SET version_num = '9999'"))
     assert pending(database) == ["spool"]
     database.close()
+
+
+def test_two_who_migrate_at_once_take_turns(postgres_url: str) -> None:
+    versions: list[dict[str, str]] = []
+
+    def run() -> None:
+        database = Database(postgres_url)
+        versions.append(migrate(database))
+        database.close()
+
+    threads = [threading.Thread(target=run) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert versions == [{"spool": "0001", "central": "0001"}] * 2

@@ -31,9 +31,7 @@ def filled(site: Any, receive: Any) -> Any:
 
 
 def sealed_with(rows: Any, keyring: Keyring) -> list[bool]:
-    return [
-        keyring.is_current(row[name]) for table, name in SEALED for row in rows(table) if row[name] is not None
-    ]
+    return [keyring.is_current(row[name]) for table, name in SEALED for row in rows(table) if row[name] is not None]
 
 
 def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, clock: Any) -> None:

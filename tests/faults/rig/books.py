@@ -93,7 +93,10 @@ class Books:
 
     def audit(self, written: Sequence[Written], *, replies: bool = True) -> Reckoning:
         """Assert the promises over all messages, once the queues are empty."""
-        stored = {str(sid): str(ticket) for sid, ticket in self.rows("SELECT external_id, ticket FROM complaint", central=True)}
+        stored = {
+            str(sid): str(ticket)
+            for sid, ticket in self.rows("SELECT external_id, ticket FROM complaint", central=True)
+        }
         counts = Counter(str(sid) for (sid,) in self.rows("SELECT external_id FROM complaint", central=True))
         reports = {one.sid: one for one in written if one.is_report}
         twice = {sid: count for sid, count in counts.items() if count > 1}
@@ -121,7 +124,9 @@ class Books:
 
     def _assert_rows(self, complaints: int) -> None:
         for name in ("inbox", "outbox"):
-            states = {str(state): count for state, count in self.rows(f"SELECT state, count(*) FROM {name} GROUP BY state")}
+            states = {
+                str(state): count for state, count in self.rows(f"SELECT state, count(*) FROM {name} GROUP BY state")
+            }
             assert set(states) <= {"done"}, f"{name} has rows that are not done: {states}"
         assert self.rows("SELECT count(*), count(ticket) FROM cases")[0] == (complaints, complaints)
         lines = self.rows("SELECT count(*), count(DISTINCT complaint_id) FROM complaint_history", central=True)[0]
@@ -133,13 +138,17 @@ class Books:
         sent: dict[tuple[str, str], list[Message]] = {}
         for message in self._twilio.messages("outbound-api"):
             sent.setdefault((message.to, message.body), []).append(message)
-        told = Counter((to, word.strip(".")) for to, body in sent for word in set(body.split()) if word.strip(".").isdigit())
+        told = Counter(
+            (to, word.strip(".")) for to, body in sent for word in set(body.split()) if word.strip(".").isdigit()
+        )
         silent = [sid for sid, ticket in stored.items() if not told[reports[sid].message.from_, ticket]]
         assert not silent, f"{len(silent)} citizens were never told their ticket"
         tickets = {(reports[sid].message.from_, ticket) for sid, ticket in stored.items()}
         assert {key for key in told if len(key[1]) == len(next(iter(stored.values()), ""))} <= tickets, "a wrong ticket"
         helped = {to for to, body in sent if "STATUS <tiket>" in body}
-        unhelped = [one.sid for one in written if not one.is_report and one.accepted and one.message.from_ not in helped]
+        unhelped = [
+            one.sid for one in written if not one.is_report and one.accepted and one.message.from_ not in helped
+        ]
         assert not unhelped, f"{len(unhelped)} citizens who asked for help got none"
         # The text of a reply holds its ticket, so the same text is the same reply.
         return [messages for messages in sent.values() if len(messages) > 1]

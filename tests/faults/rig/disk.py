@@ -70,7 +70,13 @@ def limit_files(pid: int, size: int | None) -> None:
             user = process.uids().real
             soft = "unlimited" if size is None else size
             command = [prlimit, f"--pid={process.pid}", f"--fsize={soft}:unlimited"]
-            done = subprocess.run(command, user=user, group=process.gids().real, extra_groups=[], capture_output=True, text=True) if user != os.geteuid() else subprocess.run(command, capture_output=True, text=True)
+            done = (
+                subprocess.run(
+                    command, user=user, group=process.gids().real, extra_groups=[], capture_output=True, text=True
+                )
+                if user != os.geteuid()
+                else subprocess.run(command, capture_output=True, text=True)
+            )
             assert done.returncode == 0 or not psutil.pid_exists(process.pid), done.stderr
 
 

@@ -23,7 +23,6 @@ ROOT = Path(__file__).resolve().parents[3]
 NUMBER = "1708"
 ACCOUNT = "AC" + "0" * 28 + "1708"
 TOKEN = "a-token-that-only-the-simulator-knows"
-STAGES = 3
 
 WORK = {
     "batch": 100,
@@ -63,7 +62,7 @@ class Program:
         if not self.alive:
             return False
         if self._port is None:
-            return psutil.Process(self.pid).num_threads() > STAGES
+            return psutil.Process(self.pid).num_threads() > 1
         return get(self._port, "/health/live")[0] == 200
 
     def start(self, *, wait: bool = True) -> Self:
@@ -139,13 +138,13 @@ class Installation:
             program.kill()
         self.twilio.stop()
 
-    def program(self, role: str, name: str = "", *, port: int | None = None) -> Program:
+    def program(self, role: str, name: str = "", *arguments: str) -> Program:
         """Return the program of a role; give further ones of the same role a name."""
         key = name or role
         if key not in self.programs:
-            listens = port or self.port if role in ("web", "serve") else None
+            listens = self.port if role in ("web", "serve") else None
             command = [*self._prefix, sys.executable, str(ROOT / "run_gateway.py")]
-            command += ["--config", str(self.folder / "config"), role]
+            command += ["--config", str(self.folder / "config"), role, *arguments]
             self.programs[key] = Program(key, command, self._logs / f"{key}.log", listens)
         return self.programs[key]
 

@@ -16,13 +16,13 @@ _RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
 class Proxy:
     """Passes bytes between its own port and another, until it is told to cut."""
 
-    def __init__(self, target: int, seed: int = 0) -> None:
-        """`target` is a port on 127.0.0.1."""
+    def __init__(self, target: int, seed: int = 0, port: int = 0) -> None:
+        """`target` is a port on 127.0.0.1; so is `port`, its own, 0 for a free one."""
         self._target, self._rng = target, random.Random(seed)
         self._pattern, self._share, self._await_answer = re.compile(b""), 0.0, True
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=256)
+        self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
         self.port: int = self._listener.getsockname()[1]
         self.cuts = 0
         self._flowing = threading.Event()

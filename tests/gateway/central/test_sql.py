@@ -91,8 +91,8 @@ def test_two_gateways_at_once_give_one_ticket_each(
 
     def deliver(database: Database, order: list[Complaint]) -> None:
         start.wait()
-        for first in range(0, 60, 10):
-            answers.append(SqlCentralStore(database, keyring, clock).deliver(order[first : first + 10]).tickets)
+        store = SqlCentralStore(database, keyring, clock)
+        answers.extend(store.deliver(order[first : first + 10]).tickets for first in range(0, 60, 10))
 
     threads = [threading.Thread(target=deliver, args=(database, batch)) for database in databases]
     for thread in threads:
@@ -220,7 +220,7 @@ def test_what_is_confidential_is_withheld(central: SqlCentralStore, complaint: C
 def test_show_and_recent(central: SqlCentralStore, complaint: Callable[..., Complaint]) -> None:
     tickets = [central.deliver([complaint(f"SM{number}")]).tickets for number in range(3)]
     newest = next(iter(tickets[2].values()))
-    assert [row["ticket"] for row in central.recent(2)][0] == newest
+    assert next(row["ticket"] for row in central.recent(2)) == newest
     shown = central.show(newest)
     assert shown is not None
     assert shown["reasons"]["agency"] == "18.10 route 1"

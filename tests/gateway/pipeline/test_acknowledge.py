@@ -101,9 +101,7 @@ def test_an_answer_lost_on_the_way_sends_no_second_sms(site: Any, twilio: Any, r
     assert len(rows(references)) == 1
 
 
-def test_a_worker_that_died_after_sending_sends_no_second_sms(
-    site: Any, twilio: Any, rows: Any, clock: Any
-) -> None:
+def test_a_worker_that_died_after_sending_sends_no_second_sms(site: Any, twilio: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     queue(gateway, "No. tiket: 10000009")
     stage = gateway.stages[2]

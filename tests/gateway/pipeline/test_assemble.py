@@ -40,7 +40,14 @@ def test_status_is_understood_however_it_is_typed(text: str) -> None:
     assert assemble(text, KEYWORDS) == StatusQuery(TICKET)
 
 
-@pytest.mark.parametrize("text", ["STATUS 10000000", "status 1", "STATUS 123456789012345678",])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "STATUS 10000000",
+        "status 1",
+        "STATUS 123456789012345678",
+    ],
+)
 def test_a_mistyped_ticket_is_told_apart(text: str) -> None:
     assert assemble(text, KEYWORDS) == MistypedTicket()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -96,9 +97,7 @@ def test_an_answer_lost_after_the_commit_gives_the_same_ticket_on_retry(
     assert {row["state"] for row in jobs(rows)} == {State.DONE}
 
 
-def test_a_centre_that_is_down_is_asked_for_ever(
-    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
-) -> None:
+def test_a_centre_that_is_down_is_asked_for_ever(site: Any, receive: Any, rows: Any, centre: Any, clock: Any) -> None:
     gateway = site.gateway(extra="[work]\nattempts = 2\n")
     open_cases(gateway, receive, "jalan berlubang")
     broken = centre(gateway)
@@ -112,9 +111,7 @@ def test_a_centre_that_is_down_is_asked_for_ever(
     assert jobs(rows)[0]["state"] == State.DONE
 
 
-def test_a_centre_that_asks_for_patience_gets_it(
-    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
-) -> None:
+def test_a_centre_that_asks_for_patience_gets_it(site: Any, receive: Any, rows: Any, centre: Any, clock: Any) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
     centre(gateway).before.append(Unavailable("maintenance", retry_after=900))
@@ -122,9 +119,7 @@ def test_a_centre_that_asks_for_patience_gets_it(
     assert (jobs(rows)[0]["due_at"] - clock()).total_seconds() >= 900
 
 
-def test_a_complaint_that_the_centre_refuses_fails_alone(
-    site: Any, receive: Any, rows: Any, refuse: Any
-) -> None:
+def test_a_complaint_that_the_centre_refuses_fails_alone(site: Any, receive: Any, rows: Any, refuse: Any) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "buruk", "lampu mati")
     refuse("complaint", "title = 'buruk'")
@@ -232,8 +227,7 @@ def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, r
         found = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()
     clock.advance(hours=7)
     assert gateway.spool.outbox.open(found[-1]).text == (
-        f"Tiket {ticket}: dalam proses ({clock():%d-%m-%Y}). "
-        "Instansi: Dinas PUPR Kabupaten Pringsewu. SP4N-LAPOR!"
+        f"Tiket {ticket}: dalam proses ({clock():%d-%m-%Y}). Instansi: Dinas PUPR Kabupaten Pringsewu. SP4N-LAPOR!"
     )
 
 
@@ -263,7 +257,9 @@ def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, re
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
     real = gateway.database.engine
-    gateway.database.engine = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
+    gateway.database.engine = sa.create_engine(
+        "postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1}
+    )
     with pytest.raises(GatewayError) as raised:
         deliver(gateway)
     assert isinstance(raised.value, Unavailable)
@@ -271,3 +267,42 @@ def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, re
     gateway.database.engine = real
     assert deliver(gateway) == 1
     assert len(rows(complaints)) == 1
+
+
+def test_an_amendment_that_comes_after_the_purge_says_so(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang")
+    deliver(gateway)
+    (case,) = rows(cases)
+    with gateway.database.begin() as connection:
+        gateway.spool.outbox.add_cases(connection, Kind.AMEND, [case])
+    gateway.spool.cases.purge(clock() + timedelta(days=1), 10)
+    deliver(gateway)
+    (job,) = jobs(rows, Kind.AMEND)
+    assert (job["state"], job["reason"]) == (State.DEAD, "rejected: our copy was purged: the centre has it")
+
+
+def test_an_amendment_is_tried_again_until_the_centre_answers(
+    site: Any, receive: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang", "lampu mati")
+    deliver(gateway)
+    with gateway.database.begin() as connection:
+        gateway.spool.outbox.add_cases(connection, Kind.AMEND, rows(cases))
+    first = rows(cases)[0]["id"]
+    real = gateway.central.amend
+
+    def busy(one: Complaint, why: str) -> None:
+        if one.id == first:
+            raise Unavailable("no answer")
+        real(one, why)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.central, "amend", busy)
+        deliver(gateway)
+    assert sorted(row["state"] for row in jobs(rows, Kind.AMEND)) == [State.DONE, State.PENDING]
+    clock.advance(seconds=5)
+    deliver(gateway)
+    assert {row["state"] for row in jobs(rows, Kind.AMEND)} == {State.DONE}
+    assert len(rows(history)) == 4, "two lines for each, and none twice"

@@ -50,9 +50,7 @@ def test_a_report_opens_a_case_and_queues_its_delivery(site: Any, receive: Any, 
     assert intake(gateway).run_once() == 0
 
 
-def test_the_same_message_by_webhook_and_by_poll_opens_one_case(
-    site: Any, receive: Any, rows: Any, clock: Any
-) -> None:
+def test_the_same_message_by_webhook_and_by_poll_opens_one_case(site: Any, receive: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
     resource = b'{"sid":"SM1","direction":"inbound","from":"+6281200000001","to":"1708","body":"jalan berlubang"}'
@@ -311,9 +309,7 @@ def test_receipts_are_noted_and_never_go_back(site: Any, receive: Any, rows: Any
         sent.status_callback = "http://127.0.0.1:8080/in/00/sms"
         request = twilio.receipt(sent, status)
         envelope = gateway.channels["00", "sms"].adapter.verify(request)
-        put_json(
-            gateway, clock, envelope.key, request.dump(), envelope.sender, content_type="message/http"
-        )
+        put_json(gateway, clock, envelope.key, request.dump(), envelope.sender, content_type="message/http")
         intake(gateway).run_once()
 
     receipt("delivered")

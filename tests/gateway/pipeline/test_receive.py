@@ -37,9 +37,7 @@ async def outcomes(commit: GroupCommit, messages: list[Any]) -> list[Any]:
     return found
 
 
-def test_what_is_put_is_durable_and_known_when_it_comes_again(
-    group_commit: Any, incoming: Any, rows: Any
-) -> None:
+def test_what_is_put_is_durable_and_known_when_it_comes_again(group_commit: Any, incoming: Any, rows: Any) -> None:
     messages = [incoming("SM1"), incoming("SM2"), incoming("SM1")]
     assert asyncio.run(outcomes(group_commit(), messages)) == [True, True, False]
     assert {row["id"] for row in rows(inbox)} == {messages[0].id, messages[1].id}
@@ -51,9 +49,7 @@ def test_groups_are_no_bigger_than_configured(group_commit: Any, incoming: Any, 
     assert len(rows(inbox)) == 10
 
 
-def test_a_row_that_the_database_refuses_fails_alone(
-    group_commit: Any, incoming: Any, rows: Any, refuse: Any
-) -> None:
+def test_a_row_that_the_database_refuses_fails_alone(group_commit: Any, incoming: Any, rows: Any, refuse: Any) -> None:
     refuse("inbox", "content_type = 'buruk'")
     messages = [incoming("SM1"), incoming("SM2", content_type="buruk"), incoming("SM3")]
     first, second, third = asyncio.run(outcomes(group_commit(), messages))
@@ -62,9 +58,7 @@ def test_a_row_that_the_database_refuses_fails_alone(
     assert len(rows(inbox)) == 2
 
 
-def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(
-    group_commit: Any, incoming: Any, rows: Any
-) -> None:
+def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(group_commit: Any, incoming: Any, rows: Any) -> None:
     """Else its group would wait for ever, and the channel's share of the queue would never be free again."""
     commit = group_commit(queue=10, share=0.5)
     messages = [incoming("SM1"), incoming("SM2", content_type="\ud800"), incoming("SM3")]
@@ -228,9 +222,7 @@ def test_a_poll_that_fails_half_way_keeps_what_it_has_and_goes_on_from_there(
     assert poll(Pages(page("p2", "b")), holder) == 1
 
 
-def test_the_cursor_does_not_move_without_its_page(
-    spool: Spool, poll: Any, rows: Any, refuse: Any
-) -> None:
+def test_the_cursor_does_not_move_without_its_page(spool: Spool, poll: Any, rows: Any, refuse: Any) -> None:
     refuse("inbox", "channel = 'sms'")
     with pytest.raises(GatewayError):
         poll(Pages(page("p1", "a")))

@@ -9,6 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.central.tables import complaints, history
+from gateway.errors import Unavailable
 from gateway.pipeline.replay import Replay
 from gateway.spool.tables import Kind, State, cases, inbox, outbox
 
@@ -141,6 +142,24 @@ def test_dead_replies_are_given_back_too(site: Any, receive: Any, twilio: Any, d
     assert len(twilio.replies_to("+6281200000001")) == 1
 
 
+def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
+    site: Any, receive: Any, twilio: Any, drain: Any, rows: Any, clock: Any
+) -> None:
+    gateway = site.gateway(extra="[work]\nreply_hours = 1\n")
+    receive(gateway, "BANTUAN", "SM1")
+    gateway.stages[0].run_once()
+    twilio.fail("drop_after_accept")
+    gateway.stages[2].run_once()
+    clock.advance(hours=2)
+    twilio.fail("server_error", on="list")
+    gateway.stages[2].run_once()
+    assert rows(outbox)[0]["state"] == State.DEAD
+    replay_of(gateway).apply_dead(10)
+    drain(gateway)
+    assert rows(outbox)[0]["state"] == State.DONE
+    assert len(twilio.replies_to("+6281200000001")) == 1
+
+
 def test_a_message_read_as_nothing_before_opens_its_case_now(
     site: Any, receive: Any, drain: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -193,3 +212,43 @@ def test_the_details_quote_no_citizen(site: Any, receive: Any, drain: Any, clock
     (change,) = replay_of(gateway).between(*day(clock))
     assert "place changes" in change.detail
     assert "Budi" not in change.detail
+
+
+def test_a_message_that_breaks_the_adapter_fails_alone(
+    site: Any, receive: Any, drain: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = site.gateway()
+    receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    receive(gateway, "PRINGSEWU jalan rusak", "SM2", "+6281200000002")
+    drain(gateway)
+    adapter = gateway.channels["00", "sms"].adapter
+    real = adapter.translate
+
+    def broken(raw: Any) -> Any:
+        if b"berlubang" in raw.payload:
+            raise ZeroDivisionError(raw.payload)
+        return real(raw)
+
+    monkeypatch.setattr(adapter, "translate", broken)
+    found = list(replay_of(gateway).between(*day(clock)))
+    assert [(change.action, change.detail) for change in found] == [
+        ("fail", "ZeroDivisionError"),
+        ("none", "reads the same"),
+    ]
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_a_database_that_goes_away_stops_a_replay_instead_of_failing_every_message(
+    site: Any, receive: Any, drain: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = site.gateway()
+    receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    drain(gateway)
+    changes = replay_of(gateway)
+    rows = list(changes._rows(*day(clock)))
+    away = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.database, "engine", away)
+        with pytest.raises(Unavailable):
+            changes._preview(rows[0])
+    away.dispose()

@@ -94,9 +94,7 @@ def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
     assert len(rows(references)) == 1
 
 
-def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(
-    spool: Spool, clock: Any, rows: Any
-) -> None:
+def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(spool: Spool, clock: Any, rows: Any) -> None:
     add(spool, draft("selesai"), draft("mati", to="+6281200000002"))
     claim = spool.outbox.claim(10, LEASE)
     done, dead = claim.rows

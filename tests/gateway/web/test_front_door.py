@@ -406,8 +406,6 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
         site.write(server="commit_timeout = 5\nshutdown_timeout = 5")
         with site.process("web") as served:
             assert post(served, sms()) == 200
-            # The status page's words come from what each process notes now and then, so a lone `web` must do so too.
-            eventually(lambda: "last message came in" in served.get("/status.json").text)
             database.close()
             postgres.stop()
             request = sms()
@@ -424,6 +422,8 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
             postgres.start()
             assert post(served, request) == 200, "the very next message after the database is back"
             assert served.get("/health/ready").status_code == 200
+            # The status page's words come from what each process notes now and then, so a lone `web` must do so too.
+            eventually(lambda: "last message came in" in served.get("/status.json").text)
             with database.read() as connection:
                 assert connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar() == 2
             database.close()

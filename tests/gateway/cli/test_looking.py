@@ -1,0 +1,226 @@
+"""check, status, try: looking without touching, exit codes that mean something."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+import sqlalchemy as sa
+
+import run_gateway
+from gateway.spool.tables import metadata
+
+FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
+
+
+def commands(group: click.Group, *path: str) -> Any:
+    for name, command in group.commands.items():
+        yield [*path, name]
+        if isinstance(command, click.Group):
+            yield from commands(command, *path, name)
+
+
+@pytest.mark.parametrize("command", [[], *commands(run_gateway.main)], ids=" ".join)
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+def test_every_command_explains_itself_without_a_configuration(sqlite_site: Any, command: list[str], flag: str) -> None:
+    result = sqlite_site.run(*command, flag)
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
+
+
+def test_the_version_is_told(sqlite_site: Any) -> None:
+    from gateway import __version__
+
+    assert sqlite_site.run("--version").output == f"lapor-gateway, version {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    "command", [["qqq"], ["check", "--qqq"], ["try"], ["replay"], ["work", "--stages", "qqq"], ["dead", "show", "x"]]
+)
+def test_wrong_usage_ends_with_2(sqlite_site: Any, command: list[str]) -> None:
+    assert sqlite_site.write().run(*command).exit_code == USAGE
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["check"],
+        ["check", "--json"],
+        ["status"],
+        ["migrate"],
+        ["dead", "list"],
+        ["replay", "--dead"],
+        ["keys", "rotate"],
+        ["serve"],
+        ["web"],
+        ["work"],
+        ["simulate", "--count", "1"],
+    ],
+    ids=" ".join,
+)
+def test_a_faulty_configuration_ends_with_3_and_no_traceback(sqlite_site: Any, command: list[str]) -> None:
+    sqlite_site.write(extra="[work]\natempts = 3\n")
+    result = sqlite_site.run(*command)
+    assert result.exit_code == CONFIGURATION
+    assert "did you mean 'attempts'?" in result.output
+    assert isinstance(result.exception, SystemExit)
+
+
+@pytest.mark.parametrize("command", [["dead", "list"], ["migrate"], ["keys", "rotate"], ["serve"], ["web"]])
+def test_a_database_that_is_away_ends_with_4_and_one_plain_line(sqlite_site: Any, command: list[str]) -> None:
+    sqlite_site.url = "postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/lapor"
+    result = sqlite_site.write().run(*command)
+    assert result.exit_code == UNAVAILABLE, result.output
+    assert "is it running" in result.output
+    assert "kata-sandi" not in result.output
+
+
+@pytest.mark.parametrize("url", ["bukan url", "mysql+nothing://lapor:kata-sandi@db/lapor", "oracle://lapor@db/lapor"])
+def test_a_database_url_that_cannot_be_used_ends_with_3(sqlite_site: Any, url: str) -> None:
+    sqlite_site.url = url
+    result = sqlite_site.write().run("migrate")
+    assert result.exit_code == CONFIGURATION
+    assert isinstance(result.exception, SystemExit)
+    assert "kata-sandi" not in result.output
+
+
+# --- check -------------------------------------------------------------------------------------------------------
+
+
+def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Any) -> None:
+    result = sqlite_site.write().run("check")
+    assert result.exit_code == 0
+    assert "no fault" in result.output
+    assert "http://127.0.0.1:8080/in/00/sms" in result.output
+    assert "1 SMS, 103 characters" in result.output
+
+
+def test_check_in_json(sqlite_site: Any) -> None:
+    found = json.loads(sqlite_site.write().run("check", "--json").output)
+    assert found["ok"]
+    assert found["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
+    assert {part["template"] for part in found["templates"]} == {
+        "ticket",
+        "status",
+        "status_unknown",
+        "status_format",
+        "help",
+    }
+
+
+def test_check_counts_the_parts_of_a_long_template(sqlite_site: Any) -> None:
+    sqlite_site.write(extra='[templates]\nhelp = "' + "panjang 😊 " * 20 + '"\n')
+    found = json.loads(sqlite_site.run("check", "--json").output)
+    assert next(part["parts"] for part in found["templates"] if part["template"] == "help") > 1
+
+
+def test_check_reports_faults_in_json(sqlite_site: Any) -> None:
+    sqlite_site.write(extra="[work]\natempts = 3\n", regions={"32.toml": "x = "})
+    result = sqlite_site.run("check", "--json")
+    found = json.loads(result.output)
+    assert (result.exit_code, found["ok"]) == (CONFIGURATION, False)
+    assert {(fault["file"], fault["key"]) for fault in found["faults"]} == {
+        ("config/gateway.toml", "work.atempts"),
+        ("config/regions/32.toml", ""),
+    }
+
+
+def test_check_writes_schemas(sqlite_site: Any, tmp_path: Path) -> None:
+    result = sqlite_site.run("check", "--schema", str(tmp_path / "schema"))
+    assert result.exit_code == 0
+    assert json.loads((tmp_path / "schema" / "region.schema.json").read_text())["properties"]["code"]
+
+
+# --- status ------------------------------------------------------------------------------------------------------
+
+
+def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
+    site: Any, receive: Any, incoming: Any
+) -> None:
+    gateway = site.gateway()
+    assert site.run("status").exit_code == 0
+    gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
+    gateway.stages[0].run_once()
+    result = site.run("status")
+    assert result.exit_code == FOUND
+    assert "PERLU TINDAKAN / NEEDS ACTION" in result.output
+    found = json.loads(site.run("status", "--json").output)
+    assert (found["healthy"], found["dead"]) == (False, 1)
+
+
+def test_status_says_that_the_database_does_not_answer(sqlite_site: Any) -> None:
+    sqlite_site.url = "postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/lapor"
+    result = sqlite_site.write().run("status")
+    assert result.exit_code == FOUND
+    assert "basis data / database" in result.output
+    assert "kata-sandi" not in result.output
+
+
+# --- try ---------------------------------------------------------------------------------------------------------
+
+
+def test_try_shows_every_stage_and_writes_nothing(
+    site: Any, tmp_path: Path, sms_request: Any, rows: Any, database: Any
+) -> None:
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM1").dump())
+    result = site.write().run("try", "00/sms", str(sample))
+    assert result.exit_code == 0, result.output
+    for shown in ("verified: True", "CitizenMessage", "Report", "pekerjaan-umum", "Dinas PUPR Kabupaten Pringsewu"):
+        assert shown in result.output
+    assert all(rows(table) == [] for table in metadata.sorted_tables)
+    stages = [line["stage"] for line in json.loads(site.run("try", "00/sms", str(sample), "--json").output)]
+    assert stages == ["verify", "translate", "assemble", "enrich", "route", "answer"]
+
+
+def test_try_needs_no_database_at_all(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+    sqlite_site.url = "postgresql+psycopg://127.0.0.1:9/lapor"
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(sms_request("jalan berlubang", "SM1").dump())
+    assert sqlite_site.write().run("try", "00/sms", str(sample)).exit_code == 0
+
+
+def test_try_says_when_a_sample_is_not_signed_and_reads_on(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(sms_request("jalan", "SM1").dump().replace(b"Body=jalan", b"Body=jembatan"))
+    found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
+    assert found[0]["result"]["verified"] is False
+    assert found[1]["result"]["text"] == "jembatan"
+
+
+def test_try_reads_a_json_resource(sqlite_site: Any, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.json"
+    resource = {"sid": "SM1", "direction": "inbound", "from": "+6281200000001", "to": "1708", "body": "BANTUAN"}
+    sample.write_text(json.dumps(resource))
+    found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
+    assert [line["stage"] for line in found] == ["translate", "assemble", "answer"]
+    assert found[1]["result"]["request"] == "HelpRequest"
+
+
+def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.json"
+    sample.write_text("{}")
+    result = sqlite_site.write().run("try", "00/sms", str(sample))
+    assert result.exit_code == FOUND
+    assert "untranslatable: field sid is missing" in result.output
+
+
+def test_try_names_the_channels_there_are(sqlite_site: Any, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.json"
+    sample.write_text("{}")
+    result = sqlite_site.write().run("try", "99/sms", str(sample))
+    assert result.exit_code == CONFIGURATION
+    assert "configured: 00/sms" in result.output
+
+
+def test_looking_neither_makes_nor_migrates_a_database(sqlite_site: Any) -> None:
+    sqlite_site.url = f"sqlite:///{sqlite_site.root / 'fresh.db'}"
+    sqlite_site.write()
+    for command in (["dead", "list"], ["replay", "--dead"], ["status"]):
+        assert sqlite_site.run(*command).exit_code in (FOUND, CONFIGURATION)
+    fresh = sa.create_engine(sqlite_site.url)
+    assert sa.inspect(fresh).get_table_names() == []
+    fresh.dispose()

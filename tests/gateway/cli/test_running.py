@@ -1,0 +1,123 @@
+"""serve, work and simulate as processes of their own."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.spool.tables import inbox, outbox
+
+ROOT = Path(__file__).parents[3]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def simulated(sqlite_site: Any) -> Any:
+    """Return a site whose server and simulator have ports that were free a moment ago."""
+    sqlite_site.api_base = f"http://127.0.0.1:{free_port()}"
+    main = sqlite_site.write().config / "gateway.toml"
+    main.write_text(main.read_text().replace("port = 0", f"port = {free_port()}"))
+    return sqlite_site
+
+
+def test_one_message_by_simulate_text_is_answered(simulated: Any) -> None:
+    with simulated.process("serve"):
+        result = simulated.run("simulate", "--text", "PRINGSEWU jalan berlubang", "--from", "+6281200000042")
+    assert result.exit_code == 0, result.output
+    assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
+
+
+def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Any) -> None:
+    assert simulated.run("simulate", "--text", "jalan berlubang").exit_code == 1
+
+
+def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
+    sqlite_site.api_base = "https://api.twilio.com"
+    result = sqlite_site.write().run("simulate", "--text", "jalan berlubang")
+    assert result.exit_code == 3
+    assert "set api_base to http://127.0.0.1:PORT" in result.output
+
+
+def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
+    simulated: Any, eventually: Any
+) -> None:
+    with simulated.process("serve", "--simulate", "--rate", "50") as served:
+        eventually(lambda: 'outcome="sent"' in served.get("/metrics").text, 25)
+        assert served.stop() == 0
+    port = int(simulated.api_base.rsplit(":", 1)[1])
+
+    def gone() -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", port)) != 0
+
+    eventually(gone)
+
+
+def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Any) -> None:
+    with sqlite_site.write().process("serve") as served:
+        second = subprocess.run(
+            [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(sqlite_site.config), "serve"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+        assert second.returncode == 3, second.stderr
+        assert "another gateway runs on" in second.stderr
+        assert "Traceback" not in second.stderr
+        assert served.get("/health/ready").status_code == 200
+
+
+def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        main = sqlite_site.write().config / "gateway.toml"
+        main.write_text(main.read_text().replace("port = 0", f"port = {port}"))
+        ended = subprocess.run(
+            [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(sqlite_site.config), "serve"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert ended.returncode == 3
+    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_web_and_work_do_together_what_serve_does(
+    site: Any, twilio: Any, sms_request: Any, rows: Any, eventually: Any
+) -> None:
+    import requests
+
+    command = [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(site.write().config)]
+    with site.process("web") as served:
+        worker = subprocess.Popen([*command, "work", "--no-jobs"], cwd=ROOT, stderr=subprocess.PIPE)
+        try:
+            request = sms_request("PRINGSEWU jalan berlubang", "SM1")
+            for _ in range(2):
+                url = served.base + "/in/00/sms"
+                assert requests.post(url, data=request.body, headers=request.headers, timeout=10).status_code == 200
+            (text,) = eventually(lambda: twilio.replies_to("+6281200000001"), 30)
+            assert "No. tiket: " in text
+            eventually(lambda: {row["state"] for row in rows(outbox)} == {"done"})
+            assert len(rows(inbox)) == 1
+        finally:
+            worker.terminate()
+            _, errors = worker.communicate(timeout=20)
+    assert worker.returncode == 0, errors
+    assert b"81200000001" not in errors

@@ -136,7 +136,15 @@ class Wrk:
         file = self._folder / "requests"
         file.write_bytes(b"\0".join(requests) + b"\0")
         threads = 1
-        command = [self._program, f"-t{threads}", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "-s", str(self._script), base]
+        command = [
+            self._program,
+            f"-t{threads}",
+            f"-c{CONNECTIONS}",
+            f"-d{max(1, round(seconds))}s",
+            "-s",
+            str(self._script),
+            base,
+        ]
         done = subprocess.run(
             [*command, "--", str(file), str(threads), f"{pause_ms:g}"], capture_output=True, text=True, check=False
         )

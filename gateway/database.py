@@ -19,7 +19,8 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.errors import Misconfigured, Rejected, Unavailable
 
-_PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError, sa.exc.ProgrammingError, sa.exc.NotSupportedError)
+# The row's own fault. A missing table is not: that is a database in the wrong state, which somebody will mend.
+_PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
 class Instant(sa.TypeDecorator[datetime]):

@@ -14,6 +14,7 @@ from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
 from gateway.spool.queue import Backlog
 
+_FRESH = timedelta(minutes=15)  # anybody can send us nonsense: it must not keep the page red
 _SLOW = timedelta(minutes=2)  # a healthy queue is emptied in seconds
 
 
@@ -119,8 +120,9 @@ class _Words:
         if "refused" in seen:
             at, why = seen["refused"]
             since, ago = _age(self._now - at)
-            # One refusal is anybody's; refusals with no accepted message since are this channel's trouble.
-            tell = self.trouble if "accepted" not in seen or seen["accepted"][0] < at else self.say
+            # One refusal is anybody's; where nothing was accepted since, the channel's own secret may be wrong.
+            fresh = self._now - at < _FRESH and ("accepted" not in seen or seen["accepted"][0] < at)
+            tell = self.trouble if fresh else self.say
             tell(f"permintaan terakhir ditolak {since} lalu: {why}", f"last refused a request {ago} ago: {why}")
 
     def backlog(self, backlog: Backlog | None, indonesian: str, english: str) -> None:

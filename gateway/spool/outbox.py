@@ -10,6 +10,7 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.crypto import Keyring
 from gateway.database import Database, any_of
@@ -130,39 +131,33 @@ class Outbox(Queue):
         letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
         return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
 
-    def refer(self, connection: sa.Connection, rows: Sequence[tuple[sa.Row[Any], str]]) -> None:
-        """Remember the provider's id of each sent reply, so that its receipts find it."""
-        now = self._clock()
-        self._database.insert(
-            connection,
-            references,
-            [
-                {
-                    "key": self._keyring.lookup("reference", row.region, row.channel, external_id),
-                    "outbox_id": row.id,
-                    "delivery": Delivery.SENT.value,
-                    "updated_at": now,
-                }
-                for row, external_id in rows
-            ],
-            ignore_conflicts=True,
-        )
+    def refer(self, connection: sa.Connection, row: sa.Row[Any], external_id: str) -> None:
+        """Remember the provider's id of a sent reply, so that its receipts find it; one may have come before us."""
+        address = (row.region, row.channel)
+        self._upsert(connection, address, external_id, {"outbox_id": row.id}, {"delivery": Delivery.SENT.value})
 
     def note_receipt(
         self, connection: sa.Connection, address: tuple[str, str], external_id: str, state: Delivery, error: str | None
-    ) -> bool:
-        """Record how far a reply has come; `False` where no reply of that id is known."""
+    ) -> None:
+        """Record how far a reply has come; a later state never gives way to an earlier one."""
         key = self._keyring.lookup("reference", *address, external_id)
         found = connection.execute(sa.select(references.c.delivery).where(references.c.key == key)).scalar()
-        if found is None:
-            return False
-        if _RANK[state] > _RANK[Delivery(found)]:
-            connection.execute(
-                sa.update(references)
-                .where(references.c.key == key)
-                .values(delivery=state.value, error=error, updated_at=self._clock())
-            )
-        return True
+        if found is None or _RANK[state] > _RANK[Delivery(found)]:
+            self._upsert(connection, address, external_id, {"delivery": state.value, "error": error}, {})
+
+    def _upsert(
+        self,
+        connection: sa.Connection,
+        address: tuple[str, str],
+        external_id: str,
+        changed: dict[str, Any],
+        initial: dict[str, Any],
+    ) -> None:
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        changed = changed | {"updated_at": self._clock()}
+        key = self._keyring.lookup("reference", *address, external_id)
+        insert = dialect.insert(references).values(key=key, **changed, **initial)
+        connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changed))
 
     def purge(self, before: datetime, limit: int) -> list[UUID]:
         """Delete as `Queue.purge` does, with what refers to the rows and with old reply counts."""
@@ -171,4 +166,7 @@ class Outbox(Queue):
             connection.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
             if ids:
                 connection.execute(sa.delete(references).where(any_of(references.c.outbox_id, ids, self._database)))
+            # Receipts of what we never sent, or have long forgotten.
+            orphans = sa.and_(references.c.outbox_id.is_(None), references.c.updated_at < before)
+            connection.execute(sa.delete(references).where(orphans))
         return ids

@@ -117,7 +117,7 @@ references = sa.Table(
     "reference",
     metadata,
     sa.Column("key", sa.Uuid, primary_key=True),  # keyed hash of region, channel and the provider's id
-    sa.Column("outbox_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("outbox_id", sa.Uuid, index=True),  # NULL where the receipt came before our own note of the sending
     sa.Column("delivery", sa.Text, nullable=False),  # events.Delivery: how far the reply has come
     sa.Column("error", sa.Text),
     sa.Column("updated_at", Instant, nullable=False),

@@ -5,6 +5,7 @@ It is kept apart from Flask because a complaint is accepted here at a tenth of t
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from typing import Any
 from uuid import UUID
@@ -56,6 +57,7 @@ class FrontDoor:
     ) -> None:
         self._receiver, self._metrics, self._recent, self._clock = receiver, metrics, recent, clock
         self._behind, self._max_body = behind, max_body
+        self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # when last logged, how many since
         base = public_url.rstrip("/")
         self._doors = {
             f"{_PREFIX}{channel.address}": (channel, f"{base}{_PREFIX}{channel.address}")
@@ -96,8 +98,9 @@ class FrontDoor:
         except Disconnected:
             self._metrics.refused.labels("disconnected").inc()
         except Refused as exc:
-            self._note_refusal(exc, path, door[0] if door else None)
-            await _refuse(send, exc, new_id(), allow=b"POST")
+            correlation_id = new_id()
+            self._note_refusal(exc, correlation_id, door[0] if door else None)
+            await _refuse(send, exc, correlation_id, allow=b"POST")
         else:
             await _answer(send, response.status, response.content_type.encode(), response.body, correlation_id)
 
@@ -119,12 +122,22 @@ class FrontDoor:
             more = message.get("more_body", False)
         return b"".join(parts)
 
-    def _note_refusal(self, error: Refused, path: str, channel: Channel | None) -> None:
+    def _note_refusal(self, error: Refused, correlation_id: UUID, channel: Channel | None) -> None:
+        """Count every refusal, and log one a second of each kind: whoever floods us must not fill the disk too."""
         self._metrics.refused.labels(error.code).inc()
         if channel is not None:
             self._recent.note(channel.region, channel.name, "refused", self._clock(), error.reason)
+        kind = (error.code, channel.address if channel else "")
+        since, unsaid = self._refusals.get(kind, (0.0, 0))
+        now = time.monotonic()
+        if now - since < 1:
+            self._refusals[kind] = (since, unsaid + 1)
+            return
+        self._refusals[kind] = (now, 0)
         log.warning(
             "refused",
+            correlation_id=correlation_id.hex,
+            count=unsaid + 1,
             code=error.code,
             status=error.status,
             region=channel.region if channel else None,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from threading import Event
 
 import pytest
-from rig.books import Books, Reckoning
+from rig.books import Books, Reckoning, few
 from rig.installation import SIGKILL, Installation, Program
 from rig.load import Load, outcomes
 
@@ -71,7 +71,7 @@ class Reaper:
 def _assert_few_repeated(found: Reckoning, reaper: Reaper, tell: Callable[[object], None]) -> None:
     for line in reaper.explain(found.repeated):
         tell(line)
-    assert len(found.repeated) <= 0.01 * found.replies
+    assert len(found.repeated) <= few(found.replies)
 
 
 def test_kill_on_postgres(

@@ -41,6 +41,15 @@ class Reckoning:
         )
 
 
+def few(replies: int) -> int:
+    """Return how many of so many replies may have been sent twice.
+
+    None is expected: what a dead worker sent is looked up. But leases are a second or two here, and on a busy machine
+    one may end before its worker does.
+    """
+    return max(1, replies // 500)
+
+
 class Books:
     """Reads the databases of an installation from outside, and never through the gateway."""
 

@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from contextlib import suppress
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
@@ -67,16 +67,11 @@ def limit_files(pid: int, size: int | None) -> None:
     for process in [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
             # As the process's own user: not even root may limit another's everywhere.
-            user = process.uids().real
+            user, group = process.uids().real, process.gids().real
+            other: dict[str, Any] = {} if user == os.geteuid() else {"user": user, "group": group, "extra_groups": []}
             soft = "unlimited" if size is None else size
             command = [prlimit, f"--pid={process.pid}", f"--fsize={soft}:unlimited"]
-            done = (
-                subprocess.run(
-                    command, user=user, group=process.gids().real, extra_groups=[], capture_output=True, text=True
-                )
-                if user != os.geteuid()
-                else subprocess.run(command, capture_output=True, text=True)
-            )
+            done = subprocess.run(command, capture_output=True, text=True, check=False, **other)
             assert done.returncode == 0 or not psutil.pid_exists(process.pid), done.stderr
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import re
 import socket
-import struct
 import threading
 from contextlib import suppress
 from typing import Self
 
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close with a reset
+
+LOSSES = ("the answer", "whatever follows", "the question")
 
 
 class Proxy:
@@ -19,7 +19,7 @@ class Proxy:
     def __init__(self, target: int, seed: int = 0, port: int = 0) -> None:
         """`target` is a port on 127.0.0.1; so is `port`, its own, 0 for a free one."""
         self._target, self._rng = target, random.Random(seed)
-        self._pattern, self._share, self._await_answer = re.compile(b""), 0.0, True
+        self._pattern, self._share, self._loses = re.compile(b""), 0.0, ""
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._listener = socket.create_server(("127.0.0.1", port), backlog=256)
@@ -35,22 +35,21 @@ class Proxy:
 
     def __exit__(self, *_exc: object) -> None:
         self.mend()
-        with suppress(OSError):
-            self._listener.shutdown(socket.SHUT_RDWR)
+        _hang_up(self._listener)
         self._listener.close()
         with self._lock:
             for end in self._open:
-                with suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+                _hang_up(end)
         self._thread.join(10)
 
-    def cut(self, pattern: bytes, *, share: float, await_answer: bool = True) -> None:
-        """Cut a connection after it carried the pattern (a regular expression) to the target; of those that do, so many.
+    def cut(self, pattern: bytes, *, share: float, loses: str) -> None:
+        """Cut connections over which the pattern (a regular expression) is sent: of those that do, so many.
 
-        With `await_answer` the target has answered when the cut comes, so what was asked for has surely happened.
-        Without, the cut comes as soon as the bytes are on their way.
+        `loses` says what is lost: "the answer" means that the target has answered, so what was asked for has surely
+        happened; "whatever follows" that it is on its way when the cut comes; "the question" that it never arrives.
         """
-        self._pattern, self._share, self._await_answer = re.compile(pattern), share, await_answer
+        assert loses in LOSSES
+        self._pattern, self._share, self._loses = re.compile(pattern), share, loses
 
     def hold(self) -> None:
         """Keep every connection open and let nothing through, in either direction."""
@@ -86,9 +85,11 @@ class Proxy:
                 self._flowing.wait()
                 if self._share and self._pattern.search(chunk) and self._strikes():
                     doomed.set()  # before the target can answer
-                    server.sendall(chunk)
-                    if not self._await_answer:
-                        _reset(client)
+                    if self._loses != "the question":
+                        server.sendall(chunk)
+                    if self._loses != "the answer":
+                        _hang_up(client)
+                        _hang_up(server)
                     break
                 server.sendall(chunk)
             else:
@@ -104,11 +105,10 @@ class Proxy:
             while chunk := server.recv(65_536):
                 self._flowing.wait()
                 if doomed.is_set():  # the answer has come this far, and no farther
-                    _reset(client)
+                    _hang_up(client)
                     return
                 client.sendall(chunk)
-        with suppress(OSError):
-            client.shutdown(socket.SHUT_RDWR)
+        _hang_up(client)
 
     def _strikes(self) -> bool:
         with self._lock:
@@ -117,8 +117,6 @@ class Proxy:
             return strikes
 
 
-def _reset(end: socket.socket) -> None:
+def _hang_up(end: socket.socket) -> None:
     with suppress(OSError):
-        end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         end.shutdown(socket.SHUT_RDWR)
-        end.close()

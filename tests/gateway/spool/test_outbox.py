@@ -76,13 +76,39 @@ def test_receipts_may_come_in_any_order(spool: Spool, rows: Any, states: list[st
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
-        spool.outbox.refer(connection, [(row, "SMout")])
+        spool.outbox.refer(connection, row, "SMout")
         for state in states:
             error = "30005" if state == "failed" else None
-            assert spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery(state), error)
-        assert not spool.outbox.note_receipt(connection, ("18.10", "sms"), "SMout", Delivery.SENT, None)
+            spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery(state), error)
     (reference,) = rows(references)
     assert (reference["delivery"], reference["outbox_id"]) == (kept, row.id)
+
+
+def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, rows: Any) -> None:
+    add(spool, draft())
+    (row,) = spool.outbox.claim(10, LEASE).rows
+    with spool.database.begin() as connection:
+        spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery.FAILED, "30005")
+    with spool.database.begin() as connection:
+        spool.outbox.refer(connection, row, "SMout")
+    (reference,) = rows(references)
+    assert (reference["delivery"], reference["error"], reference["outbox_id"]) == ("failed", "30005", row.id)
+
+
+def test_receipts_of_one_id_on_two_channels_are_two(spool: Spool, rows: Any) -> None:
+    with spool.database.begin() as connection:
+        for address in (("00", "sms"), ("18.10", "sms")):
+            spool.outbox.note_receipt(connection, address, "SMout", Delivery.SENT, None)
+    assert len(rows(references)) == 2
+
+
+def test_receipts_of_what_nobody_sent_are_forgotten(spool: Spool, clock: Any, rows: Any) -> None:
+    with spool.database.begin() as connection:
+        spool.outbox.note_receipt(connection, ("00", "sms"), "SMstray", Delivery.SENT, None)
+    spool.outbox.purge(clock() - timedelta(days=1), 10)
+    assert len(rows(references)) == 1
+    spool.outbox.purge(clock() + timedelta(seconds=1), 10)
+    assert rows(references) == []
 
 
 def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
@@ -90,7 +116,7 @@ def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
     (row,) = spool.outbox.claim(10, LEASE).rows
     for _ in range(2):
         with spool.database.begin() as connection:
-            spool.outbox.refer(connection, [(row, "SMout")])
+            spool.outbox.refer(connection, row, "SMout")
     assert len(rows(references)) == 1
 
 
@@ -100,7 +126,7 @@ def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(spool:
     done, dead = claim.rows
     with spool.database.begin() as connection:
         spool.outbox.finish(connection, claim.id, [done.id])
-        spool.outbox.refer(connection, [(done, "SMout")])
+        spool.outbox.refer(connection, done, "SMout")
         spool.outbox.bury(connection, claim.id, {dead.id: "rejected"})
     clock.advance(days=31)
     assert spool.outbox.purge(clock() - timedelta(days=30), 10) == [done.id]

@@ -79,6 +79,6 @@ def _make_append_only(table: str) -> None:
         f" $$ BEGIN RAISE EXCEPTION '{message}'; END $$"
     )
     op.execute(
-        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON {table}"
+        f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table}"
         f" FOR EACH STATEMENT EXECUTE FUNCTION {table}_append_only()"
     )

@@ -153,7 +153,7 @@ def upgrade() -> None:
     op.create_table(
         "reference",
         sa.Column("key", sa.Uuid(), nullable=False),
-        sa.Column("outbox_id", sa.Uuid(), nullable=False),
+        sa.Column("outbox_id", sa.Uuid(), nullable=True),
         sa.Column("delivery", sa.Text(), nullable=False),
         sa.Column("error", sa.Text(), nullable=True),
         sa.Column("updated_at", Instant(), nullable=False),

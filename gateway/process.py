@@ -18,7 +18,7 @@ from gateway.errors import Misconfigured
 from gateway.observe import log
 from gateway.web.app import create_app
 from gateway.web.asgi import FrontDoor
-from gateway.web.limits import bounded_protocol
+from gateway.web.express import express_protocol
 from gateway.worker import Worker
 
 _FLASK_THREADS = 4
@@ -52,9 +52,10 @@ class Process:
 
     def _serve(self, ready: Callable[[int | None], None]) -> None:
         server = self._gateway.settings.gateway.server
+        door = self._front_door()
         config = uvicorn.Config(
-            self._front_door(),
-            http=bounded_protocol(server.max_header_bytes, server.header_timeout, server.body_timeout),
+            door,
+            http=express_protocol(door, server.max_header_bytes, server.header_timeout, server.body_timeout),
             loop="uvloop",
             ws="none",
             lifespan="off",

@@ -14,10 +14,10 @@ from datetime import timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from gateway.errors import ChannelBusy, GatewayError, Overloaded, Refused, Rejected, Unavailable
+from gateway.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
-from gateway.ports import HTTP, Channel, Response, WebhookRequest
+from gateway.ports import HTTP, Channel, WebhookRequest
 from gateway.recent import Recent
 from gateway.spool import Spool
 from gateway.spool.inbox import Inbox, Incoming
@@ -50,7 +50,7 @@ class GroupCommit:
         """Queue a message; the future is done when it is durable, and says whether it was new.
 
         Raises `Overloaded` or `ChannelBusy` where too many wait already; the future fails with `Overloaded` where
-        the commit takes too long, and with what the database said where it fails.
+        the commit fails or takes too long.
         """
         address = (message.region, message.channel)
         if len(self._waiting) >= self._limit:
@@ -78,7 +78,7 @@ class GroupCommit:
                     if future.done():  # its request gave up waiting; a redelivery will find it stored
                         continue
                     if isinstance(outcome, GatewayError):
-                        future.set_exception(outcome)
+                        future.set_exception(Overloaded(outcome.reason, retry_after=_RETRY_AFTER))
                     else:
                         future.set_result(outcome)
                 self.on_commit()
@@ -156,8 +156,8 @@ class Receiver:
         self._accepted = {address: metrics.accepted.labels(*address) for address in addresses}
         self._duplicates = {address: metrics.duplicates.labels(*address) for address in addresses}
 
-    async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
-        """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
+    def begin(self, channel: Channel, request: WebhookRequest) -> tuple[Incoming, asyncio.Future[bool]]:
+        """Verify a webhook and queue it; when the future is done, it is durable. Raises a `Refused`, as it may."""
         envelope = channel.adapter.verify(request)
         message = Incoming(
             id=new_id(),
@@ -168,15 +168,12 @@ class Receiver:
             payload=request.dump(),
             received_at=self._spool.clock(),
         )
-        try:
-            new = await self._commit.put(message)
-        except Refused:
-            raise
-        except GatewayError as exc:
-            raise Overloaded(exc.reason, retry_after=_RETRY_AFTER) from exc
-        (self._accepted if new else self._duplicates)[channel.region, channel.name].inc()
-        self._recent.note(channel.region, channel.name, "accepted", message.received_at)
-        return message.id, channel.adapter.accepted(request)
+        return message, self._commit.put(message)
+
+    def note(self, message: Incoming, *, new: bool) -> None:
+        """Count a webhook that is durable."""
+        (self._accepted if new else self._duplicates)[message.region, message.channel].inc()
+        self._recent.note(message.region, message.channel, "accepted", message.received_at)
 
     def poll(self, channel: Channel, holder: UUID) -> int | None:
         """Ask a provider for what is new, page by page; return how many messages were not known yet.

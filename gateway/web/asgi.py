@@ -5,15 +5,15 @@ It is kept apart from Flask because a complaint is accepted here at a tenth of t
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from gateway.errors import (
-    GatewayError,
     MethodNotAllowed,
     Refused,
     TooLarge,
@@ -25,6 +25,8 @@ from gateway.observe import Metrics, log
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Clock, Webhook, WebhookRequest, media_type
 from gateway.recent import Recent
+from gateway.spool.inbox import Incoming
+from gateway.web.express import Headers, Respond
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -34,6 +36,15 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 _PREFIX = "/in/"
 _NO_BODY_WANTED = frozenset({"GET", "HEAD"})
 _DROPPED = frozenset({b"authorization", b"cookie", b"proxy-authorization"})  # credentials are not kept with a message
+
+
+Answer = tuple[int, Headers, bytes]  # status, headers, body
+
+
+class _Admitted(NamedTuple):
+    channel: Channel
+    url: str  # the public one, which signatures cover
+    headers: dict[str, str]
 
 
 class Disconnected(Exception):
@@ -64,6 +75,50 @@ class FrontDoor:
             for channel in channels.values()
             if isinstance(channel.adapter, Webhook)
         }
+        self._targets = {path.encode(): door for path, door in self._doors.items()}
+
+    # --- the express lane: most webhooks ---
+
+    def admit(self, target: bytes, headers: Headers) -> _Admitted | None:
+        """Return a pass for a request whose head leaves nothing to refuse."""
+        door = self._targets.get(target)
+        if door is None:
+            return None
+        channel, url = door
+        readable = _readable(headers)
+        length = readable.get("content-length", "")
+        if not length.isdigit() or int(length) > self._max_body or "transfer-encoding" in readable:
+            return None
+        if media_type(readable) not in channel.adapter.media_types:
+            return None
+        return _Admitted(channel, url, readable)
+
+    def take(self, admitted: _Admitted, body: bytes, respond: Respond) -> None:
+        """Store the message of an admitted request; answer when it is durable."""
+        channel = admitted.channel
+        request = WebhookRequest("POST", admitted.url, admitted.headers, body)
+        try:
+            message, stored = self._receiver.begin(channel, request)
+        except Refused as exc:
+            respond(*self._refusal(exc, channel))
+            return
+
+        def committed(stored: asyncio.Future[bool]) -> None:
+            error = stored.exception()
+            if isinstance(error, Refused):
+                respond(*self._refusal(error, channel))
+            elif error is not None:
+                raise error
+            else:
+                respond(*self._acceptance(channel, request, message, stored.result()))
+
+        stored.add_done_callback(committed)
+
+    def lose(self) -> None:
+        """Count a request that was cut off; nothing of it is stored."""
+        self._metrics.refused.labels("disconnected").inc()
+
+    # --- the ordinary way: everything else ---
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -73,7 +128,7 @@ class FrontDoor:
         elif scope["method"] in _NO_BODY_WANTED:
             await self._behind(scope, receive, send)
         else:
-            await _refuse(send, MethodNotAllowed("only GET and HEAD"), new_id(), allow=b"GET, HEAD")
+            await _send(send, *self._refusal(MethodNotAllowed("only GET and HEAD"), None, allow=b"GET, HEAD"))
 
     async def _webhook(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         door = self._doors.get(path)
@@ -83,26 +138,20 @@ class FrontDoor:
             channel, url = door
             if scope["method"] != "POST":
                 raise MethodNotAllowed("webhooks are sent with POST")
-            query: bytes = scope["query_string"]
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in scope["headers"]
-                if name not in _DROPPED
-            }
-            if query:
-                url = f"{url}?{query.decode('latin-1')}"
+            headers = _readable(scope["headers"])
+            if scope["query_string"]:
+                url = f"{url}?{scope['query_string'].decode('latin-1')}"
             if media_type(headers) not in channel.adapter.media_types:
                 raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.adapter.media_types))}")
             request = WebhookRequest("POST", url, headers, await self._body(headers, receive))
-            correlation_id, response = await self._receiver.webhook(channel, request)
+            message, stored = self._receiver.begin(channel, request)
+            answer = self._acceptance(channel, request, message, await stored)
         except Disconnected:
-            self._metrics.refused.labels("disconnected").inc()
+            self.lose()
         except Refused as exc:
-            correlation_id = new_id()
-            self._note_refusal(exc, correlation_id, door[0] if door else None)
-            await _refuse(send, exc, correlation_id, allow=b"POST")
+            await _send(send, *self._refusal(exc, door[0] if door else None))
         else:
-            await _answer(send, response.status, response.content_type.encode(), response.body, correlation_id)
+            await _send(send, *answer)
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Read the body, no more than allowed."""
@@ -121,6 +170,28 @@ class FrontDoor:
                 raise TooLarge(f"at most {self._max_body} bytes")
             more = message.get("more_body", False)
         return b"".join(parts)
+
+    # --- answers ---
+
+    def _acceptance(self, channel: Channel, request: WebhookRequest, message: Incoming, new: bool) -> Answer:
+        """Count a message that is durable, and return what its provider takes for "stored"."""
+        self._receiver.note(message, new=new)
+        response = channel.adapter.accepted(request)
+        return response.status, _headers(response.content_type.encode(), response.body, message.id), response.body
+
+    def _refusal(self, error: Refused, channel: Channel | None, *, allow: bytes = b"POST") -> Answer:
+        """Count and log a refusal, and return how it is told."""
+        correlation_id = new_id()
+        self._note_refusal(error, correlation_id, channel)
+        said = {"error": error.code, "message": error.message, "correlation_id": correlation_id.hex}
+        body = msgspec.json.encode(said)
+        # What was not read of the body must not be taken for the next request.
+        headers = [*_headers(b"application/json", body, correlation_id), (b"connection", b"close")]
+        if error.status == MethodNotAllowed.status:
+            headers.append((b"allow", allow))
+        if error.retry_after is not None:
+            headers.append((b"retry-after", str(int(error.retry_after)).encode()))
+        return error.status, headers, body
 
     def _note_refusal(self, error: Refused, correlation_id: UUID, channel: Channel | None) -> None:
         """Count every refusal, and log one a second of each kind: whoever floods us must not fill the disk too."""
@@ -146,29 +217,19 @@ class FrontDoor:
         )
 
 
-async def _refuse(send: Send, error: GatewayError, correlation_id: UUID, *, allow: bytes) -> None:
-    body = msgspec.json.encode({"error": error.code, "message": error.message, "correlation_id": correlation_id.hex})
-    # What was not read of the body must not be taken for the next request.
-    more = [(b"connection", b"close")]
-    if error.status == MethodNotAllowed.status:
-        more.append((b"allow", allow))
-    if error.retry_after is not None:
-        more.append((b"retry-after", str(int(error.retry_after)).encode()))
-    await _answer(send, error.status, b"application/json", body, correlation_id, more)
+def _readable(headers: Headers) -> dict[str, str]:
+    """Return headers as text, without credentials: those are not kept with a message."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name not in _DROPPED}
 
 
-async def _answer(
-    send: Send,
-    status: int,
-    content_type: bytes,
-    body: bytes,
-    correlation_id: UUID,
-    more: list[tuple[bytes, bytes]] | None = None,
-) -> None:
-    headers = [
+def _headers(content_type: bytes, body: bytes, correlation_id: UUID) -> list[tuple[bytes, bytes]]:
+    return [
         (b"content-type", content_type),
         (b"content-length", str(len(body)).encode()),
         (b"x-correlation-id", correlation_id.hex.encode()),
     ]
-    await send({"type": "http.response.start", "status": status, "headers": headers + (more or [])})
+
+
+async def _send(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

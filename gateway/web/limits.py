@@ -11,33 +11,6 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
-class OneWrite:
-    """A transport that sends head and body of an answer by one system call instead of two."""
-
-    def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
-        self._transport, self._loop = transport, loop
-        self._held: list[bytes] = []
-
-    def write(self, data: bytes) -> None:
-        """Hold the bytes until the running callback has ended."""
-        if not self._held:
-            self._loop.call_soon(self._flush)
-        self._held.append(data)
-
-    def _flush(self) -> None:
-        if self._held:
-            held, self._held = self._held, []
-            self._transport.write(b"".join(held))
-
-    def close(self) -> None:
-        """Send what is held, then close."""
-        self._flush()
-        self._transport.close()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transport, name)
-
-
 class BoundedProtocol(HttpToolsProtocol):
     """Answers 431 past `max_head` bytes of a head, 408 where head or body take too long to arrive."""
 
@@ -53,7 +26,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
-        super().connection_made(OneWrite(transport, self.loop))  # type: ignore[arg-type]
+        super().connection_made(transport)
         self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -85,6 +58,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._in_body = False, True
         if self._deadline is not None:
             self._clear_deadline()
+        self.begin_exchange()
+
+    def begin_exchange(self) -> None:
+        """Start what answers the request whose head is now complete."""
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -113,9 +90,3 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
-
-
-def bounded_protocol(max_head: int, head_timeout: float, body_timeout: float) -> type[BoundedProtocol]:
-    """Return the protocol class with these limits, in bytes and seconds."""
-    limits = {"max_head": max_head, "head_timeout": head_timeout, "body_timeout": body_timeout}
-    return type("BoundedProtocol", (BoundedProtocol,), limits)

@@ -11,7 +11,6 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
@@ -20,7 +19,6 @@ from adapters import BUILTIN
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
 from gateway.ids import check_ticket
-from gateway.ports import Channel, WebhookRequest
 from gateway.registry import Registry
 from gateway.settings_reader import load
 from gateway.spool.tables import Kind, State, cases, inbox, outbox
@@ -101,14 +99,6 @@ def stored(gateway: Gateway, table: sa.Table, *where: Any) -> list[Any]:
         return list(connection.execute(sa.select(table).where(*where).order_by(table.c.id)).all())
 
 
-async def accept(gateway: Gateway, channel: Channel, webhook: WebhookRequest) -> UUID:
-    """Do what the front door does with a webhook: the 200 goes out when the future is done."""
-    message, durable = gateway.receiver.begin(channel, webhook)
-    assert await durable, "it is new"
-    gateway.receiver.note(message, new=True)
-    return message.id
-
-
 def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: FakeTwilio) -> None:
     translate, deliver, acknowledge = gateway.stages
     sms = gateway.channels["00", "sms"]
@@ -118,8 +108,8 @@ def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: Fake
     webhook = twilio.webhook(twilio.messages("inbound")[0])
 
     # 1 receive: the signature is checked, the raw message is stored, and only then the company gets its 200.
-    correlation_id = asyncio.run(accept(gateway, sms, webhook))
-    assert sms.adapter.accepted(webhook).status == 200
+    correlation_id, answer = asyncio.run(gateway.receiver.webhook(sms, webhook))
+    assert answer.status == 200
     (message,) = stored(gateway, inbox)
     assert message.id == correlation_id, "one id, from the first byte to the reply"
     assert message.state == State.PENDING

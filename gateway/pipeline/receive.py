@@ -17,7 +17,7 @@ from uuid import UUID
 from gateway.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
-from gateway.ports import HTTP, Channel, WebhookRequest
+from gateway.ports import HTTP, Channel, Response, WebhookRequest
 from gateway.recent import Recent
 from gateway.spool import Spool
 from gateway.spool.inbox import Inbox, Incoming
@@ -156,6 +156,11 @@ class Receiver:
         self._accepted = {address: metrics.accepted.labels(*address) for address in addresses}
         self._duplicates = {address: metrics.duplicates.labels(*address) for address in addresses}
 
+    async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
+        """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
+        message, stored = self.begin(channel, request)
+        return message.id, self.end(channel, request, message, await stored)
+
     def begin(self, channel: Channel, request: WebhookRequest) -> tuple[Incoming, asyncio.Future[bool]]:
         """Verify a webhook and queue it; when the future is done, it is durable. Raises a `Refused`, as it may."""
         envelope = channel.adapter.verify(request)
@@ -170,10 +175,12 @@ class Receiver:
         )
         return message, self._commit.put(message)
 
-    def note(self, message: Incoming, *, new: bool) -> None:
-        """Count a webhook that is durable."""
+    def end(self, channel: Channel, request: WebhookRequest, message: Incoming, new: bool) -> Response:
+        """Count a webhook that is durable, and return what its provider takes for "stored"."""
         (self._accepted if new else self._duplicates)[message.region, message.channel].inc()
         self._recent.note(message.region, message.channel, "accepted", message.received_at)
+        response: Response = channel.adapter.accepted(request)
+        return response
 
     def poll(self, channel: Channel, holder: UUID) -> int | None:
         """Ask a provider for what is new, page by page; return how many messages were not known yet.

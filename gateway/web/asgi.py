@@ -23,9 +23,8 @@ from gateway.errors import (
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
 from gateway.pipeline.receive import Receiver
-from gateway.ports import Channel, Clock, Webhook, WebhookRequest, media_type
+from gateway.ports import Channel, Clock, Response, Webhook, WebhookRequest, media_type
 from gateway.recent import Recent
-from gateway.spool.inbox import Incoming
 from gateway.web.express import Headers, Respond
 
 Scope = MutableMapping[str, Any]
@@ -110,7 +109,8 @@ class FrontDoor:
             elif error is not None:
                 raise error
             else:
-                respond(*self._acceptance(channel, request, message, stored.result()))
+                response = self._receiver.end(channel, request, message, stored.result())
+                respond(*_acceptance(response, message.id))
 
         stored.add_done_callback(committed)
 
@@ -144,14 +144,13 @@ class FrontDoor:
             if media_type(headers) not in channel.adapter.media_types:
                 raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.adapter.media_types))}")
             request = WebhookRequest("POST", url, headers, await self._body(headers, receive))
-            message, stored = self._receiver.begin(channel, request)
-            answer = self._acceptance(channel, request, message, await stored)
+            correlation_id, response = await self._receiver.webhook(channel, request)
         except Disconnected:
             self.lose()
         except Refused as exc:
             await _send(send, *self._refusal(exc, door[0] if door else None))
         else:
-            await _send(send, *answer)
+            await _send(send, *_acceptance(response, correlation_id))
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
         """Read the body, no more than allowed."""
@@ -172,12 +171,6 @@ class FrontDoor:
         return b"".join(parts)
 
     # --- answers ---
-
-    def _acceptance(self, channel: Channel, request: WebhookRequest, message: Incoming, new: bool) -> Answer:
-        """Count a message that is durable, and return what its provider takes for "stored"."""
-        self._receiver.note(message, new=new)
-        response = channel.adapter.accepted(request)
-        return response.status, _headers(response.content_type.encode(), response.body, message.id), response.body
 
     def _refusal(self, error: Refused, channel: Channel | None, *, allow: bytes = b"POST") -> Answer:
         """Count and log a refusal, and return how it is told."""
@@ -215,6 +208,10 @@ class FrontDoor:
             channel=channel.name if channel else None,
             reason=error.message,
         )
+
+
+def _acceptance(response: Response, correlation_id: UUID) -> Answer:
+    return response.status, _headers(response.content_type.encode(), response.body, correlation_id), response.body
 
 
 def _readable(headers: Headers) -> dict[str, str]:

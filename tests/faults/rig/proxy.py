@@ -9,7 +9,6 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-
 LOSSES = ("the answer", "whatever follows", "the question")
 
 

@@ -3,18 +3,26 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
-import click
+try:
+    import click
 
-from adapters import BUILTIN
-from gateway import __version__
-from gateway.cli.context import App
-from gateway.cli.inspect import check, status, try_message
-from gateway.cli.keep import init, keys, migrate
-from gateway.cli.letters import dead, replay
-from gateway.cli.run import serve, simulate, web, work
-from gateway.registry import Registry
+    from adapters import BUILTIN
+    from gateway import __version__
+    from gateway.cli.context import App
+    from gateway.cli.inspect import check, status, try_message
+    from gateway.cli.keep import init, keys, migrate
+    from gateway.cli.letters import dead, replay
+    from gateway.cli.run import serve, simulate, web, work
+    from gateway.registry import Registry
+except ModuleNotFoundError as missing:
+    sys.stderr.write(
+        f"The Python package {missing.name!r} is not installed for {sys.executable}: run `make run` first, "
+        "or use .venv/bin/python run_gateway.py\n"
+    )
+    sys.exit(4)
 
 
 @click.group(

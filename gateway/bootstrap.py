@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 from gateway import migrate
 from gateway.central.sql import SqlCentralStore
@@ -23,6 +22,7 @@ from gateway.pipeline.settle import Settler
 from gateway.ports import Channel, Poller, Replier
 from gateway.recent import Recent
 from gateway.registry import Registry
+from gateway.rekey import missing_key
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.worker import Stage
@@ -74,6 +74,14 @@ class Gateway:
             if behind:
                 raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
 
+    def require_keys(self) -> None:
+        """Raise `Misconfigured` where what is stored needs a key that is not configured."""
+        if missing := missing_key(self.spool):
+            raise Misconfigured(
+                f"stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is "
+                "lost for good: keep this database apart, and start on an empty one)"
+            )
+
     def prepare(self) -> None:
         """Bring embedded tables up to date, and free their claims: their one process is just starting.
 
@@ -84,6 +92,7 @@ class Gateway:
                 database.claim_file()
                 migrate.migrate(database, [part])
         self.require_tables()
+        self.require_keys()
         if self.database.is_sqlite:
             self.spool.inbox.abandon_all()
             self.spool.outbox.abandon_all()
@@ -185,16 +194,22 @@ def make_keyring(settings: Settings) -> Keyring:
 
 def make_channels(settings: Settings, registry: Registry) -> dict[tuple[str, str], Channel]:
     """Return one channel with its adapter for each configured one."""
+    made = [
+        (config, registry.adapter(config.adapter_key)(config.settings, config.context)) for config in settings.channels
+    ]
+    # Of all channels: two of our own numbers must not begin to talk with each other.
+    ours = frozenset(
+        address for _, adapter in made if isinstance(adapter, Replier) for address in adapter.own_addresses
+    )
     channels = {}
-    for config in settings.channels:
-        adapter = registry.adapter(config.adapter_key)(config.settings, config.context)
+    for config, adapter in made:
         answers = isinstance(adapter, Replier)
         channels[config.region, config.name] = Channel(
             region=config.region,
             name=config.name,
             adapter_key=config.adapter_key,
             adapter=adapter,
-            own_addresses=frozenset(adapter.own_addresses) if answers else frozenset(),
+            own_addresses=ours,
             replies=config.replies and answers,
         )
     return channels
@@ -207,11 +222,10 @@ def _database(url: str, pool: int) -> Database:
         raise Misconfigured(
             f"the database URL needs the Python package {exc.name!r}; install it: pip install 'lapor-gateway[postgres]'"
         ) from exc
+    except OSError as exc:  # the directory or the file of SQLite
+        raise Unavailable(
+            f"{exc.filename} cannot be made: {exc.strerror}; check owner and permissions of it and its directory"
+        ) from exc
     except Exception as exc:
         shown = url if "@" not in url else "the database URL"
         raise Misconfigured(f"{shown} cannot be used: {type(exc).__name__}; see [database] url") from exc
-
-
-def default_config() -> Path:
-    """Return the configuration directory used when none is named: ./config."""
-    return Path("config")

@@ -86,6 +86,10 @@ class Keyring:
         except (InvalidTag, ValueError) as exc:  # ValueError: too short to hold a nonce
             raise Undecryptable("a stored value was changed or cut") from exc
 
+    def missing(self, stored: bytes) -> str | None:
+        """Return the fingerprint of the key that a value needs, where it is not in the ring."""
+        return None if stored[:4] in self._ciphers else stored[:4].hex()
+
     def is_current(self, stored: bytes) -> bool:
         """Tell whether the value was encrypted with the key that encrypts now."""
         return stored[:4] == self._active

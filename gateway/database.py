@@ -7,9 +7,11 @@ SQLite is the embedded default (WAL, one process); PostgreSQL is production. Err
 from __future__ import annotations
 
 import fcntl
+import os
+import re
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -17,7 +19,7 @@ from typing import IO, Any
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.errors import Misconfigured, Rejected, Unavailable
+from gateway.errors import Rejected, Unavailable
 
 # The row's own fault. A missing table is not: that is a database in the wrong state, which somebody will mend.
 _PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError)
@@ -50,10 +52,10 @@ class Database:
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._write_lock = threading.Lock()
         self._lock_file: IO[str] | None = None
-        self._inserts: dict[tuple[str, tuple[str, ...], bool, str | None, str | None], str] = {}
+        self._inserts: dict[tuple[object, ...], str] = {}
         if self.is_sqlite:
             if self.url.database:
-                Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+                _make_private(Path(self.url.database))
             self.engine = sa.create_engine(
                 self.url, hide_parameters=True, pool_size=pool_size, max_overflow=10, connect_args={"timeout": 30}
             )
@@ -75,8 +77,11 @@ class Database:
                     "keepalives_count": 3,
                     "application_name": "lapor-gateway",
                     # A plan made while a queue was empty must not be kept until it holds a million rows; and no
-                    # statement here is one that compiling would make faster.
-                    "options": "-c plan_cache_mode=force_custom_plan -c jit=off",
+                    # statement here is one that compiling would make faster. Nothing here thinks for long in a
+                    # transaction either: one that stands still belongs to a machine that is gone, and the server must
+                    # not keep its locks until TCP notices.
+                    "options": "-c plan_cache_mode=force_custom_plan -c jit=off"
+                    " -c idle_in_transaction_session_timeout=10s",
                 },
             )
 
@@ -85,7 +90,7 @@ class Database:
         """Open a transaction that writes; it commits when the block ends, and rolls back on any exception."""
         # SQLite has one writer: waiting for it here is fair, its own busy handler is not.
         turn = self._write_lock if self.is_sqlite else nullcontext()
-        with translated_errors(), turn, self.engine.connect() as connection:
+        with self._translated(), turn, self.engine.connect() as connection:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
@@ -97,28 +102,39 @@ class Database:
             with self.begin() as connection:
                 yield connection
             return
-        with translated_errors(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             yield connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """Open a transaction that only reads."""
-        with translated_errors(), self.engine.connect() as connection:
+        with self._translated(), self.engine.connect() as connection:
             yield connection
+
+    def _translated(self) -> AbstractContextManager[None]:
+        return translated_errors(self.url)
 
     def claim_file(self) -> None:
         """Make sure that no other process runs on this SQLite file, as long as this one lives.
 
-        Raises `Misconfigured` where one does. The lock is the operating system's: it ends with the process.
+        Raises `Unavailable` where one does: it may be just ending. The lock is the operating system's: it ends with
+        the process.
         """
         if self._lock_file is not None or not self.url.database:
             return
-        file = Path(self.url.database + ".lock").open("a")  # noqa: SIM115  open as long as the process
+        path = Path(self.url.database + ".lock")
+        try:
+            file = path.open("a")  # it stays open as long as the process
+        except OSError as exc:
+            raise Unavailable(
+                f"the lock file {path} cannot be opened: {exc.strerror}; check owner and permissions of it and its "
+                "directory"
+            ) from exc
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             file.close()
-            raise Misconfigured(
+            raise Unavailable(
                 f"another gateway runs on {self.url.database}; stop it, or use PostgreSQL for several processes"
             ) from exc
         self._lock_file = file
@@ -148,16 +164,19 @@ class Database:
         """Insert many rows in one statement; return the `returning` column of those really inserted.
 
         All rows have the same keys. A row whose key is there already is left out with `ignore_conflicts`; with
-        `add_up` its value of that column is added to the one there. On PostgreSQL the columns travel as binary arrays: a fifth of the cost of
-        `executemany`, see docs/performance.md.
+        `add_up` its value of that column is added to the one there. On PostgreSQL the columns travel as binary arrays:
+        a fifth of the cost of `executemany`, see docs/performance.md.
         """
         if not rows:
             return []
         columns = tuple(rows[0])
         if not self.is_sqlite:
-            statement = self._unnest(table, columns, ignore_conflicts, add_up, returning)
-            arrays = tuple([row[column] for row in rows] for column in columns)
-            cursor = connection.exec_driver_sql(statement, arrays)
+            arrays = {column: [row[column] for row in rows] for column in columns}
+            # Many columns say the same in every row of a batch: those travel once.
+            once = tuple(column for column, values in arrays.items() if _all_equal(values))
+            statement = self._unnest(table, columns, once, ignore_conflicts, add_up, returning)
+            values = [*(arrays[c][0] for c in once), *(arrays[c] for c in columns if c not in once)]
+            cursor = connection.exec_driver_sql(statement, tuple(values))
             return [row[0] for row in cursor] if returning else []
         insert = sqlite.insert(table)
         if ignore_conflicts:
@@ -171,24 +190,37 @@ class Database:
         return list(connection.execute(insert.returning(table.c[returning]), list(rows)).scalars())
 
     def _unnest(
-        self, table: sa.Table, columns: tuple[str, ...], ignore: bool, add_up: str | None, returning: str | None
+        self,
+        table: sa.Table,
+        columns: tuple[str, ...],
+        once: tuple[str, ...],
+        ignore: bool,
+        add_up: str | None,
+        returning: str | None,
     ) -> str:
-        key = (table.name, columns, ignore, add_up, returning)
+        key = (table.name, columns, once, ignore, add_up, returning)
         if key not in self._inserts:
-            names = ", ".join(columns)
+            kinds = {column: _type_name(table.c[column].type) for column in columns}
+            many = [column for column in columns if column not in once]
+            chosen = ", ".join([*(f"%b::{kinds[c]}" for c in once), *(f"given.{c}" for c in many)])
+            arrays = ", ".join(f"%b::{kinds[c]}[]" for c in many)
             keys = ", ".join(column.name for column in table.primary_key.columns)
-            arrays = ", ".join(f"%b::{_array_type(table.c[column].type)}" for column in columns)
+            conflict = " ON CONFLICT DO NOTHING" if ignore else ""
+            if add_up:
+                total = f"{table.name}.{add_up} + excluded.{add_up}"
+                conflict = f" ON CONFLICT ({keys}) DO UPDATE SET {add_up} = {total}"
             self._inserts[key] = (
-                f"INSERT INTO {table.name} ({names}) SELECT * FROM unnest({arrays})"  # noqa: S608  our own names
-                + (" ON CONFLICT DO NOTHING" if ignore else "")
-                + (
-                    f" ON CONFLICT ({keys}) DO UPDATE SET {add_up} = {table.name}.{add_up} + excluded.{add_up}"
-                    if add_up
-                    else ""
-                )
-                + (f" RETURNING {returning}" if returning else "")
+                f"INSERT INTO {table.name} ({', '.join([*once, *many])})"  # noqa: S608  our own names
+                f" SELECT {chosen} FROM unnest({arrays}) AS given({', '.join(many)}){conflict}"
+                + (f" RETURNING {table.name}.{returning}" if returning else "")
             )
         return self._inserts[key]
+
+
+def _all_equal(values: list[Any]) -> bool:
+    first = values[0]
+    # The last one first: columns that differ mostly differ there, and comparing all of them would cost.
+    return len(values) > 1 and bool(values[-1] == first) and values.count(first) == len(values)
 
 
 def any_of(column: sa.ColumnElement[Any], values: Sequence[Any], database: Database) -> sa.ColumnElement[bool]:
@@ -199,9 +231,16 @@ def any_of(column: sa.ColumnElement[Any], values: Sequence[Any], database: Datab
     return column == sa.any_(array)
 
 
-def _array_type(kind: sa.types.TypeEngine[Any]) -> str:
+def _type_name(kind: sa.types.TypeEngine[Any]) -> str:
     dialect: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
-    return f"{kind.compile(dialect=dialect)}[]"
+    return str(kind.compile(dialect=dialect))
+
+
+def _make_private(path: Path) -> None:
+    """Make the file before SQLite does, for its owner alone; the files beside it get the same permissions."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:
@@ -219,14 +258,14 @@ def _begin_sqlite(connection: sa.Connection) -> None:
 
 
 @contextmanager
-def translated_errors() -> Iterator[None]:
+def translated_errors(url: sa.URL) -> Iterator[None]:
     """Turn the database's errors into the gateway's own, which say whether trying again may help."""
     try:
         yield
     except _PERMANENT as exc:
         raise Rejected(f"the database refused it ({_kind(exc)})") from exc
     except (sa.exc.DBAPIError, sa.exc.TimeoutError) as exc:
-        raise Unavailable(f"the database failed ({_kind(exc)})") from exc
+        raise Unavailable(_trouble(url, exc)) from exc
 
 
 def _kind(exc: Exception) -> str:
@@ -234,3 +273,38 @@ def _kind(exc: Exception) -> str:
     original = getattr(exc, "orig", None) or exc
     code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     return f"{type(original).__name__}, {code}" if code else type(original).__name__
+
+
+# What SQLite calls it, and what to do. Its longer names, as SQLITE_READONLY_DIRECTORY, begin alike.
+_SQLITE_TROUBLES = {
+    "SQLITE_READONLY": "is not writable by this user: check owner and permissions of it and its directory",
+    "SQLITE_CANTOPEN": "cannot be opened: check that it and its directory exist, their owner and permissions",
+    "SQLITE_NOTADB": "is not an SQLite database: restore the backup",
+    "SQLITE_CORRUPT": "is damaged: restore the backup",
+    "SQLITE_FULL": "cannot grow: the disk is full; make room",
+    "SQLITE_BUSY": "is held by another program: end that one",
+}
+# What PostgreSQL or its client says before there is a connection; then it quotes no row. The first that occurs counts.
+_POSTGRES_TROUBLES = (
+    (r"authentication failed|pg_hba\.conf|no password|role \".*\" ", "authentication failed: check user and password"),
+    (r"database \".*\" does not exist", "there is no such database: create it, or correct the URL"),
+    (r"[Cc]onnection refused", "connection refused: is it running, and is the URL in gateway.toml right?"),
+    (r"resolve|not known", "the host's name is not known: correct the URL"),
+    (r"timeout|timed out", "no answer in time: is it running, and does a firewall let us through?"),
+    (r"too many", "it takes no more connections: raise max_connections, or lower [database] pool"),
+)
+
+
+def _trouble(url: sa.URL, exc: Exception) -> str:
+    """Say what failed and what to do: with the place, never with user, password or the error's own text."""
+    original = getattr(exc, "orig", None) or exc
+    if url.get_backend_name() == "sqlite":
+        name = getattr(original, "sqlite_errorname", None) or ""
+        known = next((said for start, said in _SQLITE_TROUBLES.items() if name.startswith(start)), None)
+        return f"the database {url.database} {known}" if known else f"the database {url.database} failed ({_kind(exc)})"
+    place = f"the database {url.host or 'on this machine'}:{url.port or 5432}/{url.database or ''}"
+    if type(original).__name__ == "OperationalError" and getattr(original, "sqlstate", None) is None:
+        for pattern, said in _POSTGRES_TROUBLES:
+            if re.search(pattern, str(original)):
+                return f"{place}: {said}"
+    return f"{place} failed ({_kind(exc)})"

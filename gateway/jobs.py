@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -15,6 +17,7 @@ from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Poller
 from gateway.recent import Recent
 from gateway.spool import Spool
+from gateway.spool.cursors import ALIVE
 
 _FLUSH_EVERY = 5  # seconds
 _PURGE_EVERY = 3600  # seconds
@@ -44,7 +47,7 @@ class Jobs:
         A process without polls and purge still writes down what it saw: the status page lives on that.
         """
         add, now = self._scheduler.add_job, datetime.now(UTC)
-        add(self.flush, "interval", seconds=_FLUSH_EVERY, id="flush")
+        add(self.beat, "interval", seconds=_FLUSH_EVERY, id="beat", next_run_time=now)
         if purge:
             add(self.purge, "interval", seconds=_PURGE_EVERY, id="purge", next_run_time=now + timedelta(minutes=1))
         for channel in polled:
@@ -100,6 +103,11 @@ class Jobs:
         soon = datetime.now(UTC) + _POLL_AGAIN
         if job is not None and (job.next_run_time is None or job.next_run_time > soon):
             job.modify(next_run_time=soon)
+
+    def beat(self) -> None:
+        """Write down that this process runs, and when channels last did what."""
+        self._recent.note(*ALIVE, self._spool.clock(), f"{socket.gethostname()}:{os.getpid()}")
+        self.flush()
 
     def flush(self) -> None:
         """Write down when channels last did what."""

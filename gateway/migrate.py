@@ -23,7 +23,7 @@ def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
     versions = {}
     for part in parts:
         config = _config(part)
-        with translated_errors(), database.engine.connect() as connection:
+        with translated_errors(database.url), database.engine.connect() as connection:
             if not database.is_sqlite:  # two who migrate at once take turns; the lock ends with the connection
                 connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
                 connection.commit()

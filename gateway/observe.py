@@ -10,7 +10,7 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import Mapping, MutableMapping
+from collections.abc import MutableMapping
 from contextlib import suppress
 from typing import Any, Literal, TextIO
 
@@ -30,7 +30,7 @@ FIELDS = frozenset(
 )  # fmt: skip
 _IDS = frozenset({"ticket", "correlation_id", "timestamp", "pid", "port"})
 _INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog's own, taken out again before anything is written
-_NUMBER = re.compile(r"\+?\d(?:[\s.\-]?\d){6,}")
+_NUMBER = re.compile(r"\+?\d(?:[\s.\-/()\u2010-\u2015]{0,2}\d){6,}")
 
 log = structlog.get_logger()
 
@@ -153,8 +153,3 @@ class Metrics:
             buckets=(1, 2, 5, 10, 25, 50, 100, 250, 500, 1000),
             registry=self.registry,
         )
-
-
-def bind(**fields: Any) -> Mapping[str, Any]:
-    """Return log fields of a row, so that each line about it carries the same ones."""
-    return {name: value for name, value in fields.items() if value is not None}

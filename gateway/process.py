@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import socket
@@ -14,7 +15,7 @@ from a2wsgi import WSGIMiddleware
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
-from gateway.errors import Misconfigured
+from gateway.errors import Misconfigured, Unavailable
 from gateway.observe import log
 from gateway.web.app import create_app
 from gateway.web.asgi import FrontDoor
@@ -37,7 +38,10 @@ class Process:
         self._deadline: float | None = None  # time.monotonic()
 
     def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
-        """Run; `ready` is called once with the port that is listened on. Raises `Misconfigured` where it is taken."""
+        """Run; `ready` is called once with the port that is listened on.
+
+        Raises `Unavailable` where that is taken, `Misconfigured` where it can never be listened on.
+        """
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
             self._gateway.commit.on_commit = self._worker.wake
@@ -85,7 +89,12 @@ class Process:
             listener.bind((server.host, server.port))
         except OSError as exc:
             listener.close()
-            raise Misconfigured(f"cannot listen on {server.host}:{server.port}: {exc.strerror}") from exc
+            where = f"cannot listen on {server.host}:{server.port}: "
+            if exc.errno == errno.EADDRINUSE:
+                raise Unavailable(
+                    where + "another program has it (see: ss -ltnp); stop it, or change [server] port in gateway.toml"
+                ) from exc
+            raise Misconfigured(f"{where}{exc.strerror}; change [server] host or port in gateway.toml") from exc
         listener.listen(2048)
         return listener
 

@@ -56,7 +56,7 @@ class Secret:
             return given
         if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in ("env", "file"):
             raise PydanticCustomError(
-                "secret_by_value", 'write a reference: {{ env = "NAME" }} or {{ file = "path" }}, not the value'
+                "secret_by_value", 'write a reference: { env = "NAME" } or { file = "path" }, not the value'
             )
         ((kind, name),) = given.items()
         if not isinstance(name, str) or not name:
@@ -79,11 +79,23 @@ def _from_file(name: str, info: ValidationInfo) -> str:
     path = base / name
     try:
         value = path.read_text("utf-8").strip()
+    except FileNotFoundError as exc:
+        raise PydanticCustomError(
+            "secret_absent",
+            "{path} does not exist; create it, or for a trial let `run_gateway.py init` make it",
+            {"path": str(path)},
+        ) from exc
+    except PermissionError as exc:
+        raise PydanticCustomError(
+            "secret_unreadable",
+            "{path} is not readable by this user; give it to them with chown, or let them read it with chmod",
+            {"path": str(path)},
+        ) from exc
     except OSError as exc:
         why = exc.strerror or type(exc).__name__
         raise PydanticCustomError(
             "secret_missing",
-            "cannot read {path} ({why}); create it, or for a trial let `run_gateway.py init` make it",
+            "cannot read {path}: {why}",
             {"path": str(path), "why": why},
         ) from exc
     except UnicodeDecodeError as exc:

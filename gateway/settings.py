@@ -6,12 +6,14 @@ from them. `gateway.settings_reader` fills them.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
 
 from gateway.complaint import Classification, Status
 from gateway.crypto import parse_key
@@ -20,9 +22,22 @@ from gateway.secret import Secret
 
 NATIONAL = "00"
 COMMANDS = frozenset({"STATUS", "BANTUAN", "HELP", "ANONIM", "RAHASIA"})
-RegionCode = Annotated[str, Field(pattern=r"^\d{2}(\.\d{2}(\.\d{2}(\.\d{4})?)?)?$")]
-ChannelName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
+_CODE = r"^\d{2}(\.\d{2}(\.\d{2}(\.\d{4})?)?)?$"
+_CHANNEL = r"^[a-z][a-z0-9-]{0,31}$"
+_KEYWORD = r"^[A-Z0-9]{2,20}$"
+_PUBLIC_URL = r"^https?://[^/\s]+(/[^\s?#]*)?$"
+PATTERNS = {  # the same in words, for whoever wrote something else
+    _CODE: 'must be a Kemendagri code: two digits, then parts after a dot, as "18", "18.10" or "18.10.01"',
+    _CHANNEL: "a channel's name is small letters, digits and hyphens, and starts with a letter",
+    _KEYWORD: "a keyword is 2 to 20 capital letters and digits, without spaces",
+    _PUBLIC_URL: 'must start with https:// or http://, then a host, as "https://lapor.example.go.id"; no ? and no #',
+}
+RegionCode = Annotated[str, Field(pattern=_CODE)]
+ChannelName = Annotated[str, Field(pattern=_CHANNEL)]
+Keyword = Annotated[str, Field(pattern=_KEYWORD)]
+Whole = Annotated[int, Strict()]  # "8080" in quotes is a mistake, and is told as one
+Number = Annotated[float, Strict()]
+Seconds = Annotated[float, Strict(), Field(gt=0, le=86_400)]
 
 
 class _Section(BaseModel):
@@ -33,25 +48,39 @@ class Server(_Section):
     """`[server]`: where the gateway listens, and what it refuses."""
 
     public_url: str = Field(
-        pattern=r"^https?://[^/\s]+(/[^\s?#]*)?$",
+        pattern=_PUBLIC_URL,
         description="How the providers reach this gateway; signatures are checked against it, whatever a proxy says.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
-    max_body_bytes: int = Field(1_048_576, ge=1024, le=64_000_000, description="Largest body of a webhook, in bytes.")
-    max_header_bytes: int = Field(32_768, ge=1024, le=1_000_000, description="Largest request head, in bytes.")
+    port: Whole = Field(8080, ge=0, le=65_535, description="Port to listen on; 0 takes a free one.")
+    max_body_bytes: Whole = Field(1_048_576, ge=1024, le=64_000_000, description="Largest body of a webhook, in bytes.")
+    max_header_bytes: Whole = Field(32_768, ge=1024, le=1_000_000, description="Largest request head, in bytes.")
     header_timeout: Seconds = Field(10, description="Seconds until a request's head must be complete.")
     body_timeout: Seconds = Field(10, description="Seconds until a webhook's body must be complete.")
     keep_alive: Seconds = Field(75, description="Seconds an idle connection is kept open.")
     commit_timeout: Seconds = Field(10, description="Seconds a webhook waits for its commit before it is answered 503.")
-    queue: int = Field(
+    queue: Whole = Field(
         4096, ge=1, description="Webhooks that may wait for their commit at once; more are answered 503."
     )
-    channel_share: float = Field(
+    channel_share: Number = Field(
         0.5, gt=0, le=1, description="Share of the queue that one channel may fill; more is answered 429."
     )
-    group: int = Field(256, ge=1, le=10_000, description="Most messages written by one commit.")
+    group: Whole = Field(256, ge=1, le=10_000, description="Most messages written by one commit.")
     shutdown_timeout: Seconds = Field(20, description="Seconds that requests in flight have to end after SIGTERM.")
+
+
+def _usable_url(given: str | Secret | None) -> str | Secret | None:
+    """Refuse what the gateway's databases cannot be; the URL may hold a password, so it is never quoted."""
+    if given is None:
+        return None
+    url = _reveal(given)
+    if not re.match(r"sqlite:///.|postgresql\+psycopg://.", url):
+        raise ValueError("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
+    try:
+        _ = urlsplit(url).port
+    except ValueError as exc:
+        raise ValueError("has no port that is a number; in a password write @ : / as %40 %3A %2F") from exc
+    return given
 
 
 class DatabaseSection(_Section):
@@ -61,9 +90,11 @@ class DatabaseSection(_Section):
         "sqlite:///var/gateway.db",
         description='SQLAlchemy URL: "sqlite:///path" or "postgresql+psycopg://…"; or a reference to a secret.',
     )
-    pool: int = Field(
+    pool: Whole = Field(
         10, ge=2, le=200, description="Connections kept open by one process; in a rush it opens up to 10 more."
     )
+
+    _usable = field_validator("url")(_usable_url)
 
 
 class Central(_Section):
@@ -71,6 +102,8 @@ class Central(_Section):
 
     driver: Literal["sql"] = Field("sql", description="How the store is reached.")
     url: str | Secret | None = Field(None, description="Its database; left out, it shares the gateway's own.")
+
+    _usable = field_validator("url")(_usable_url)
 
 
 class Encryption(_Section):
@@ -90,23 +123,23 @@ class Encryption(_Section):
 class Work(_Section):
     """`[work]`: the stages after the accept."""
 
-    batch: int = Field(250, ge=1, le=5_000, description="Most messages translated, or delivered, in one transaction.")
+    batch: Whole = Field(250, ge=1, le=5_000, description="Most messages translated, or delivered, in one transaction.")
     lease: Seconds = Field(30, description="Seconds after which a batch of a worker that died is taken over.")
     idle: Seconds = Field(0.25, description="Seconds between two looks into an empty queue.")
-    attempts: int = Field(
+    attempts: Whole = Field(
         8, ge=1, le=100, description="Attempts at a message that fails unexpectedly, before it is dead."
     )
     retry_base: Seconds = Field(2, description="Seconds before the second attempt; doubles with each.")
     retry_cap: Seconds = Field(600, description="Most seconds between two attempts.")
-    reply_threads: int = Field(4, ge=1, le=64, description="Replies sent at the same time by one process.")
+    reply_threads: Whole = Field(4, ge=1, le=64, description="Replies sent at the same time by one process.")
     reply_lease: Seconds = Field(120, description="Seconds after which replies of a worker that died are taken over.")
-    reply_hours: float = Field(24, gt=0, le=720, description="Hours after which an unsent reply is given up.")
+    reply_hours: Number = Field(24, gt=0, le=720, description="Hours after which an unsent reply is given up.")
 
 
 class Retention(_Section):
     """`[retention]`: how long what is kept."""
 
-    raw_days: float = Field(
+    raw_days: Number = Field(
         30,
         gt=0,
         description="Days until a finished message, its replies, and our copy of a delivered complaint are deleted.",
@@ -116,7 +149,7 @@ class Retention(_Section):
 class Replies(_Section):
     """`[replies]`: what keeps us from talking to machines."""
 
-    per_hour: int = Field(10, ge=0, le=1000, description="Most replies to one address in any 60 minutes; 0: none.")
+    per_hour: Whole = Field(10, ge=0, le=1000, description="Most replies to one address in any 60 minutes; 0: none.")
 
 
 _PLACEHOLDERS: dict[str, frozenset[str]] = {
@@ -267,7 +300,7 @@ class RegionFile(_Section):
     code: RegionCode = Field(description='Kemendagri code, as "18.10"; "00" is the nation.')
     name: str = Field(min_length=1, max_length=80, description="The region's name.")
     agency: str | None = Field(None, max_length=120, description="Who gets what the region's routes do not claim.")
-    keywords: list[Annotated[str, Field(pattern=r"^[A-Z0-9]{2,20}$")]] = Field(
+    keywords: list[Keyword] = Field(
         default=[], description="Words that, at the start of a message to a national channel, mean this region."
     )
     routes: list[Route] = Field(default=[], description="Tried in their order, before the gateway's.")
@@ -280,7 +313,7 @@ class ChannelFile(BaseModel):
     model_config = ConfigDict(extra="allow", frozen=True)
 
     adapter: str = Field(description='Which code serves it, as "sms.twilio".')
-    replies: bool = Field(True, description="Whether citizens are answered on it.")
+    replies: bool = Field(True, strict=True, description="Whether citizens are answered on it.")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

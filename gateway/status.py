@@ -12,9 +12,11 @@ from typing import Any
 
 from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
+from gateway.spool.cursors import ALIVE
 from gateway.spool.queue import Backlog
 
 _FRESH = timedelta(minutes=15)  # anybody can send us nonsense: it must not keep the page red
+ALIVE_FOR = timedelta(seconds=30)  # a running process says so every 5 seconds
 _SLOW = timedelta(minutes=2)  # a healthy queue is emptied in seconds
 
 
@@ -36,6 +38,7 @@ class Report:
 
     at: datetime
     healthy: bool
+    stopped: tuple[str, str] | None = None  # where no process runs: since when, in both languages
     channels: list[ChannelReport] = field(default_factory=list)
     problem: str | None = None  # where the database itself cannot be asked
     waiting: int = 0
@@ -54,6 +57,7 @@ def report(gateway: Gateway) -> Report:
         cursors = {(row.region, row.channel): row for row in spool.cursors.all()}
     except GatewayError as exc:
         return Report(at=now, healthy=False, problem=exc.reason)
+    stopped = _stopped(now, seen.get(ALIVE, (None, None))[0])
     known = dict.fromkeys([*gateway.channels, *inbox, *outbox, *dead_in, *dead_out])
     channels = []
     for address in known:
@@ -78,10 +82,27 @@ def report(gateway: Gateway) -> Report:
         )
     return Report(
         at=now,
-        healthy=all(channel.healthy for channel in channels),
+        healthy=stopped is None and all(channel.healthy for channel in channels),
+        stopped=stopped,
         channels=channels,
         waiting=_waiting(inbox.values()) + _waiting(outbox.values()),
         dead=sum(dead_in.values()) + sum(dead_out.values()),
+    )
+
+
+def _stopped(now: datetime, alive: datetime | None) -> tuple[str, str] | None:
+    """Say in both languages that no process runs, and since when; `None` where one does."""
+    if alive is None:
+        return (
+            "belum ada proses gerbang yang berjalan; jalankan: run_gateway.py serve, atau web dan work",
+            "no process of the gateway has run yet; start it: run_gateway.py serve, or web and work",
+        )
+    if now - alive <= ALIVE_FOR:
+        return None
+    (since, ago), moment = _age(now - alive), f"{alive:%Y-%m-%d %H:%M:%S} UTC"
+    return (
+        f"tidak ada proses gerbang sejak {moment} ({since} lalu); jalankan lagi: run_gateway.py serve, atau web dan work",
+        f"no process of the gateway has run since {moment} ({ago} ago); start it: run_gateway.py serve, or web and work",
     )
 
 

@@ -32,7 +32,7 @@ from adapters.sms.twilio_payloads import (
     url_variants,
 )
 from gateway.complaint import Attachment
-from gateway.errors import Rejected, Unverified
+from gateway.errors import Malformed, Rejected, Unverified
 from gateway.events import CitizenMessage, DeliveryReceipt, Event, Ignored
 from gateway.ports import (
     JSON,
@@ -58,6 +58,7 @@ API = "https://api.twilio.com"
 PAGE_SIZE = 500  # Twilio allows 1000; one page is stored in one transaction
 PAGE_LIFE = timedelta(hours=1)  # after that a half-read list is begun again
 CLOCK_SLACK = timedelta(seconds=2)  # Twilio's times are cut to the second
+MOST_FIELDS = 500  # Twilio sends about 20; an unsigned flood of fields must not hold up the others
 LOOK_BACK = 200  # newest messages to one number that `find` looks through
 
 
@@ -125,6 +126,8 @@ class TwilioSms:
             if word not in ALGORITHMS:
                 raise Unverified("the signature's algorithm is unknown")
             keys, algorithm = self._keys.get(key_name, self._tokens), ALGORITHMS[word]
+        if request.body.count(b"&") > MOST_FIELDS:
+            raise Malformed("too many form fields")
         pairs = form_pairs(request.body)
         form = dict(pairs)
         if len(form) == len(pairs):
@@ -210,7 +213,7 @@ class TwilioSms:
             state.next = None  # Twilio forgot this place in its list: begin the round again next time
             return Batch(found=(), cursor=state.dump(), more=False)
         moments = [message.moment(otherwise=now) for message, _ in listed]
-        state.newest = max([state.newest, *moments])
+        state.newest = min(now, max([state.newest, *moments]))  # a clock ahead of ours must not make us skip any
         if moments and max(moments) < start:
             state.next = None  # dates count as days there, and what follows is older still
         if state.next is None:

@@ -5,6 +5,7 @@ Sources, under https://www.twilio.com/docs: messaging/api/message-resource, usag
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -99,10 +100,15 @@ def moment(text: str | None) -> datetime | None:
         raise Untranslatable("a date is not in RFC 2822 form") from exc
 
 
+_SID = re.compile(rb"(?:SM|MM)[0-9a-fA-F]{32}")
+
+
 def envelope(form: Mapping[bytes, bytes]) -> Envelope:
     """Return the key of a verified webhook: the MessageSid, with the status for a receipt; raises `Malformed`."""
     sid = form.get(b"MessageSid", b"")
-    if not sid.isalnum() or len(sid) > 64:
+    # Strictly: what is signed is names and values run together, so with a looser form the next field's name could be
+    # passed off as a part of the sid, and one signed message become many.
+    if not _SID.fullmatch(sid):
         raise Malformed("field MessageSid is missing or misshapen")
     key = sid.decode("ascii")
     status = (form.get(b"MessageStatus") or form.get(b"SmsStatus", b"")).decode("utf-8", "replace")

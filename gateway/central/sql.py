@@ -85,8 +85,8 @@ class SqlCentralStore:
         return tickets
 
     def _allot(self, count: int) -> Iterable[int]:
-        """Take running numbers, in a transaction of their own: no delivery waits for another's. Gaps are harmless."""
-        with self.database.begin() as connection:
+        """Take running numbers, in one statement: no delivery waits for another's. Gaps are harmless."""
+        with self.database.single() as connection:
             following = connection.execute(
                 sa.update(ticket_counter)
                 .values(next_number=ticket_counter.c.next_number + count)
@@ -183,7 +183,8 @@ class SqlCentralStore:
             lines = sa.select(history).where(history.c.complaint_id == row.id).order_by(history.c.id)
             past = [dict(line._mapping) for line in connection.execute(lines)]
         shown = _public(row, tuple(column.name for column in table.c if column.name != "reporter"))
-        shown["reasons"] = msgspec.json.decode(shown["reasons"])
+        if not row.confidential:
+            shown["reasons"] = msgspec.json.decode(shown["reasons"])
         shown["attachments"] = len(msgspec.json.decode(shown["attachments"]))
         return shown | {"history": past}
 
@@ -196,5 +197,7 @@ def _public(row: sa.Row[Any], columns: Sequence[str]) -> dict[str, Any]:
     """Return columns of a complaint; what a citizen asked to keep secret is withheld."""
     shown = {name: getattr(row, name) for name in columns}
     if row.confidential:
-        shown |= {name: "(rahasia)" for name in ("title", "description") if name in shown}
+        shown |= {name: "(rahasia)" for name in ("title", "description", "place_text", "reasons") if name in shown}
+    if row.anonymous and "external_id" in shown:
+        shown["external_id"] = "(anonim)"  # at the provider it leads to the number
     return shown

@@ -89,11 +89,11 @@ def clear_errors() -> Iterator[None]:
         click.echo(str(exc.message), err=True)
         raise SystemExit(EXIT_CONFIGURATION) from exc
     except Unavailable as exc:
-        click.echo(f"{exc.message}; is it running, and is the URL in gateway.toml right?", err=True)
+        click.echo(exc.message, err=True)
         raise SystemExit(EXIT_UNAVAILABLE) from exc
     except GatewayError as exc:
         click.echo(exc.reason, err=True)
         raise SystemExit(EXIT_FOUND) from exc
     except OSError as exc:
-        click.echo(f"{exc.filename or ''} {exc.strerror or exc}".strip(), err=True)
+        click.echo(f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror or str(exc), err=True)
         raise SystemExit(EXIT_UNAVAILABLE) from exc

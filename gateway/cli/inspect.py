@@ -17,11 +17,12 @@ from gateway.complaint import Status
 from gateway.errors import GatewayError, Misconfigured, Refused
 from gateway.events import CitizenMessage
 from gateway.ids import new_id
-from gateway.pipeline.compose import Composer
+from gateway.pipeline.assemble import MistypedTicket, StatusQuery
+from gateway.pipeline.compose import Composed, Composer
 from gateway.ports import HTTP, JSON, Channel, RawMessage, WebhookRequest
 from gateway.schema import schemas
 from gateway.settings import Settings
-from gateway.settings_reader import Faults
+from gateway.settings_reader import Faults, unread
 from gateway.status import report
 
 
@@ -56,10 +57,13 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
             click.echo(exc.message)
         raise SystemExit(EXIT_CONFIGURATION) from exc
     parts = list(_template_parts(settings, channels.values()))
+    ignored = [str(path) for path in unread(app.config)]
     if as_json:
         listed = [{"address": c.address, "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
-        print_json({"ok": True, "channels": listed, "templates": parts})
+        print_json({"ok": True, "channels": listed, "templates": parts, "ignored": ignored})
         return
+    for name in ignored:
+        click.echo(f"warning: {name} is not read: a region file ends in .toml")
     click.echo(f"{app.config}: no fault. Regions: {len(settings.regions)}, channels: {len(channels)}")
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
@@ -105,6 +109,8 @@ def status(app: App, as_json: bool) -> None:
         gateway = build(app.settings(), app.registry)
         try:
             found = report(gateway)
+            if found.problem is None:
+                gateway.require_keys()
         finally:
             gateway.close()
     if as_json:
@@ -112,6 +118,8 @@ def status(app: App, as_json: bool) -> None:
     elif found.problem:
         click.echo(f"basis data / database: {found.problem}")
     else:
+        if found.stopped:
+            click.echo(" / ".join(found.stopped))
         click.echo(f"{found.waiting} menunggu / waiting, {found.dead} surat mati / dead letters")
         for channel in found.channels:
             word = "lancar / flowing" if channel.healthy else "PERLU TINDAKAN / NEEDS ACTION"
@@ -140,23 +148,26 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
             listed = ", ".join(f"{r}/{n}" for r, n in channels) or "none"
             raise Misconfigured(f"there is no channel {address!r}; configured: {listed}")
         composer = Composer(settings.gateway, [one.file for one in settings.regions])
-        stages = list(_stages(channel, composer, sample.read_bytes()))
+        stages = list(_stages(settings, channel, composer, sample.read_bytes()))
     if as_json:
-        print_json([{"stage": stage, "result": result} for stage, result in stages])
+        print_json([{"stage": stage, "result": result} for stage, result, _ in stages])
     else:
-        for stage, result in stages:
+        for stage, result, _ in stages:
             click.echo(f"{stage:<10} {_pretty(result)}")
-    raise SystemExit(EXIT_FOUND if any("error" in result for _, result in stages) else 0)
+    raise SystemExit(EXIT_FOUND if any(failed for _, _, failed in stages) else 0)
 
 
-def _stages(channel: Channel, composer: Composer, payload: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _stages(
+    settings: Settings, channel: Channel, composer: Composer, payload: bytes
+) -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """Yield each stage's name and result, and whether it failed for good."""
     kind = JSON if payload.lstrip()[:1] == b"{" else HTTP
     if kind == HTTP:
         try:
             envelope = channel.adapter.verify(WebhookRequest.load(payload))
-            yield "verify", {"verified": True, "key": envelope.key}
+            yield "verify", {"verified": True, "key": envelope.key}, False
         except Refused as exc:
-            yield "verify", {"verified": False, "why": exc.reason}
+            yield "verify", {"verified": False, "why": exc.reason}, False
     raw = RawMessage(
         id=new_id(),
         region=channel.region,
@@ -168,20 +179,62 @@ def _stages(channel: Channel, composer: Composer, payload: bytes) -> Iterator[tu
     try:
         events = channel.adapter.translate(raw)
     except GatewayError as exc:
-        yield "translate", {"error": exc.reason}
+        yield "translate", {"error": exc.reason}, True
         return
     for event in events:
-        yield "translate", {"event": type(event).__name__, **msgspec.to_builtins(event)}
+        yield "translate", {"event": type(event).__name__, **msgspec.to_builtins(event)}, False
         if not isinstance(event, CitizenMessage):
             continue
         composed = composer.compose(event, raw, channel, raw.id)
-        yield "assemble", {"request": type(composed.request).__name__, **asdict(composed.request)}
+        yield "assemble", {"request": type(composed.request).__name__, **asdict(composed.request)}, False
         if composed.complaint is not None:
             seen = msgspec.to_builtins(composed.complaint)
-            yield "enrich", {name: seen[name] for name in ("title", "classification", "category", "place", "reporter")}
-            yield "route", seen["agency"]
-        yield "answer", {"to": composed.contact or "nobody: ourselves, a short code, a machine, or a silent channel"}
+            shown = ("title", "classification", "category", "place", "reporter")
+            yield "enrich", {name: seen[name] for name in shown}, False
+            yield "route", seen["agency"], False
+        yield "answer", _answer(settings, channel, composed), False
+
+
+_SAMPLE_TICKET = "12345671"
+
+
+def _answer(settings: Settings, channel: Channel, composed: Composed) -> dict[str, Any]:
+    """Return who would be answered, and with what; the ticket is a sample, and so is what the centre says of it."""
+    if composed.contact is None:
+        return {"to": "nobody: ourselves, a short code, a machine, or a silent channel"}
+    templates, request, otherwise = settings.gateway.templates, composed.request, None
+    if composed.complaint is not None:
+        names = {region.file.code: region.file.name for region in settings.regions}
+        text = templates.ticket.format(
+            ticket=_SAMPLE_TICKET,
+            agency=composed.complaint.agency.value,
+            region=names.get(composed.complaint.place.code or channel.region, ""),
+        )
+    elif isinstance(request, StatusQuery):
+        text = templates.status.format(
+            ticket=request.ticket,
+            status=templates.status_words[Status.RECEIVED],
+            agency=settings.gateway.national_desk,
+            date=f"{datetime.now(UTC):%d-%m-%Y}",
+        )
+        otherwise = templates.status_unknown.format(ticket=request.ticket)
+    else:
+        text = templates.status_format if isinstance(request, MistypedTicket) else templates.help
+    found = {"to": composed.contact, "text": text, "parts": channel.adapter.parts(text)}
+    if otherwise is not None:  # where the ticket is not theirs
+        found |= {"otherwise": otherwise, "otherwise_parts": channel.adapter.parts(otherwise)}
+    return found
 
 
 def _pretty(result: dict[str, Any]) -> str:
-    return ("\n" + " " * 11).join(f"{name}: {value}" for name, value in result.items() if value not in (None, (), []))
+    lines = (f"{name}: {_words(value)}" for name, value in result.items() if value not in (None, (), [], {}))
+    return ("\n" + " " * 11).join(lines)
+
+
+def _words(value: Any) -> str:
+    """Return a value as a reader wants it: `code: 18.10, reason: …`, without what is not there."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name}: {_words(inner)}" for name, inner in value.items() if inner not in (None, (), []))
+    if isinstance(value, list | tuple):
+        return "; ".join(_words(inner) for inner in value)
+    return str(value)

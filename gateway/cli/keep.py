@@ -17,6 +17,7 @@ from gateway.crypto import new_key
 from gateway.errors import Misconfigured
 from gateway.migrate import migrate as run_migrations
 from gateway.rekey import rekey
+from gateway.status import ALIVE_FOR
 
 
 @click.command()
@@ -50,9 +51,9 @@ def _referred_files(config: Path) -> Iterator[tuple[str, bool]]:
     """Yield every `{ file = … }` of the configuration, and whether it is a storage key."""
     for path in [config / "gateway.toml", *sorted((config / "regions").glob("*.toml"))]:
         try:
-            content = tomllib.loads(path.read_text("utf-8"))
+            content = tomllib.loads(path.read_text("utf-8-sig"))
         except FileNotFoundError as exc:
-            raise Misconfigured(f"{path} does not exist; use --config DIRECTORY") from exc
+            raise Misconfigured(f"{path.resolve()} does not exist; use --config DIRECTORY") from exc
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise Misconfigured(f"{path} is not TOML: {exc}") from exc
         yield from _files_in(content, is_key=False)
@@ -100,16 +101,29 @@ def keys_new() -> None:
 
 @keys.command("rotate")
 @click.option("--batch", default=500, show_default=True, help="Rows in one transaction.")
+@click.option("--yes", is_flag=True, help="Do not ask whether every process was restarted.")
 @pass_app
-def keys_rotate(app: App, batch: int) -> None:
-    """Encrypt everything stored with the first key of [encryption] keys; afterwards older keys may be removed.
+def keys_rotate(app: App, batch: int, yes: bool) -> None:
+    """Encrypt everything stored with the first key of [encryption] keys.
 
-    Works beside a running gateway, may be interrupted and run again.
+    In this order: 1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove the old key
+    and restart every process again.
+
+    A process that was not restarted cannot read what is encrypted anew. May be interrupted and run again.
     """
     with clear_errors():
         gateway = build(app.settings(), app.registry)
         try:
+            alive = gateway.spool.activity.alive()
+            if not yes and alive is not None and gateway.spool.clock() - alive <= ALIVE_FOR:
+                click.confirm(
+                    "The gateway runs. 1. The new key is in front of [encryption] keys, and 2. every process was "
+                    "restarted since?",
+                    abort=True,
+                    err=True,
+                )
             for column, total in rekey(gateway.spool, gateway.central_database, batch):
                 click.echo(f"{column}: {total} values encrypted anew")
+            click.echo("4. now remove the old keys from [encryption] keys, and restart every process")
         finally:
             gateway.close()

@@ -148,13 +148,26 @@ def replay(
 
 def _show(changes: Iterable[Change], as_json: bool) -> None:
     counts: dict[str, int] = {}
+    failures: dict[str, list[Change]] = {}
     for change in changes:
         counts[change.action] = counts.get(change.action, 0) + 1
         if as_json:
             print_json(asdict(change))
+        elif change.action == "fail":
+            failures.setdefault(change.detail, []).append(change)
         elif change.action != "none":
             moment = f"{change.received_at:%Y-%m-%d %H:%M}"
             click.echo(f"{change.message}  {moment}  {change.address}  {change.action}: {change.detail}")
-    if not as_json:
-        total = ", ".join(f"{count} {action}" for action, count in counts.items()) or "nothing"
-        click.echo(f"would be: {total}.  To do it: --yes")
+    if as_json:
+        return
+    for reason, failed in failures.items():
+        first = failed[0]
+        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
+        click.echo(f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.address}{more}  fail: {reason}")
+    read = sum(counts.values())
+    messages = "1 message" if read == 1 else f"{read} messages"
+    if counts.keys() <= {"none"}:
+        click.echo(f"{messages} read, none would change" if read else "nothing to replay")
+        return
+    total = ", ".join(f"{count} {action}" for action, count in counts.items())
+    click.echo(f"{messages} read; would be: {total}.  To do it: --yes")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -12,7 +15,8 @@ from prometheus_client import start_http_server
 
 from gateway.bootstrap import STAGES
 from gateway.cli.context import App, clear_errors, pass_app
-from gateway.errors import Misconfigured
+from gateway.errors import Misconfigured, Unavailable
+from gateway.pipeline.enrich import phone
 from gateway.process import Process
 from gateway.settings import Settings
 
@@ -45,19 +49,20 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
     """
     with clear_errors():
         gateway = app.gateway(runs=True)
-        child = None
+        simulator = _SimulatorProcess(app, rate) if simulated else None
 
         def ready(port: int | None) -> None:
-            nonlocal child
             _print_where(gateway.settings, port)
-            if simulated:
-                child = _start_simulator(app, rate)
+            if simulator:
+                simulator.start()
 
         try:
             Process(gateway, listen=True, stages=stages, jobs=True).run(ready)
         finally:
-            if child is not None:
-                _end(child)
+            if simulator:
+                simulator.end()
+        if simulator and simulator.died:
+            raise Unavailable("the simulator ended by itself, and so the gateway did; see what it said above")
 
 
 _metrics_option = click.option(
@@ -100,7 +105,13 @@ def _run_part(
         raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
     gateway = app.gateway(runs=True)
     if metrics_port is not None:
-        start_http_server(metrics_port, addr="127.0.0.1", registry=gateway.metrics.registry)
+        try:
+            start_http_server(metrics_port, addr="127.0.0.1", registry=gateway.metrics.registry)
+        except OSError as exc:
+            gateway.close()
+            raise Unavailable(
+                f"cannot listen on 127.0.0.1:{metrics_port}: {(exc.strerror or '').lower()}; choose another --metrics-port"
+            ) from exc
     Process(gateway, listen=listen, stages=stages, jobs=jobs, share_port=True).run()
 
 
@@ -134,6 +145,8 @@ def simulate(
     with clear_errors():
         settings = app.settings()
         if text is not None:
+            if phone(sender) is None:
+                raise click.BadParameter("write a phone number, as +6281200000999", param_hint="--from")
             raise SystemExit(send_one(settings, app.registry, address, sender, text))
         play(settings, app.registry, address, rate=rate, count=count, samples=samples, until_eof=until_eof)
 
@@ -155,18 +168,37 @@ def _print_where(settings: Settings, port: int | None) -> None:
     )
 
 
-def _start_simulator(app: App, rate: float) -> subprocess.Popen[bytes]:
-    """Run the simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
-    program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
-    command = [sys.executable, program, "--config", str(app.config), "simulate", "--rate", str(rate)]
-    # It ends when this pipe closes, so that it never outlives us, whatever kills us.
-    return subprocess.Popen([*command, "--until-eof"], start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
+class _SimulatorProcess:
+    """The simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
 
+    def __init__(self, app: App, rate: float) -> None:
+        program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
+        command = [sys.executable, program, "--config", str(app.config), "simulate", "--rate", str(rate)]
+        # It ends when its standard input closes, so that it never outlives us, whatever kills us.
+        self._command = [*command, "--until-eof"]
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ending = threading.Event()
+        self.died = False
 
-def _end(child: subprocess.Popen[bytes]) -> None:
-    child.terminate()
-    try:
-        child.wait(10)
-    except subprocess.TimeoutExpired:
-        child.kill()
+    def start(self) -> None:
+        """Start it; should it end by itself, this process ends too, in good order."""
+        self._child = subprocess.Popen(self._command, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
+        threading.Thread(target=self._watch, args=(self._child,), daemon=True).start()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
         child.wait()
+        if not self._ending.is_set():
+            self.died = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(self) -> None:
+        """End it, if it was started."""
+        self._ending.set()
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()

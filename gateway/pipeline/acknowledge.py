@@ -61,6 +61,9 @@ class Acknowledger:
     def _send_lane(self, claim: UUID, rows: Sequence[Any]) -> None:
         """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
         for position, row in enumerate(rows):
+            # The replies before it may have taken long: one that another worker has taken over is theirs to send.
+            if not self._spool.outbox.hold(claim, row.id, self._lease):
+                continue
             try:
                 receipt, outcome = self._send(row)
             except Exception as exc:  # noqa: BLE001  decided by the settler: retry or dead letter

@@ -60,7 +60,7 @@ def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = 
     compact = " ".join(text.split())
     if not (compact or has_attachments):
         return HelpRequest()
-    if len(compact) > _LONGEST_COMMAND:
+    if has_attachments or len(compact) > _LONGEST_COMMAND:  # a picture is never a question
         return _report(text, keywords)
     if _HELP.fullmatch(compact):
         return HelpRequest()

@@ -63,8 +63,9 @@ class Deliverer:
             cases, unreadable = self._spool.cases.get(connection, [row.case_id for row in claim.rows])
         by_kind: dict[str, list[Any]] = {}
         for row in claim.rows:
-            if row.case_id in unreadable:
-                self._settler.settle(claim.id, [(row, unreadable[row.case_id], True)])
+            if row.case_id not in cases:
+                missing = unreadable.get(row.case_id, Rejected("its case is not there"))
+                self._settler.settle(claim.id, [(row, missing, True)])
             elif row.kind != Kind.INQUIRE and cases[row.case_id].complaint is None:
                 self._settler.settle(claim.id, [(row, Rejected("our copy was purged: the centre has it"), True)])
             else:

@@ -12,7 +12,8 @@ from gateway.settings import CategoryRule, ClassificationRule
 
 # Plain Indonesian mobiles: most senders, at a hundredth the cost. ASCII, for \d also knows Arabic digits.
 _MOBILE = re.compile(r"(?:\+62|62|0)(8[1-9]\d{7,10})", re.ASCII)
-_UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
+# Control characters of terminals, overrides of the writing direction, and what no database stores.
+_UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _WORD = re.compile(r"[^\W_]+(?:-[^\W_]+)*")
 _TITLE = 80  # characters
 

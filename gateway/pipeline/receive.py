@@ -67,7 +67,7 @@ class GroupCommit:
 
     async def _drain(self) -> None:
         loop = asyncio.get_running_loop()
-        watch = loop.call_later(self._timeout, self._give_up_on_old)
+        self._watch = loop.call_later(self._timeout, self._give_up_on_old)
         try:
             while self._waiting:
                 self._in_flight = [self._waiting.popleft() for _ in range(min(self._group, len(self._waiting)))]
@@ -84,7 +84,7 @@ class GroupCommit:
                 self.on_commit()
                 _tell(rows, outcomes)
         finally:
-            watch.cancel()
+            self._watch.cancel()
             self._in_flight, self._writer = [], None
 
     def _give_up_on_old(self) -> None:
@@ -95,7 +95,7 @@ class GroupCommit:
             if since <= latest and not future.done():
                 future.set_exception(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))
         if self._writer is not None:
-            loop.call_later(self._timeout / 4, self._give_up_on_old)
+            self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
 
     def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
         """Commit a group; where it cannot be written, each row alone, so that a bad one fails by itself.

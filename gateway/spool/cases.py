@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+import msgspec
 import sqlalchemy as sa
 
 from gateway import complaint as canonical
@@ -82,6 +83,8 @@ class Cases:
                 readable[row.id] = self._open(row)
             except Undecryptable as exc:
                 unreadable[row.id] = exc
+            except msgspec.MsgspecError:
+                unreadable[row.id] = Undecryptable("a stored complaint is not in a form that this version reads")
         return readable, unreadable
 
     def of_message(self, connection: sa.Connection, region: str, channel: str, external_id: str) -> Case | None:

@@ -80,6 +80,10 @@ class Cursors:
         connection.execute(dialect.insert(cursors).values(region=region, channel=channel).on_conflict_do_nothing())
 
 
+_KEY = ("region", "channel", "what")
+ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
+
+
 class Activity:
     """The activity table: when each channel last did what. Written every few seconds, not for every message."""
 
@@ -93,7 +97,7 @@ class Activity:
         dialect = sqlite if self._database.is_sqlite else postgresql
         insert = dialect.insert(activity)
         upsert = insert.on_conflict_do_update(
-            index_elements=["region", "channel", "what"],
+            index_elements=_KEY,
             set_={"at": insert.excluded.at, "detail": insert.excluded.detail},
             where=activity.c.at < insert.excluded.at,
         )
@@ -103,6 +107,12 @@ class Activity:
         ]
         with self._database.begin() as connection:
             connection.execute(upsert, rows)
+
+    def alive(self) -> datetime | None:
+        """Return when a process last said that it runs; `None` where none ever did."""
+        row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
+        with self._database.read() as connection:
+            return connection.execute(sa.select(activity.c.at).where(row)).scalar()
 
     def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
         """Return what `record` stored."""

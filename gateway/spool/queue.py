@@ -110,6 +110,13 @@ class Queue:
             .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + pause)
         )
 
+    def hold(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
+        """Extend the lease of one claimed row; `False` where it is not ours any more and must be left alone."""
+        table = self._table
+        extend = sa.update(table).where(table.c.id == row_id, table.c.claim == claim)
+        with self._database.begin() as connection:
+            return connection.execute(extend.values(due_at=self._clock() + lease)).rowcount == 1
+
     def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
         """Mark rows done; return those that were still ours. Only their results may be written."""
         if not ids:

@@ -150,7 +150,7 @@ activity = sa.Table(
     metadata,
     sa.Column("region", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
-    sa.Column("what", sa.Text, primary_key=True),  # accepted, refused, delivered, replied
+    sa.Column("what", sa.Text, primary_key=True),  # accepted, refused, delivered, replied; alive: see cursors.py
     sa.Column("at", Instant, nullable=False),
     sa.Column("detail", sa.Text),
 )

@@ -5,15 +5,20 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import click
 
-from gateway.errors import Misconfigured
+from gateway.errors import Misconfigured, Unavailable
 from gateway.registry import Registry
 from gateway.settings import ChannelConfig, Settings
-from gateway.testing.simulator import Simulator
+from gateway.testing.simulator import Simulator, said
+
+_PATIENCE = 15  # seconds until a reply must have come
+_ASK_EVERY = 0.2  # seconds
 
 
 def play(
@@ -27,13 +32,24 @@ def play(
     until_eof: bool = False,
 ) -> None:
     """Play samples until `count` were sent or the process is asked to end; the replies are printed as they come."""
-    providers = [_provider(settings, registry, channel) for channel in _simulated(settings, registry, address)]
+    channels = _simulated(settings, registry, address)
+    providers = [_provider(settings, registry, channel) for channel in channels]
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
     if until_eof:
         threading.Thread(target=_stop_at_eof, args=(stop,), daemon=True).start()
-    with Simulator(providers, samples, rate=rate) as simulator:
+    simulator = Simulator(providers, samples, rate=rate)
+    try:
+        simulator.start()
+    except OSError as exc:
+        taken = next(c for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
+        raise Unavailable(
+            f"the simulator cannot listen on {exc.filename.removeprefix('http://')} "
+            f'([adapters."{taken.adapter_key}"] api_base): {(exc.strerror or "").lower()}; '
+            "stop the program that has it (see: ss -ltnp), or change that port in gateway.toml"
+        ) from exc
+    try:
         if count is not None:
             simulator.play(count)
             stop.wait(2)  # the last replies are on their way
@@ -41,6 +57,8 @@ def play(
         player = threading.Thread(target=lambda: simulator.play(2**31), daemon=True)
         player.start()
         stop.wait()
+    finally:
+        simulator.stop()
 
 
 def _stop_at_eof(stop: threading.Event) -> None:
@@ -51,24 +69,52 @@ def _stop_at_eof(stop: threading.Event) -> None:
 
 
 def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, text: str) -> int:
-    """Send one message and return the exit code.
+    """Send one message, show the answer, and return the exit code.
 
-    The answer is shown by the simulator that runs with the gateway, or here where none runs yet.
+    The answer comes to the simulator that runs with the gateway, which is asked for it, or to ours where none runs.
     """
     channel = _simulated(settings, registry, address)[0]
     provider = _provider(settings, registry, channel)
+    simulator = Simulator([provider], rate=1)
     try:
-        with Simulator([provider], rate=1) as simulator:
-            status = simulator.send_one(sender, text)
-            if status == 200 and simulator.wait_for_reply(sender, 15) is None:
-                click.echo("no answer within 15 seconds; see the status page")
-                return 1
-    except OSError:
-        # The port belongs to the simulator that plays beside the gateway: it takes the answer, we only send.
-        status = provider.send(sender, text).status
-        click.echo(f"{sender} -> {provider.sender}: {text}")
-        click.echo("accepted; the answer is shown where the simulator runs" if status == 200 else f"answered {status}")
-    return 0 if status == 200 else 1
+        simulator.start()
+    except OSError:  # the port belongs to the simulator that plays beside the gateway
+        try:
+            return _send_beside(provider, sender, text)
+        except (OSError, ValueError, LookupError) as also:
+            raise Unavailable(
+                f'{provider.url} ([adapters."{channel.adapter_key}"] api_base) is taken by a program that is no '
+                "simulator; stop it (see: ss -ltnp), or change that port in gateway.toml"
+            ) from also
+    try:
+        if simulator.send_one(sender, text) != HTTPStatus.OK:
+            return 1
+        return _told(simulator.wait_for_reply(sender, _PATIENCE))
+    finally:
+        simulator.stop()
+
+
+def _send_beside(provider: Any, sender: str, text: str) -> int:
+    """Send one message, and ask the simulator that runs already for the reply."""
+    before = len(provider.replies_elsewhere(sender))
+    click.echo(f"{sender} -> {provider.sender}: {text}")
+    sent = provider.send(sender, text)
+    if sent.status != HTTPStatus.OK:
+        click.echo(f"  ! the gateway answered {said(sent)}")
+        return 1
+    deadline, reply = time.monotonic() + _PATIENCE, None
+    while reply is None and time.monotonic() < deadline:
+        time.sleep(_ASK_EVERY)
+        reply = next(iter(provider.replies_elsewhere(sender)[before:]), None)
+    if reply is not None:
+        click.echo(f"{provider.sender} => {sender}: {reply}")
+    return _told(reply)
+
+
+def _told(reply: str | None) -> int:
+    if reply is None:
+        click.echo(f"no answer within {_PATIENCE} seconds; see the status page")
+    return 1 if reply is None else 0
 
 
 def _simulated(settings: Settings, registry: Registry, address: str | None) -> list[ChannelConfig]:

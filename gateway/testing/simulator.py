@@ -26,6 +26,7 @@ class Provider(Protocol):
     """What the simulator needs of a simulated provider; `FakeTwilio` is one."""
 
     sender: str
+    url: str  # where it listens
 
     def start(self) -> Any:
         """Listen; raises `OSError` where the port is taken."""
@@ -34,7 +35,10 @@ class Provider(Protocol):
         """Stop listening."""
 
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Any:
-        """Send a citizen's message; returns something with `status` (HTTP, or `None`) and `error`."""
+        """Send a citizen's message; returns something with `status` (HTTP, or `None`) and `error` (why, in words)."""
+
+    def replies_elsewhere(self, number: str) -> list[str]:
+        """Return the replies that another process's simulator got on our port; raises `OSError` where it is none."""
 
     def subscribe(self, listener: Callable[[Any], None]) -> None:
         """Call the listener with every reply: something with `from_`, `to` and `body`."""
@@ -71,6 +75,11 @@ def load_samples(path: Path) -> list[Sample]:
     return samples
 
 
+def said(sent: Any) -> str:
+    """Say what the gateway answered to a message that it did not take: status and its own words."""
+    return " ".join(str(part) for part in (sent.status, sent.error) if part) or "nothing"
+
+
 class Simulator:
     """Citizens on one side, the gateway's replies on the other.
 
@@ -102,16 +111,16 @@ class Simulator:
             provider.subscribe(self._replied)
 
     def start(self) -> Self:
-        """Let every provider listen; raises `OSError` where a port is taken."""
+        """Let every provider listen; raises `OSError` with the provider's URL as file name where a port is taken."""
         started: list[Provider] = []
-        try:
-            for provider in self._providers:
+        for provider in self._providers:
+            try:
                 provider.start()
-                started.append(provider)
-        except OSError:
-            for provider in started:
-                provider.stop()
-            raise
+            except OSError as exc:
+                for other in started:
+                    other.stop()
+                raise OSError(exc.errno, exc.strerror, provider.url) from exc
+            started.append(provider)
         self._lanes = [ThreadPoolExecutor(1, f"citizens-{number}") for number in range(LANES)]
         return self
 
@@ -199,7 +208,7 @@ class Simulator:
             self._totals.accepted += accepted
             self._totals.refused += not accepted
         if not accepted:
-            self._say(f"  ! the gateway answered {status or sent.error or 'nothing'} to {sample.from_}")
+            self._say(f"  ! the gateway answered {said(sent)} to {sample.from_}")
         return status
 
     def _replied(self, message: Any) -> None:

@@ -19,6 +19,8 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
+import requests
+
 from gateway.ports import ChannelContext, WebhookRequest
 from gateway.testing.twilio_calls import Caller, Pairs, Sent, inbound_form, receipt_form, sign, signed_request
 from gateway.testing.twilio_messages import Message, MessageBook, refusal
@@ -159,6 +161,18 @@ class FakeTwilio:
     def replies_to(self, number: str) -> list[str]:
         """Return the texts the gateway sent to a number, oldest first."""
         return [message.body for message in self.messages("outbound-api", number)]
+
+    def replies_elsewhere(self, number: str) -> list[str]:
+        """Return the replies to a number that the simulator of another process has, which listens on our port.
+
+        Raises `OSError` where what listens there is no simulator.
+        """
+        with requests.Session() as session:
+            session.trust_env = False  # never through a proxy: it is on this machine
+            answer = session.get(f"{self.url}/_simulator/messages", timeout=5)
+            answer.raise_for_status()
+            found = answer.json()["messages"]
+        return [m["body"] for m in found if m["direction"] == "outbound-api" and m["to"] == number]
 
     def subscribe(self, listener: Callable[[Message], None]) -> None:
         """Call the listener with every message the gateway sends, on the thread that took it."""

@@ -29,7 +29,10 @@ Pairs = Sequence[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a citizen's message; `status` is the gateway's HTTP status, `None` where it never answered."""
+    """What became of a citizen's message; `status` is the gateway's HTTP status, `None` where it never answered.
+
+    `error` is the kind of failure where it never answered, and what a refusal says.
+    """
 
     sid: str
     status: int | None
@@ -85,7 +88,7 @@ class Caller:
         self._open: list[requests.Session] = []
 
     def post(self, request: WebhookRequest, deliver_to: str | None) -> tuple[int | None, str | None]:
-        """Send it; returns the HTTP status, or `None` and the kind of failure.
+        """Send it; returns the HTTP status and what a refusal says, or `None` and the kind of failure.
 
         A refused connection is tried once more and nothing else is: Twilio's rule unless the URL overrides it.
         """
@@ -100,7 +103,7 @@ class Caller:
             )
         except requests.RequestException as exc:
             return None, type(exc).__name__
-        return answer.status_code, None
+        return answer.status_code, None if answer.ok else answer.text[:300].strip() or None
 
     def close(self) -> None:
         """Close every connection; the next call opens new ones."""

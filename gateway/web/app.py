@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Any
@@ -18,6 +19,8 @@ from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
 from gateway.ids import check_ticket
 from gateway.status import report
+
+_MOST = 200  # complaints in one answer
 
 
 def create_app(gateway: Gateway) -> Flask:
@@ -68,8 +71,7 @@ def create_app(gateway: Gateway) -> Flask:
     @app.get("/api/v1/complaints")
     def complaints() -> Response:
         _authorise(token)
-        limit = min(max(request.args.get("limit", 20, int), 1), 200)
-        return _json({"complaints": gateway.central.recent(limit)})
+        return _json({"complaints": gateway.central.recent(_limit(request.args.get("limit", "20")))})
 
     @app.get("/api/v1/complaints/<ticket>")
     def complaint(ticket: str) -> Response:
@@ -82,6 +84,16 @@ def create_app(gateway: Gateway) -> Flask:
 
 class _NotAllowed(GatewayError):
     code, status = "not_allowed", 401
+
+
+class _BadLimit(GatewayError):
+    code, status = "bad_limit", 400
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,2}", text, re.ASCII) or int(text) > _MOST:
+        raise _BadLimit(f"limit is a number from 1 to {_MOST}")
+    return int(text)
 
 
 def _authorise(token: Any) -> None:

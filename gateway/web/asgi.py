@@ -15,6 +15,7 @@ import msgspec
 
 from gateway.errors import (
     MethodNotAllowed,
+    Overloaded,
     Refused,
     TooLarge,
     UnknownChannel,
@@ -104,10 +105,9 @@ class FrontDoor:
 
         def committed(stored: asyncio.Future[bool]) -> None:
             error = stored.exception()
-            if isinstance(error, Refused):
-                respond(*self._refusal(error, channel))
-            elif error is not None:
-                raise error
+            if error is not None:
+                refused = error if isinstance(error, Refused) else Overloaded(type(error).__name__, retry_after=5)
+                respond(*self._refusal(refused, channel))
             else:
                 response = self._receiver.end(channel, request, message, stored.result())
                 respond(*_acceptance(response, message.id))

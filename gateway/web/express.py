@@ -68,10 +68,14 @@ class Exchange:
     def __init__(self, protocol: ExpressProtocol, admitted: Any, keep_alive: bool) -> None:
         self._protocol, self._admitted, self.keep_alive = protocol, admitted, keep_alive
         self._started = self._taken = False
-        self.message_event = self  # what the server sets when more is there, or the connection is gone
         self.body = bytearray()
         self.more_body = True
         self.disconnected = self.response_started = self.response_complete = False
+
+    @property
+    def message_event(self) -> Exchange:
+        """What the server sets when more is there, or the connection is gone."""
+        return self
 
     def start(self) -> None:
         """Go on as soon as the request is whole: every answer before it is out."""
@@ -91,7 +95,7 @@ class Exchange:
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> None:
         transport = self._protocol.transport
-        self.message_event = None  # type: ignore[assignment]  # no circle for the garbage collector to find
+        self.response_started = self.response_complete = True
         if self.disconnected or transport.is_closing():
             return
         if _CLOSE in headers:
@@ -103,7 +107,6 @@ class Exchange:
             lines += (name, b": ", value, b"\r\n")
         lines += (b"\r\n", body)
         transport.write(b"".join(lines))
-        self.response_started = self.response_complete = True
         if not self.keep_alive:
             transport.close()
         self._protocol.on_response_complete()

@@ -1,63 +1,86 @@
-"""Limits that the HTTP server itself leaves open: the size of a request's head, and the time until head and body are in."""
+"""Limits that the HTTP server itself leaves open: how large a head may be, and how long a request may take to arrive.
+
+Written against uvicorn's `HttpToolsProtocol`, whose hooks it overrides; `setup.cfg` bounds the version.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from enum import Enum
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+_NO_LENGTH = b"HTTP/1.1 411 Length Required\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+class _Awaited(Enum):
+    """What the client owes us now."""
+
+    HEAD = "head"
+    BODY = "body"
+    NOTHING = "nothing"  # an answer is under way, or the connection is kept alive
+
+
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 past `max_head` bytes of a head, 408 where head or body take too long to arrive."""
+    """Answers 431 past `max_head` bytes of a head, 408 where head or body are too slow, 411 to a body in chunks.
+
+    No provider sends chunks; refusing them leaves no trailers and no doubt about where a request ends.
+    """
 
     max_head = 32_768  # bytes
     head_timeout = 10.0  # seconds
     body_timeout = 10.0  # seconds
 
-    _head_size = 0
-    _in_head = True  # a connection owes a request from its first moment
-    _in_body = False
+    _awaited = _Awaited.HEAD  # a connection owes a request from its first moment
+    _head_size = 0  # bytes, of a head that came in pieces
     _began = False  # whether a head began in the data at hand
-    _too_large = False
+    _refusal = b""  # what to answer instead of the server's 400
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self._deadline = self.loop.call_later(self.head_timeout, self._give_up)
+        self._arm(self.head_timeout)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._clear_deadline()
+        self._disarm()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         self._began = False
         super().data_received(data)
-        if not (self._in_head or self._in_body) or self.transport.is_closing():
-            return  # most requests come whole, and need neither timer nor count
-        if self._in_head and not self._began:  # else the data is mostly that of requests before this one
+        if self._awaited is _Awaited.NOTHING:
+            # Empty lines between requests end the server's keep-alive timer and begin nothing.
+            cycle: Any = self.cycle
+            if not self._began and cycle is not None and cycle.response_complete:
+                self._arm(self.head_timeout)
+            return
+        if self._awaited is _Awaited.HEAD and not self._began:  # else the data is mostly that of requests before it
             self._head_size += len(data)
             if self._head_size > self.max_head:
                 self._refuse(_TOO_LARGE)
                 return
-        if self._deadline is None:
-            timeout = self.head_timeout if self._in_head else self.body_timeout
-            self._deadline = self.loop.call_later(timeout, self._give_up)
+        # Most requests come whole and never get here.
+        self._arm(self.head_timeout if self._awaited is _Awaited.HEAD else self.body_timeout)
 
     def on_message_begin(self) -> None:
-        self._in_head, self._began, self._head_size = True, True, 0
+        self._awaited, self._began, self._head_size = _Awaited.HEAD, True, 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        if sum([len(name) + len(value) for name, value in self.headers]) + len(self.url) > self.max_head:
-            self._too_large = True
-            raise ValueError("the head is too large")  # the parser stops, and the server answers through us
-        self._in_head, self._in_body = False, True
-        if self._deadline is not None:
-            self._clear_deadline()
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            if name == b"transfer-encoding":
+                self._refusal = _NO_LENGTH
+        if size > self.max_head:
+            self._refusal = _TOO_LARGE
+        if self._refusal:
+            raise ValueError("refused")  # the parser stops, and the server answers through `send_400_response`
+        self._awaited = _Awaited.BODY
+        self._disarm()
         self.begin_exchange()
 
     def begin_exchange(self) -> None:
@@ -65,28 +88,32 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
-        self._in_body = False
-        if self._deadline is not None:
-            self._clear_deadline()
+        self._awaited = _Awaited.NOTHING
+        self._disarm()
         super().on_message_complete()
 
     def send_400_response(self, msg: str) -> None:
-        if self._too_large:
-            self._refuse(_TOO_LARGE)
+        if self._refusal:
+            self._refuse(self._refusal)
         else:
             super().send_400_response(msg)
+
+    def _arm(self, timeout: float) -> None:
+        if self._deadline is None and not self.transport.is_closing():
+            self._deadline = self.loop.call_later(timeout, self._give_up)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
 
     def _give_up(self) -> None:
         self._deadline = None
         # A refusal that is already on its way says more than a second one would.
-        self._refuse(_TOO_SLOW if self._in_head or not self.cycle.response_started else b"")
+        answering = self._awaited is not _Awaited.HEAD and self.cycle.response_started
+        self._refuse(b"" if answering else _TOO_SLOW)
 
     def _refuse(self, answer: bytes) -> None:
         if not self.transport.is_closing():
             self.transport.write(answer)
             self.transport.close()
-
-    def _clear_deadline(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None

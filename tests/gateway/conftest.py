@@ -470,12 +470,17 @@ def twilio(site: Site) -> Iterator[FakeTwilio]:
         yield fake
 
 
+def full_sid(short: str) -> str:
+    """Return a sid as the company makes them, of a short one that a test can be read with: SM1 → SM00…01."""
+    return "SM" + short.removeprefix("SM").rjust(32, "0")
+
+
 @pytest.fixture(scope="session")
 def sms_request() -> Callable[..., Any]:
     """Return a function that builds the signed webhook of an SMS."""
 
     def make(text: str, sid: str, sender: str = "+6281200000001", **changes: str) -> Any:
-        pairs = {"MessageSid": sid, "SmsStatus": "received", "From": sender, "To": "1708", "Body": text}
+        pairs = {"MessageSid": full_sid(sid), "SmsStatus": "received", "From": sender, "To": "1708", "Body": text}
         return signed_request("http://127.0.0.1:8080/in/00/sms", list((pairs | changes).items()), TOKEN)
 
     return make

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
-from gateway.database import Database, any_of
+from gateway.database import Database, any_of, translated_errors
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.ids import new_id
 from gateway.spool.tables import activity, cursors, inbox
@@ -98,6 +100,74 @@ def test_a_database_that_is_away_is_unavailable(url: str) -> None:
     with pytest.raises((Unavailable, OSError)) as raised:
         Database(url).ping()
     assert "kata-sandi" not in str(raised.value)
+
+
+def test_a_server_that_is_away_is_named_with_what_to_do() -> None:
+    with pytest.raises(Unavailable) as raised:
+        Database("postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/pusat").ping()
+    assert "127.0.0.1:9/pusat: connection refused: is it running" in raised.value.message
+    assert "lapor" not in raised.value.message
+    assert "kata-sandi" not in raised.value.message
+
+
+def test_a_postgresql_database_that_does_not_exist_is_told_so(postgres: str) -> None:
+    with pytest.raises(Unavailable, match="/tak_ada: there is no such database"):
+        Database(sa.make_url(postgres).set(database="tak_ada").render_as_string(hide_password=False)).ping()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('FATAL:  password authentication failed for user "lapor"', "authentication failed"),
+        ('FATAL:  role "lapor" does not exist', "authentication failed"),
+        ("FATAL:  sorry, too many clients already", "it takes no more connections"),
+        ("connection timeout expired", "no answer in time"),
+        ("failed to resolve host 'db': Name or service not known", "the host's name is not known"),
+        ("something new", "failed (OperationalError)"),
+    ],
+)
+def test_what_a_connection_died_of_is_told_without_its_text(text: str, said: str) -> None:
+    import psycopg
+
+    url = sa.make_url("postgresql+psycopg://lapor:kata-sandi@db/pusat")
+    with pytest.raises(Unavailable) as raised, translated_errors(url):
+        raise sa.exc.OperationalError("", {}, psycopg.OperationalError(text))
+    assert raised.value.message.startswith("the database db:5432/pusat")
+    assert said in raised.value.message
+    assert "lapor" not in raised.value.message
+
+
+def test_a_file_that_is_no_sqlite_database_is_told_so(tmp_path: Path) -> None:
+    path = tmp_path / "gateway.db"
+    path.write_text("bukan basis data " * 100)
+    with pytest.raises(Unavailable) as raised:
+        Database(f"sqlite:///{path}").ping()
+    assert raised.value.message == f"the database {path} is not an SQLite database: restore the backup"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("SQLITE_READONLY_DIRECTORY", "is not writable by this user: check owner and permissions"),
+        ("SQLITE_FULL", "the disk is full"),
+        ("SQLITE_CANTOPEN", "cannot be opened"),
+        ("SQLITE_ERROR", "failed (OperationalError, SQLITE_ERROR)"),
+    ],
+)
+def test_what_sqlite_complains_of_is_told_with_what_to_do(name: str, said: str) -> None:
+    original = sqlite3.OperationalError("+6281200000001")
+    original.sqlite_errorname = name
+    with pytest.raises(Unavailable) as raised, translated_errors(sa.make_url("sqlite:////var/gateway.db")):
+        raise sa.exc.OperationalError("", {}, original)
+    assert said in raised.value.message
+    assert "/var/gateway.db" in raised.value.message
+    assert "812" not in raised.value.message
+
+
+def test_a_lock_file_that_cannot_be_opened_is_told_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "gateway.db.lock").mkdir()
+    with pytest.raises(Unavailable, match=r"gateway\.db\.lock cannot be opened: .*; check owner and permissions"):
+        Database(f"sqlite:///{tmp_path / 'gateway.db'}").claim_file()
 
 
 def test_a_pool_that_is_used_up_is_unavailable(postgres: str) -> None:

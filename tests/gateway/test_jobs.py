@@ -105,12 +105,17 @@ def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
 def test_the_clock_starts_and_stops(site: Any, twilio: Any) -> None:
     gateway = site.gateway()
     gateway.jobs.start(gateway.polled)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"flush", "purge", "poll 00/sms"}
+    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat", "purge", "poll 00/sms"}
     gateway.jobs.stop()
 
 
-def test_a_process_without_polls_still_writes_down_what_it_saw(site: Any) -> None:
+def test_a_process_without_polls_still_writes_down_that_it_runs_and_what_it_saw(
+    site: Any, clock: Any, eventually: Any
+) -> None:
     gateway = site.gateway()
+    gateway.recent.note("00", "sms", "accepted", clock())
     gateway.jobs.start([], purge=False)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"flush"}
+    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat"}
+    assert eventually(gateway.spool.activity.alive) == clock()
     gateway.jobs.stop()
+    assert gateway.spool.activity.all()["00", "sms", "accepted"] == (clock(), None)

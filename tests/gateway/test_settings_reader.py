@@ -57,6 +57,47 @@ def test_the_shipped_configuration_has_no_fault_once_its_keys_are_made(tmp_path:
     assert isinstance(load(tmp_path / "config", Registry(run_gateway.BUILTIN)), Settings)
 
 
+@pytest.mark.parametrize(
+    ("words", "category", "agency"),
+    [
+        ("PRINGSEWU jalan rusak di depan SDN", "pekerjaan-umum", "Dinas PUPR Kabupaten Pringsewu"),
+        ("KENDARI lampu jalan di Jl. Bunga", "pekerjaan-umum", "Dinas Pekerjaan Umum Kota Kendari"),
+        ("LUBUKLINGGAU air pdam mati", "perairan", "Perumda Air Minum Kota Lubuklinggau"),
+        ("SUMBAR jembatan gantung", "pekerjaan-umum", "Pemerintah Provinsi Sumatera Barat"),
+        ("LAMPUNG pungli di jembatan timbang", "perhubungan", "Dinas Perhubungan Provinsi Lampung"),
+        ("pringsewu, sampah", "lingkungan", "Dinas Lingkungan Hidup Kabupaten Pringsewu"),
+        ("Kendari: puskesmas", "kesehatan", "Pemerintah Kota Kendari"),
+        ("ANONIM RAHASIA guru", "pendidikan", "Meja Nasional SP4N-LAPOR!"),
+        ("SUMBAR trotoar", "pekerjaan-umum", "Pemerintah Provinsi Sumatera Barat"),
+        ("tambahan yg tadi pak, lubangnya", "pekerjaan-umum", "Meja Nasional SP4N-LAPOR!"),
+        ("LUBUKLINGGAU lampu merah", "perhubungan", "Pemerintah Kota Lubuklinggau"),
+        ("PRINGSEWU bansos PKH", "sosial", "Pemerintah Kabupaten Pringsewu"),
+        ("Tolong ditertibkan balap liar", "ketertiban", "Meja Nasional SP4N-LAPOR!"),
+    ],
+)
+def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str, category: str, agency: str) -> None:
+    import tomllib
+
+    from gateway.pipeline.assemble import Report, assemble
+    from gateway.pipeline.enrich import Enricher, words_of
+    from gateway.pipeline.route import Router
+    from gateway.settings import CategoryRule, RegionFile, Route
+    from gateway.testing.simulator import SAMPLES, load_samples
+
+    config = Path(__file__).parents[2] / "config"
+    main = tomllib.loads((config / "gateway.toml").read_text())
+    regions = [RegionFile(**tomllib.loads(path.read_text())) for path in (config / "regions").glob("*.toml")]
+    (sample,) = [sample for sample in load_samples(SAMPLES) if sample.text.startswith(words)]
+    report = assemble(sample.text, {word: region.code for region in regions for word in region.keywords})
+    assert isinstance(report, Report)
+    said = words_of(report.text)
+    judged = Enricher([CategoryRule(**rule) for rule in main["categories"]], []).category(said)
+    assert judged is not None
+    assert judged.value == category
+    router = Router(regions, [Route(**rule) for rule in main.get("routes", [])], main["national_desk"])
+    assert router.agency(report.region, judged.value, said).value == agency
+
+
 def test_all_faults_are_told_together(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAPOR_TEST_MISSING", raising=False)
     found = faults(
@@ -77,8 +118,8 @@ def test_all_faults_are_told_together(faults: Any, monkeypatch: pytest.MonkeyPat
         ("config/gateway.toml", "server.prot"),
         ("config/gateway.toml", "replies.per_hour"),
         ("config/gateway.toml", "templates.help"),
-        ("config/gateway.toml", "routes.0.agency"),
-        ("config/regions/18-lampung.toml", "keywords.2"),
+        ("config/gateway.toml", "routes.1.agency"),
+        ("config/regions/18-lampung.toml", "keywords.3"),
         ("config/regions/32-rusak.toml", ""),
         ("config/regions/74.71-kendari.toml", "code"),
     } <= keys
@@ -99,8 +140,8 @@ def test_faults_between_files_are_told_together(faults: Any) -> None:
     assert told[pringsewu, "keywords", "'PSW'"] == f"{lampung} has the same keyword"
     assert told[lampung, "keywords", "'STATUS'"] == "is a command; choose another"
     assert told[again, "code", "'18.10'"] == f"{pringsewu} has the same code"
-    assert "there are: pekerjaan-umum" in told[again, "routes.category", "'tak-ada'"]
-    assert "there are: pekerjaan-umum" in told["config/gateway.toml", "routes.category", "'energi'"]
+    assert "there are: pekerjaan-umum" in told[again, "routes.1 (X).category", "'tak-ada'"]
+    assert "there are: pekerjaan-umum" in told["config/gateway.toml", "routes.1 (PLN).category", "'energi'"]
     assert "did you mean 'sms.twilio'?" in told["config/gateway.toml", "adapters.sms.twilo", ""]
     assert len(found) == 6
 
@@ -164,9 +205,10 @@ def test_a_missing_setting_is_told_with_what_it_is(faults: Any) -> None:
 @pytest.mark.parametrize(
     ("written", "problem"),
     [
-        ('"rahasia-sekali"', "write a reference"),
+        ('"rahasia-sekali"', 'write a reference: { env = "NAME" } or { file = "path" }, not the value'),
         ('{ env = "LAPOR_TEST_MISSING" }', "set the environment variable LAPOR_TEST_MISSING"),
         ('{ file = "keys/tak-ada" }', "let `run_gateway.py init` make it"),
+        ('{ file = "keys" }', "Is a directory"),
         ('{ file = "keys/kosong" }', "is empty"),
         ('{ file = "keys/biner" }', "is not UTF-8 text"),
         ('{ value = "rahasia-sekali" }', "write a reference"),
@@ -184,6 +226,27 @@ def test_a_secret_is_a_reference_and_never_shown(
     assert (fault.file, fault.key) == ("config/gateway.toml", "api.token")
     assert problem in fault.problem
     assert "rahasia-sekali" not in str(fault)
+
+
+def test_a_secret_file_of_another_user_is_told_with_what_to_do(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = Path.read_text
+
+    def refused(path: Path, *args: Any, **options: Any) -> str:
+        if path.name == "api":
+            raise PermissionError(13, "Permission denied")
+        return read(path, *args, **options)
+
+    monkeypatch.setattr(Path, "read_text", refused)
+    problem = only(faults())[3]
+    assert "keys/api is not readable by this user" in problem
+    assert "chown" in problem
+    assert "chmod" in problem
+
+
+def test_a_missing_storage_key_is_to_be_restored_and_not_invented(faults: Any) -> None:
+    (fault,) = faults(replace=("keys/storage", "keys/hilang"))
+    assert fault.key == "encryption.keys.1"
+    assert "keys/hilang does not exist; restore it from the backup (only for a first installation: " in fault.problem
 
 
 def test_a_secret_from_the_environment(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -209,6 +272,121 @@ def test_a_database_url_with_a_password_is_not_shown(faults: Any) -> None:
     found = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
     assert found
     assert "kata-sandi" not in " ".join(str(fault) for fault in found)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "mysql://lapor:kata-sandi@db/lapor",
+        "postgresql://lapor:kata-sandi@db/lapor",
+        "postgresql+psycopg2://lapor:kata-sandi@db/lapor",
+        "sqlite:///",
+        "sqlite://",
+        "var/gateway.db",
+        "",
+        "postgresql+psycopg://lapor:kata/sandi@db/lapor",
+    ],
+)
+@pytest.mark.parametrize("section", ["database", "central"])
+def test_a_database_url_of_another_kind_is_a_fault_and_never_shown(
+    faults: Any, monkeypatch: pytest.MonkeyPatch, url: str, section: str
+) -> None:
+    monkeypatch.setenv("LAPOR_TEST_URL", url)
+    for written in (f'"{url}"', '{ env = "LAPOR_TEST_URL" }' if url else '"mysql://x"'):
+        table = f"[{section}]\nurl = {written}\n"
+        fault = only(
+            faults(extra=table) if section == "central" else faults(replace=("[database]\nurl = ", f"{table}#"))
+        )
+        assert fault[1] == f"{section}.url"
+        assert (
+            "write @ : / as %40" in fault[3]
+            if "kata/sandi" in url
+            else "sqlite:///PATH or postgresql+psycopg://" in fault[3]
+        )
+        assert "sandi" not in str(fault)
+
+
+def test_what_gateway_toml_would_share_is_not_missed_where_it_cannot_be_read(faults: Any) -> None:
+    text = 'code = "32"\nname = "Jabar"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\ntimeout = -1\n'
+    told = {(fault.file, fault.key) for fault in faults(extra="x = [", regions={"32.toml": text})}
+    assert told == {("config/gateway.toml", ""), ("config/regions/32.toml", "channels.sms.timeout")}
+    told = {(f.file, f.key) for f in faults(replace=('[adapters."sms.twilio"]', '[adapters."sms.twilo"]'))}
+    assert ("config/gateway.toml", "adapters.sms.twilo") in told
+    assert not any("account_sid" in key for _, key in told)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('code = "32\nname = "J"\n', '(at line 1, column 11): code = "32; a closing quote is missing?'),
+        ('code = "32"\nname = "J', "a closing quote is missing?"),
+        ('code = "32"\ncode = "33"\n', 'code = "33"; the key is written twice; keep one'),
+        ("[channels.sms]\n[channels.sms]\n", "[channels.sms]; the table is written twice"),
+        ("code = Jabar\n", "code = Jabar; text belongs in quotes"),
+        ('[channels.sms]\nauth_token = "kata-sandi\n', "auth_token = ***; a closing quote is missing?"),
+    ],
+)
+def test_what_the_parser_cannot_read_is_shown_with_what_it_mostly_is(faults: Any, text: str, said: str) -> None:
+    problem = only(faults(regions={"32.toml": text}))[3]
+    assert problem.startswith("is not TOML: ")
+    assert said in problem
+    assert "kata-sandi" not in problem
+
+
+def test_a_byte_order_mark_is_no_fault(sqlite_site: Any) -> None:
+    for path in (sqlite_site.write().config / "gateway.toml", sqlite_site.config / "regions" / "00-nasional.toml"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert sqlite_site.settings().channels
+    assert sqlite_site.run("init").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("replace", "region", "said"),
+    [
+        (("port = 0", 'port = "8080"'), "", "must be a whole number, without quotes"),
+        (("timeout = 0.5", ""), "code = 18.1", "must be text: write it in quotes"),
+        (("timeout = 0.5", ""), 'code = "18.1"', "must be a Kemendagri code"),
+        (("timeout = 0.5", ""), 'code = "32"\nkeywords = ["jabar"]', "2 to 20 capital letters and digits"),
+        (("timeout = 0.5", ""), 'code = "32"\n[channels.SMS]\nadapter = "sms.twilio"', "small letters, digits"),
+        (("http://127.0.0.1:8080", "lapor.go.id"), "", "must start with https:// or http://"),
+        (("[api]", '[work]\nidle = "1"\n[api]'), "", "must be a number, without quotes"),
+    ],
+)
+def test_a_value_of_the_wrong_shape_is_told_in_words(
+    faults: Any, replace: tuple[str, str], region: str, said: str
+) -> None:
+    first, _, rest = region.partition("\n")
+    files = {"regions": {"32.toml": f'{first}\nname = "Jabar"\n{rest}\n'}} if region else {}
+    assert said in only(faults(replace=replace, **files))[3]
+
+
+def test_rules_are_counted_from_1_and_named(faults: Any) -> None:
+    text = 'code = "32"\nname = "J"\n[[routes]]\nagency = "A"\n[[routes]]\nagency = "Dinas B"\nregio = "32"\n'
+    assert only(faults(regions={"32.toml": text}))[1] == "routes.2 (Dinas B).regio"
+    extra = '[[categories]]\ncode = "energi"\nwords = []\n'
+    assert (
+        only(faults(extra=extra, regions={"32.toml": text.replace("regio ", "region ")}))[1]
+        == "categories.2 (energi).words"
+    )
+
+
+@pytest.mark.parametrize("name", ["jabar.toml", "3.toml", "320-jabar.toml", "32jabar.toml"])
+def test_a_region_file_starts_with_its_code(faults: Any, name: str) -> None:
+    problem = only(faults(regions={name: 'code = "32"\nname = "Jabar"\n'}))[3]
+    assert problem == "the file's name must start with its code: 32-<name>.toml"
+
+
+@pytest.mark.parametrize(
+    ("region", "well"), [("18.10", True), ("18.10.01", True), ("18", True), ("18.11", False), ("32", False)]
+)
+def test_a_routes_region_is_one_that_a_region_file_has_or_contains(faults: Any, region: str, well: bool) -> None:
+    found = faults(extra=f'[[routes]]\nagency = "PLN"\nregion = "{region}"\n')
+    if well:
+        assert found == []
+    else:
+        file, key, value, problem = only(found)
+        assert (file, key, value) == ("config/gateway.toml", "routes.1 (PLN).region", repr(region))
+        assert "there are: 00, 18.10" in problem
 
 
 @pytest.mark.parametrize("name", ["public_url", "keywords"])
@@ -250,7 +428,7 @@ def test_no_configuration_at_all(tmp_path: Path) -> None:
     with pytest.raises(Faults) as raised:
         load(tmp_path / "config", Registry({}))
     assert [fault.problem for fault in raised.value.faults] == [
-        "the file does not exist; use --config DIRECTORY",
+        f"{tmp_path}/config/gateway.toml does not exist; use --config DIRECTORY",
         "there is no region file; add one <code>-<name>.toml",
     ]
 

@@ -11,16 +11,41 @@ from gateway.errors import Unavailable
 from gateway.status import report
 
 
+@pytest.fixture
+def running(site: Any) -> Any:
+    """Return a gateway of which a process just said that it runs."""
+    gateway = site.gateway()
+    gateway.jobs.beat()
+    return gateway
+
+
 def sentences(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> list[str]:
     (found,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
     assert len(found.indonesian) == len(found.english)
     return found.english
 
 
-def test_a_new_channel_has_seen_nothing_and_is_well(site: Any) -> None:
+def test_a_new_channel_has_seen_nothing_and_is_well(running: Any) -> None:
+    assert sentences(running) == ["no message has come in yet"]
+    assert report(running).healthy
+
+
+def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None:
     gateway = site.gateway()
-    assert sentences(gateway) == ["no message has come in yet"]
-    assert report(gateway).healthy
+    found = report(gateway)
+    assert not found.healthy
+    assert found.stopped is not None
+    assert "no process of the gateway has run yet; start it" in found.stopped[1]
+    gateway.jobs.beat()
+    clock.advance(seconds=29)
+    assert (report(gateway).healthy, report(gateway).stopped) == (True, None)
+    last = clock() - timedelta(seconds=29)
+    clock.advance(minutes=10)
+    found = report(gateway)
+    assert not found.healthy
+    assert found.stopped is not None
+    assert f"no process of the gateway has run since {last:%Y-%m-%d %H:%M:%S} UTC (10 minutes ago)" in found.stopped[1]
+    assert "tidak ada proses gerbang sejak" in found.stopped[0]
 
 
 def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
@@ -37,8 +62,8 @@ def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
     ]
 
 
-def test_what_waits_long_is_trouble_with_its_reason(site: Any, receive: Any, clock: Any) -> None:
-    gateway = site.gateway()
+def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, clock: Any) -> None:
+    gateway = running
     receive(gateway, "jalan berlubang", "SM1")
     assert "1 messages wait to be read, the oldest for 0 seconds" in sentences(gateway)
     assert report(gateway).healthy
@@ -59,8 +84,8 @@ def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any
     assert (report(gateway).healthy, report(gateway).dead) == (False, 1)
 
 
-def test_refusals_are_trouble_only_where_nothing_was_accepted_since(site: Any, clock: Any) -> None:
-    gateway = site.gateway()
+def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any, clock: Any) -> None:
+    gateway = running
     gateway.recent.note("00", "sms", "refused", clock(), "unverified: header X-Twilio-Signature does not match")
     gateway.recent.flush()
     assert not report(gateway).healthy

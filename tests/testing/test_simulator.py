@@ -28,7 +28,7 @@ class Sent:
 class Echo:
     """A provider whose gateway answers every message at once with the same text."""
 
-    sender = "1708"
+    sender, url = "1708", "http://127.0.0.1:17080"
 
     def __init__(self, status=200, fault=None, delay=0.0):
         self.status, self.fault, self.delay = status, fault, delay
@@ -36,7 +36,7 @@ class Echo:
 
     def start(self):
         if self.fault == "port":
-            raise OSError("port taken")
+            raise OSError(98, "port taken")
         self.running = True
 
     def stop(self):

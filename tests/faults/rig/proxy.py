@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from typing import Self
 
-LOSSES = ("the answer", "whatever follows", "the question")
+LOSSES = ("the answer", "whatever follows", "the question", "the line")
 
 
 class Proxy:
@@ -26,6 +26,7 @@ class Proxy:
         self.cuts = 0
         self._flowing = threading.Event()
         self._flowing.set()
+        self._ended = threading.Event()
         self._thread = threading.Thread(target=self._listen, name="proxy")
 
     def __enter__(self) -> Self:
@@ -34,6 +35,7 @@ class Proxy:
 
     def __exit__(self, *_exc: object) -> None:
         self.mend()
+        self._ended.set()
         _hang_up(self._listener)
         self._listener.close()
         with self._lock:
@@ -45,7 +47,8 @@ class Proxy:
         """Cut connections over which the pattern (a regular expression) is sent: of those that do, so many.
 
         `loses` says what is lost: "the answer" means that the target has answered, so what was asked for has surely
-        happened; "whatever follows" that it is on its way when the cut comes; "the question" that it never arrives.
+        happened; "whatever follows" that it is on its way when the cut comes; "the question" that it never arrives;
+        "the line" that the question arrives and after it nothing any more, in either direction, nor word of an end.
         """
         assert loses in LOSSES
         self._pattern, self._share, self._loses = re.compile(pattern), share, loses
@@ -86,6 +89,8 @@ class Proxy:
                     doomed.set()  # before the target can answer
                     if self._loses != "the question":
                         server.sendall(chunk)
+                    if self._loses == "the line":
+                        self._ended.wait()
                     if self._loses != "the answer":
                         _hang_up(client)
                         _hang_up(server)
@@ -104,6 +109,8 @@ class Proxy:
             while chunk := server.recv(65_536):
                 self._flowing.wait()
                 if doomed.is_set():  # the answer has come this far, and no farther
+                    if self._loses == "the line":
+                        self._ended.wait()
                     _hang_up(client)
                     return
                 client.sendall(chunk)

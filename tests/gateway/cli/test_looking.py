@@ -128,6 +128,13 @@ def test_check_reports_faults_in_json(sqlite_site: Any) -> None:
     }
 
 
+def test_check_warns_of_a_file_among_the_regions_that_is_not_read(sqlite_site: Any) -> None:
+    (sqlite_site.write().config / "regions" / "32-jabar.tml").write_text('code = "32"\n')
+    result = sqlite_site.run("check")
+    assert result.exit_code == 0
+    assert "32-jabar.tml is not read: a region file ends in .toml" in result.output
+
+
 def test_check_writes_schemas(sqlite_site: Any, tmp_path: Path) -> None:
     result = sqlite_site.run("check", "--schema", str(tmp_path / "schema"))
     assert result.exit_code == 0
@@ -141,6 +148,10 @@ def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
     site: Any, receive: Any, incoming: Any
 ) -> None:
     gateway = site.gateway()
+    result = site.run("status")
+    assert result.exit_code == FOUND
+    assert "no process of the gateway has run yet" in result.output
+    gateway.jobs.beat()
     assert site.run("status").exit_code == 0
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
     gateway.stages[0].run_once()
@@ -206,6 +217,51 @@ def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_
     result = sqlite_site.write().run("try", "00/sms", str(sample))
     assert result.exit_code == FOUND
     assert "untranslatable: field sid is missing" in result.output
+
+
+REQUESTS = sorted((Path(__file__).parents[2] / "adapters/sms/requests").glob("*.http"))
+
+
+@pytest.mark.parametrize("sample", REQUESTS, ids=lambda path: path.stem)
+def test_try_ends_with_1_for_what_cannot_be_read_and_nothing_else(sqlite_site: Any, sample: Path) -> None:
+    result = sqlite_site.write().run("try", "00/sms", str(sample))
+    unreadable = sample.stem in UNREADABLE
+    assert result.exit_code == (FOUND if unreadable else 0), result.output
+    assert ("error: untranslatable" in result.output) == unreadable
+    assert "None" not in result.output
+
+
+UNREADABLE = {"message-without-sid", "message-not-utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "parts"),
+    [
+        ("PRINGSEWU jalan berlubang", "text: Laporan Anda kami terima. No. tiket: 12345671. ", 1),
+        ("BANTUAN", "text: Tulis laporan Anda: apa, di mana, kapan.", 1),
+        ("STATUS 12345671", "text: Tiket 12345671: diterima, menunggu verifikasi (", 1),
+        ("STATUS 12345671", "otherwise: Tiket 12345671 tidak ditemukan untuk nomor ini.", 1),
+        ("STATUS 12345678", "text: Nomor tiket tidak dikenali", 1),
+    ],
+)
+def test_try_shows_what_the_citizen_would_be_answered(
+    sqlite_site: Any, tmp_path: Path, sms_request: Any, text: str, answer: str, parts: int
+) -> None:
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(sms_request(text, "SM" + "1" * 32).dump())
+    result = sqlite_site.write().run("try", "00/sms", str(sample))
+    assert result.exit_code == 0, result.output
+    assert answer in result.output
+    assert f"parts: {parts}" in result.output
+
+
+def test_try_prints_for_readers(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM" + "1" * 32).dump())
+    shown = sqlite_site.write().run("try", "00/sms", str(sample)).output
+    assert "place: text: PRINGSEWU, code: 18.10, reason: keyword: PRINGSEWU\n" in shown
+    assert "{" not in shown
+    assert "None" not in shown
 
 
 def test_try_names_the_channels_there_are(sqlite_site: Any, tmp_path: Path) -> None:

@@ -64,6 +64,53 @@ def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
     eventually(gone)
 
 
+def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Any) -> None:
+    address = simulated.api_base.removeprefix("http://")
+    with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))):
+        ended = subprocess.run(
+            [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(simulated.config), "serve", "--simulate"],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=30,
+        )
+    assert ended.returncode == 4, ended.stderr
+    told = f'the simulator cannot listen on {address} ([adapters."sms.twilio"] api_base): address already in use'
+    assert told in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(simulated: Any) -> None:
+    with simulated.process("serve", "--simulate", "--rate", "0.01") as served:
+        served.wait_for('"accepted"')  # the simulator has begun
+        for number in ("+6281200000042", "+6281200000042"):
+            result = simulated.run("simulate", "--text", "PRINGSEWU jalan berlubang", "--from", number)
+            assert result.exit_code == 0, result.output
+            assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
+
+
+def test_simulate_text_says_what_the_gateway_answered(simulated: Any) -> None:
+    with simulated.process("serve"):
+        (simulated.root / "keys" / "twilio").write_text("yang-lain")
+        result = simulated.run("simulate", "--text", "jalan berlubang")
+    assert result.exit_code == 1
+    assert '! the gateway answered 403 {"error":"unverified"' in result.output.replace('": "', '":"')
+
+
+def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: Any) -> None:
+    with simulated.process("serve") as served:
+        main = simulated.config / "gateway.toml"
+        main.write_text(main.read_text().replace(simulated.api_base, served.base))
+        result = simulated.run("simulate", "--text", "jalan berlubang")
+    assert result.exit_code == 4
+    assert "is taken by a program that is no simulator" in result.output
+
+
+@pytest.mark.parametrize("sender", ["warga", "1708", "+62"])
+def test_simulate_text_wants_a_phone_number(simulated: Any, sender: str) -> None:
+    assert simulated.run("simulate", "--text", "jalan", "--from", sender).exit_code == 2
+
+
 def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Any) -> None:
     with sqlite_site.write().process("serve") as served:
         second = subprocess.run(
@@ -73,7 +120,7 @@ def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_
             check=False,
             timeout=30,
         )
-        assert second.returncode == 3, second.stderr
+        assert second.returncode == 4, second.stderr
         assert "another gateway runs on" in second.stderr
         assert "Traceback" not in second.stderr
         assert served.get("/health/ready").status_code == 200
@@ -93,8 +140,8 @@ def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> Non
             check=False,
             timeout=30,
         )
-    assert ended.returncode == 3
-    assert f"cannot listen on 127.0.0.1:{port}" in ended.stderr
+    assert ended.returncode == 4
+    assert f"cannot listen on 127.0.0.1:{port}: another program has it (see: ss -ltnp)" in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

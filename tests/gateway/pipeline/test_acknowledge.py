@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -207,3 +208,17 @@ def test_a_provider_that_is_away_loses_nothing(site: Any, twilio: Any, rows: Any
     clock.advance(seconds=10)
     acknowledge(gateway)
     assert twilio.replies_to(CITIZEN) == ["No. tiket: 10000009"]
+
+
+def test_a_reply_that_another_worker_took_over_meanwhile_is_left_to_it(
+    site: Any, twilio: Any, rows: Any, clock: Any
+) -> None:
+    gateway, other = site.gateway(), site.gateway()
+    queue(gateway, "satu", "dua")
+    acknowledger = gateway.stages[2]
+    claim = gateway.spool.outbox.claim(10, timedelta(seconds=5), kinds=["reply"])
+    clock.advance(seconds=6)  # the first worker is slow: its lease ends
+    assert acknowledge(other) == 2
+    acknowledger._send_lane(claim.id, claim.rows)
+    assert twilio.replies_to(CITIZEN) == ["satu", "dua"], "each once"
+    assert states(rows) == [State.DONE] * 2

@@ -184,3 +184,8 @@ def test_any_text_is_understood_and_no_word_of_a_report_is_lost(text: str) -> No
         dropped = text[: len(text) - len(found.text)]
         words = "".join(c if c.isalnum() else " " for c in dropped).upper().split()
         assert set(words) <= {"ANONIM", "RAHASIA", *KEYWORDS}
+
+
+@pytest.mark.parametrize("text", ["BANTUAN", "status", "STATUS 10000004"])
+def test_a_picture_is_never_a_question(text: str) -> None:
+    assert isinstance(assemble(text, {}, has_attachments=True), Report)

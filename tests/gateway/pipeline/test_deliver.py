@@ -179,6 +179,21 @@ def test_a_case_whose_key_is_lost_fails_alone(site: Any, receive: Any, rows: Any
     assert sorted(row["state"] for row in jobs(rows)) == [State.DEAD, State.DONE]
 
 
+def test_a_case_that_this_version_cannot_read_fails_alone(site: Any, receive: Any, rows: Any) -> None:
+    gateway = site.gateway()
+    open_cases(gateway, receive, "jalan berlubang", "lampu mati")
+    strange, gone = (row["id"] for row in rows(cases))
+    with gateway.database.begin() as connection:
+        sealed = gateway.spool.keyring.encrypt(b'{"a":"complaint of another time"}', b"case")
+        connection.execute(sa.update(cases).where(cases.c.id == strange).values(complaint=sealed))
+        connection.execute(sa.delete(cases).where(cases.c.id == gone))
+    receive(gateway, "sampah menumpuk", "SM9", "+6281200000009")
+    gateway.stages[0].run_once()
+    deliver(gateway)
+    assert sorted(row["state"] for row in jobs(rows)) == [State.DEAD, State.DEAD, State.DONE]
+    assert {row["reason"] is None for row in jobs(rows) if row["state"] == State.DEAD} == {False}
+
+
 def test_the_centre_may_live_in_another_database(
     site: Any, receive: Any, drain: Any, tmp_path: Any, twilio: Any
 ) -> None:

@@ -53,8 +53,10 @@ def test_a_report_opens_a_case_and_queues_its_delivery(site: Any, receive: Any, 
 def test_the_same_message_by_webhook_and_by_poll_opens_one_case(site: Any, receive: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
-    resource = b'{"sid":"SM1","direction":"inbound","from":"+6281200000001","to":"1708","body":"jalan berlubang"}'
-    put_json(gateway, clock, "SM1", resource, CITIZEN)
+    sid = "SM" + "1".rjust(32, "0")
+    resource = b'{"sid":"%s","direction":"inbound","from":"+6281200000001","to":"1708","body":"jalan berlubang"}'
+    resource %= sid.encode()
+    put_json(gateway, clock, sid, resource, CITIZEN)
     put_json(gateway, clock, "another key, the same message", resource, CITIZEN)
     intake(gateway).run_once()
     assert len(rows(inbox)) == 2, "the front door knows the key"

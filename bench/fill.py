@@ -10,11 +10,11 @@ CREATE TEMPORARY TABLE made AS
 
 INSERT INTO inbox (id, region, channel, dedupe_key, lane, content_type, payload, received_at, state, attempts, finished_at)
   SELECT id, '00', 'sms', gen_random_uuid(), gen_random_uuid(), 'message/http',
-         decode(repeat(md5(n::text), 53), 'hex'), now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
+         %(key)s::bytea || decode(repeat(md5(n::text), 53), 'hex'), now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
 
 INSERT INTO cases (id, region, channel, external_key, sender_key, correlation_id, ticket, complaint, contact, opened_at)
   SELECT id, '00', 'sms', gen_random_uuid(), gen_random_uuid(), id, (10000000 + n)::text,
-         decode(repeat(md5(n::text), 55), 'hex'), decode(repeat(md5(n::text), 3), 'hex'), now() - interval '1 day' FROM made;
+         %(key)s::bytea || decode(repeat(md5(n::text), 55), 'hex'), %(key)s::bytea || decode(repeat(md5(n::text), 3), 'hex'), now() - interval '1 day' FROM made;
 
 INSERT INTO outbox (id, kind, region, channel, lane, case_id, correlation_id, created_at, state, attempts, finished_at)
   SELECT id, 'deliver', '00', 'sms', id, id, id, now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
@@ -22,7 +22,7 @@ INSERT INTO outbox (id, kind, region, channel, lane, case_id, correlation_id, cr
 INSERT INTO outbox (id, kind, region, channel, lane, case_id, correlation_id, payload, created_at, state, attempts,
                     finished_at)
   SELECT uuidv7(make_interval(secs => (n - %(count)s) * 0.5)), 'reply', '00', 'sms', gen_random_uuid(), id, id,
-         decode(repeat(md5(n::text), 12), 'hex'), now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
+         %(key)s::bytea || decode(repeat(md5(n::text), 12), 'hex'), now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
 
 INSERT INTO reference (key, outbox_id, delivery, updated_at)
   SELECT gen_random_uuid(), id, 'delivered', now() - interval '1 day' FROM made;
@@ -33,7 +33,7 @@ INSERT INTO complaint (id, ticket, status, classification, category, agency, rea
   SELECT id, (10000000 + n)::text, 'received', 'pengaduan', 'pekerjaan-umum', 'Dinas PUPR Kabupaten Pringsewu',
          '{"classification":"free text","agency":"18.10 route 1","category":"word: jalan"}',
          'jalan rusak di depan SDN 2 Pagelaran, lubangnya dalam sekali, sudah dua motor', repeat(md5(n::text), 5),
-         '18.10', false, false, decode(repeat(md5(n::text), 8), 'hex'), '[]', '00', 'sms', 'sms.twilio',
+         '18.10', false, false, %(key)s::bytea || decode(repeat(md5(n::text), 8), 'hex'), '[]', '00', 'sms', 'sms.twilio',
          'SM' || md5(n::text), now() - interval '1 day', now() - interval '1 day', now() - interval '1 day' FROM made;
 
 INSERT INTO complaint_history (id, complaint_id, at, actor, to_status, why)
@@ -44,13 +44,16 @@ UPDATE ticket_counter SET next_number = 1000000 + 10 * %(count)s + 100000000;
 TABLES = ("inbox", "cases", "outbox", "reference", "complaint", "complaint_history", "reply_count")
 
 
-def fill(dsn: str, count: int) -> None:
-    """Store `count` finished messages with all that belongs to them, and let the database settle."""
+def fill(dsn: str, count: int, key: bytes) -> None:
+    """Store `count` finished messages with all that belongs to them, and let the database settle.
+
+    What is encrypted in life is random here, but begins with `key`, the fingerprint of the key it says it needs.
+    """
     with psycopg.connect(dsn, autocommit=True) as connection:
         for statement in _FILL.split(";\n"):
             if statement.strip():
                 cursor = psycopg.ClientCursor(connection)
-                cursor.execute(statement, {"count": count})
+                cursor.execute(statement, {"count": count, "key": key})
         connection.execute("DROP TABLE made")
         connection.execute("VACUUM ANALYZE")
         connection.execute("CHECKPOINT")

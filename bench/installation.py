@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from gateway.crypto import new_key
+from gateway.crypto import Keyring, new_key, parse_key
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCOUNT = "AC" + "0" * 28 + "1708"
@@ -49,6 +49,12 @@ class Site:
     def sqlite(self) -> Path:
         """The embedded database's file."""
         return self.folder / "var" / "gateway.db"
+
+    @property
+    def fingerprint(self) -> bytes:
+        """How every value that this site encrypts begins."""
+        key = parse_key((self.folder / "var" / "keys" / "storage-1").read_text())
+        return Keyring([key], key).encrypt(b"", b"")[:4]
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(self.folder / "config"), *words]

@@ -52,7 +52,7 @@ class Bench:
 
     def fill(self, count: int) -> None:
         """Store rows that are done."""
-        fill(self._dsn, count)
+        fill(self._dsn, count, self._site.fingerprint)
 
     def _requests(self, count: int) -> list[bytes]:
         site = self._site

@@ -35,8 +35,10 @@ EXITS = {
     0: "baik; `serve`, `web`, dan `work` yang dihentikan dengan SIGTERM atau Ctrl-C / well; also after SIGTERM or Ctrl-C",
     EXIT_FOUND: "perintah jalan, tetapi ada yang tidak baik / the command worked, and something is not well",
     EXIT_USAGE: "salah tulis / wrong usage",
-    EXIT_CONFIGURATION: "konfigurasi salah, atau tabel belum dimigrasi / faulty configuration, or tables not migrated",
-    EXIT_UNAVAILABLE: "basis data tidak menjawab, atau port sudah dipakai / the database is away, or the port is taken",
+    EXIT_CONFIGURATION: "konfigurasi salah, tabel belum dimigrasi, atau kunci lama hilang / "
+    "faulty configuration, tables not migrated, or a key of stored values is missing",
+    EXIT_UNAVAILABLE: "basis data tidak menjawab, port sudah dipakai, atau gerbang lain memakai berkas SQLite itu / "
+    "the database is away, a port is taken, or another gateway runs on that SQLite file",
 }
 
 

@@ -22,7 +22,6 @@ from gateway.pipeline.settle import Settler
 from gateway.ports import Channel, Poller, Replier
 from gateway.recent import Recent
 from gateway.registry import Registry
-from gateway.rekey import missing_key
 from gateway.settings import Settings
 from gateway.spool import Spool
 from gateway.worker import Stage
@@ -76,7 +75,7 @@ class Gateway:
 
     def require_keys(self) -> None:
         """Raise `Misconfigured` where what is stored needs a key that is not configured."""
-        if missing := missing_key(self.spool):
+        if missing := self.spool.missing_key():
             raise Misconfigured(
                 f"stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is "
                 "lost for good: keep this database apart, and start on an empty one)"
@@ -96,6 +95,7 @@ class Gateway:
         if self.database.is_sqlite:
             self.spool.inbox.abandon_all()
             self.spool.outbox.abandon_all()
+            self.spool.cursors.abandon_all()
 
     def close(self) -> None:
         """Close all connections."""

@@ -75,13 +75,15 @@ class Database:
                     "keepalives_idle": 10,
                     "keepalives_interval": 5,
                     "keepalives_count": 3,
+                    "tcp_user_timeout": 25_000,  # milliseconds; keep-alives rest while something sent is unanswered
                     "application_name": "lapor-gateway",
                     # A plan made while a queue was empty must not be kept until it holds a million rows; and no
                     # statement here is one that compiling would make faster. Nothing here thinks for long in a
                     # transaction either: one that stands still belongs to a machine that is gone, and the server must
-                    # not keep its locks until TCP notices.
+                    # not keep its locks for the hours that TCP takes by itself.
                     "options": "-c plan_cache_mode=force_custom_plan -c jit=off"
-                    " -c idle_in_transaction_session_timeout=10s",
+                    " -c idle_in_transaction_session_timeout=10s"
+                    " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3",
                 },
             )
 
@@ -295,9 +297,18 @@ _POSTGRES_TROUBLES = (
 )
 
 
+def _lacks_tables(original: Any) -> bool:
+    return getattr(original, "sqlstate", None) in ("42P01", "42703") or bool(
+        getattr(original, "sqlite_errorname", None) == "SQLITE_ERROR"
+        and re.match("no such (table|column)", str(original))
+    )
+
+
 def _trouble(url: sa.URL, exc: Exception) -> str:
     """Say what failed and what to do: with the place, never with user, password or the error's own text."""
     original = getattr(exc, "orig", None) or exc
+    if _lacks_tables(original):
+        return f"the database {url.database}: its tables are missing or old; run: run_gateway.py migrate"
     if url.get_backend_name() == "sqlite":
         name = getattr(original, "sqlite_errorname", None) or ""
         known = next((said for start, said in _SQLITE_TROUBLES.items() if name.startswith(start)), None)

@@ -38,17 +38,6 @@ def rekey(spool: Spool, central: Database, batch: int) -> Iterator[tuple[str, in
         yield f"{table.name}.{column}", total
 
 
-def missing_key(spool: Spool) -> str | None:
-    """Return the fingerprint of a key that stored values need and the ring lacks, by the newest of each kind."""
-    with spool.database.read() as connection:
-        for table, column in ((inbox, inbox.c.payload), (cases, cases.c.complaint)):
-            newest = sa.select(column).where(column.is_not(None)).order_by(table.c.id.desc()).limit(1)
-            stored = connection.execute(newest).scalar()
-            if stored is not None and (missing := spool.keyring.missing(stored)):
-                return missing
-    return None
-
-
 def _page(
     spool: Spool, database: Database, table: sa.Table, name: str, purpose: bytes, after: UUID, batch: int
 ) -> tuple[int, UUID | None]:

@@ -109,7 +109,8 @@ def keys_rotate(app: App, batch: int, yes: bool) -> None:
     In this order: 1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove the old key
     and restart every process again.
 
-    A process that was not restarted cannot read what is encrypted anew. May be interrupted and run again.
+    A process that was not restarted cannot read what is encrypted anew. Where several run, add the new key as the
+    second first, and restart all: see docs/production.md. May be interrupted and run again.
     """
     with clear_errors():
         gateway = build(app.settings(), app.registry)

@@ -170,4 +170,5 @@ def _show(changes: Iterable[Change], as_json: bool) -> None:
         click.echo(f"{messages} read, none would change" if read else "nothing to replay")
         return
     total = ", ".join(f"{count} {action}" for action, count in counts.items())
-    click.echo(f"{messages} read; would be: {total}.  To do it: --yes")
+    hint = "  To do it: --yes" if counts.keys() - {"none", "fail"} else ""
+    click.echo(f"{messages} read; would be: {total}.{hint}")

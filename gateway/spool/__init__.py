@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlalchemy as sa
+
 from gateway.crypto import Keyring
 from gateway.database import Database
 from gateway.ports import Clock
@@ -9,6 +11,7 @@ from gateway.spool.cases import Cases
 from gateway.spool.cursors import Activity, Cursors
 from gateway.spool.inbox import Inbox
 from gateway.spool.outbox import Outbox
+from gateway.spool.tables import cases, inbox
 
 __all__ = ["Spool"]
 
@@ -25,3 +28,13 @@ class Spool:
         self.cases = Cases(database, keyring)
         self.cursors = Cursors(database, clock)
         self.activity = Activity(database)
+
+    def missing_key(self) -> str | None:
+        """Return the fingerprint of a key that stored values need and the ring lacks, by the newest of each kind."""
+        with self.database.read() as connection:
+            for table, column in ((inbox, inbox.c.payload), (cases, cases.c.complaint)):
+                newest = sa.select(column).where(column.is_not(None)).order_by(table.c.id.desc()).limit(1)
+                stored = connection.execute(newest).scalar()
+                if stored is not None and (missing := self.keyring.missing(stored)):
+                    return missing
+        return None

@@ -70,6 +70,11 @@ class Cursors:
                 .values(lease_until=None)
             )
 
+    def abandon_all(self) -> None:
+        """Free every right to poll at once: for an embedded database, whose only process is just starting."""
+        with self._database.begin() as connection:
+            connection.execute(sa.update(cursors).values(lease_until=None))
+
     def all(self) -> list[sa.Row[Any]]:
         """Return every channel's polling state."""
         with self._database.read() as connection:

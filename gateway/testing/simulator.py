@@ -219,6 +219,7 @@ class Simulator:
             self._changed.notify_all()
 
     def _say(self, line: str) -> None:
-        # One write per line, so that threads do not cut into each other's lines.
-        self._out.write(f"{time.strftime('%H:%M:%S')}  {line}\n")
+        # One write per line, so that threads do not cut into each other's lines. On a terminal it stands out of the logs.
+        start, end = ("\x1b[1;36m", "\x1b[0m") if self._out.isatty() else ("", "")
+        self._out.write(f"{start}{time.strftime('%H:%M:%S')}  {line}{end}\n")
         self._out.flush()

@@ -74,3 +74,22 @@ def _send(
         message = Message(sent.sid, "inbound", f"+62813{number:08d}", "", "", "received", datetime.now(UTC), None)
         made.append(Written(message, [Attempt(0, 0, sent.status, error=sent.error)] if call else []))
     return made
+
+
+def test_killed_in_the_middle_of_a_poll(sqlite_url: str, install: Install, tell: Tell) -> None:
+    """The right to poll, which the dead process held, must not keep its only successor from polling."""
+    installation = install(sqlite_url, channel={"poll_every": 5, "poll_overlap": 60})
+    missed = _send(installation, 20, 0, call=False)
+    installation.twilio.fail("timeout", on="list")
+    serve = installation.program("serve").start()
+    books = Books(installation)
+    until(lambda: not installation.twilio._failures["list"], 20, "a poll to be under way")
+    assert books.rows("SELECT 1 FROM cursor WHERE lease_until IS NOT NULL")
+    serve.kill()
+    serve.start()
+    took = until(lambda: books.rows("SELECT count(*) FROM inbox")[0][0] == len(missed), 60, "the poll after the crash")
+    books.wait_drained()
+    found = books.audit(missed)
+    tell(f"killed while polling: all there {took:.1f} s after the next start; {found}")
+    assert took < 15
+    assert found.complaints == found.replies == len(missed)

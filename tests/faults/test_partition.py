@@ -16,7 +16,6 @@ pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 # Statements after which a row or key is locked until a COMMIT that never comes.
 LOCKS = {
     "the ticket counter": (rb"UPDATE ticket_counter", "centre"),
-    "complaints": (rb"INSERT INTO complaint ", "centre"),
     "a claim": (rb"UPDATE outbox", "own"),
     "cases": (rb"INSERT INTO cases", "own"),
 }

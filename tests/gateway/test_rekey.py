@@ -74,6 +74,31 @@ def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Any, rows: Any, clo
     assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
 
 
+def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -> None:
+    assert filled.spool.missing_key() is None
+    filled.close()
+    (site.root / "keys" / "storage").write_bytes(base64.b64encode(NEW))
+    needed = Keyring([OLD], LOOKUP).encrypt(b"", b"")[:4].hex()
+    for command in ("serve", "status"):
+        result = site.run(command)
+        assert result.exit_code == 3, result.output
+        assert f"stored values need key {needed}" in result.output
+        assert "put the old key back" in result.output
+
+
+def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: Any) -> None:
+    from gateway import bootstrap
+
+    site.monkeypatch.setattr(bootstrap, "now", filled.spool.clock)
+    filled.jobs.beat()
+    result = site.run("keys", "rotate")
+    assert result.exit_code == 1
+    assert "every process was restarted since? [y/N]" in result.output
+    assert site.run("keys", "rotate", "--yes").exit_code == 0
+    help_text = " ".join(site.run("keys", "rotate", "--help").output.split())
+    assert "1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove" in help_text
+
+
 def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any) -> None:
     (site.root / "keys" / "storage2").write_bytes(base64.b64encode(NEW))
     main = site.config / "gateway.toml"
@@ -82,6 +107,7 @@ def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any
     result = site.run("keys", "rotate", "--batch", "2")
     assert result.exit_code == 0, result.output
     assert "inbox.payload: 8 values encrypted anew" in result.output
+    assert "now remove the old keys from [encryption] keys, and restart every process" in result.output
     main.write_text(main.read_text().replace(both, '[{ file = "keys/storage2" }]'))
     gateway = site.gateway()
     ticket = rows(cases)[0]["ticket"]

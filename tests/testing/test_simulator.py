@@ -145,6 +145,18 @@ def test_faults_of_the_simulator_are_raised():
         simulator.play(1)
 
 
+def test_on_a_terminal_the_conversation_stands_out_of_the_logs():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    out = Terminal()
+    with Simulator([Echo()], rate=100, out=out) as simulator:
+        simulator.send_one("+6281200000001", "jalan rusak")
+    assert out.getvalue().startswith("\x1b[1;36m")
+    assert out.getvalue().endswith("\x1b[0m\n")
+
+
 def test_a_taken_port_stops_what_was_started():
     first = Echo()
     with pytest.raises(OSError, match="taken"):

@@ -87,14 +87,12 @@ class Proxy:
                 self._flowing.wait()
                 if self._share and self._pattern.search(chunk) and self._strikes():
                     doomed.set()  # before the target can answer
-                    if self._loses != "the question":
+                    if self._loses == "whatever follows":
                         server.sendall(chunk)
-                    if self._loses == "the line":
-                        self._ended.wait()
-                    if self._loses != "the answer":
+                    if self._loses in ("whatever follows", "the question"):
                         _hang_up(client)
                         _hang_up(server)
-                    break
+                        break
                 server.sendall(chunk)
             else:
                 server.shutdown(socket.SHUT_WR)

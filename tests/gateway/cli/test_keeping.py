@@ -207,12 +207,13 @@ def test_replaying_a_range_amends_the_centre_once(
 
     preview = site.run("replay", "--from", since, "--to", until)
     assert "agency: Dinas PUPR Kabupaten Pringsewu → Dinas Bina Marga Kabupaten Pringsewu" in preview.output
-    assert "would be: 1 amend, 1 none" in preview.output
+    assert "2 messages read; would be: 1 amend, 1 none.  To do it: --yes" in preview.output
     assert len(rows(history)) == 2, "a preview changes nothing"
 
     assert site.run("replay", "--from", since, "--to", until, "--yes").output == "1 amend, 1 none\n"
     drain(site.gateway())
     assert site.run("replay", "--from", since, "--to", until, "--yes").output == "2 none\n"
+    assert site.run("replay", "--from", since, "--to", until).output == "2 messages read, none would change\n"
     assert {row["id"]: row["ticket"] for row in rows(complaints)} == tickets
     assert rows(complaints)[0]["agency"] == "Dinas Bina Marga Kabupaten Pringsewu"
     assert [row["why"] for row in rows(history)][2:] == ["read again by a replay"]
@@ -224,6 +225,17 @@ def test_replaying_a_range_with_nothing_in_it(site: Any) -> None:
     assert site.write().run("replay", "--from", "2020-01-01", "--to", "2020-01-02", "--yes").output == (
         "nothing to replay\n"
     )
+
+
+def test_a_preview_groups_what_fails_alike(site: Any, incoming: Any) -> None:
+    gateway = site.gateway()
+    for number in range(4):
+        gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming(f"{number}", payload=b"x"))])
+    gateway.stages[0].run_once()
+    shown = site.run("replay", "--from", "2020-01-01").output.splitlines()
+    assert len(shown) == 2
+    assert " 00/sms and 3 more  fail: untranslatable: " in shown[0]
+    assert shown[1] == "4 messages read; would be: 4 fail."
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dead", "--from", "2020-01-01"], ["--to", "2020-01-01"], ["--from", "x"]])

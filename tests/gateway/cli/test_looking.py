@@ -87,6 +87,14 @@ def test_a_database_url_that_cannot_be_used_ends_with_3(sqlite_site: Any, url: s
     assert "kata-sandi" not in result.output
 
 
+def test_an_sqlite_file_that_cannot_be_made_is_told_with_what_to_do(sqlite_site: Any) -> None:
+    sqlite_site.url = "sqlite:////proc/lapor/gateway.db"
+    result = sqlite_site.write().run("migrate")
+    assert result.exit_code == UNAVAILABLE
+    assert "cannot be made" in result.output
+    assert "check owner and permissions" in result.output
+
+
 # --- check -------------------------------------------------------------------------------------------------------
 
 
@@ -277,6 +285,7 @@ def test_looking_neither_makes_nor_migrates_a_database(sqlite_site: Any) -> None
     sqlite_site.write()
     for command in (["dead", "list"], ["replay", "--dead"], ["status"]):
         assert sqlite_site.run(*command).exit_code in (FOUND, CONFIGURATION)
+    assert "its tables are missing or old; run: run_gateway.py migrate" in sqlite_site.run("status").output
     fresh = sa.create_engine(sqlite_site.url)
     assert sa.inspect(fresh).get_table_names() == []
     fresh.dispose()

@@ -64,6 +64,16 @@ def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
     eventually(gone)
 
 
+def test_outside_the_environment_it_says_how_to_start_it() -> None:
+    # -S: without site-packages, as a Python in which nothing was installed.
+    ended = subprocess.run(
+        [sys.executable, "-S", str(ROOT / "run_gateway.py")], capture_output=True, text=True, check=False, timeout=30
+    )
+    assert ended.returncode == 4
+    assert "run `make run` first, or use .venv/bin/python run_gateway.py" in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
 def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Any) -> None:
     address = simulated.api_base.removeprefix("http://")
     with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))):

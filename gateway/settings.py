@@ -123,7 +123,7 @@ class Encryption(_Section):
 class Work(_Section):
     """`[work]`: the stages after the accept."""
 
-    batch: Whole = Field(250, ge=1, le=5_000, description="Most messages translated, or delivered, in one transaction.")
+    batch: Whole = Field(500, ge=1, le=5_000, description="Most messages translated, or delivered, in one transaction.")
     lease: Seconds = Field(30, description="Seconds after which a batch of a worker that died is taken over.")
     idle: Seconds = Field(0.25, description="Seconds between two looks into an empty queue.")
     attempts: Whole = Field(

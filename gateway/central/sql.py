@@ -46,18 +46,12 @@ class SqlCentralStore:
         return Delivered(tickets, refused)
 
     def _store(self, complaints: Sequence[Complaint]) -> dict[UUID, str]:
+        """Insert what is not there yet, and return the tickets of all; a number taken for nothing is a harmless gap."""
         complaints = list({complaint.id: complaint for complaint in complaints}.values())
-        ids = [complaint.id for complaint in complaints]
-        with self.database.read() as connection:
-            tickets = self._tickets(connection, ids)
-        missing = [complaint for complaint in complaints if complaint.id not in tickets]
-        if not missing:
-            return tickets
-        numbers = self._allot(len(missing))
         now = self._clock()
         rows = [
             self._row(complaint) | {"ticket": make_ticket(number), "status": Status.RECEIVED.value, "created_at": now}
-            for complaint, number in zip(missing, numbers, strict=True)
+            for complaint, number in zip(complaints, self._allot(len(complaints)), strict=True)
         ]
         with self.database.begin() as connection:
             stored = set(self.database.insert(connection, table, rows, ignore_conflicts=True, returning="id"))
@@ -73,14 +67,14 @@ class SqlCentralStore:
                         "to_status": Status.RECEIVED.value,
                         "why": complaint.agency.reason,
                     }
-                    for complaint in missing
+                    for complaint in complaints
                     if complaint.id in stored
                 ],
             )
-            tickets |= {row["id"]: row["ticket"] for row in rows if row["id"] in stored}
-            if len(tickets) < len(ids):  # somebody else delivered it between our look and our insert
-                tickets |= self._tickets(connection, [i for i in ids if i not in tickets])
-        if len(tickets) < len(ids):
+            tickets = {row["id"]: row["ticket"] for row in rows if row["id"] in stored}
+            if len(tickets) < len(rows):  # delivered before, and the answer was lost: the first ticket holds
+                tickets |= self._tickets(connection, [row["id"] for row in rows if row["id"] not in stored])
+        if len(tickets) < len(rows):
             raise Unavailable("a ticket number was already taken; is ticket_counter behind?")
         return tickets
 

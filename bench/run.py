@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sqlite3
 import statistics
@@ -228,8 +229,11 @@ def main() -> None:
     parser.add_argument(
         "--rows", type=int, default=1_000_000, help="rows already stored for the growth figures; 0: none"
     )
-    parser.add_argument("--webs", type=int, default=1, help="web processes")
-    parser.add_argument("--workers", type=int, default=1, help="work processes")
+    cores = os.cpu_count() or 1
+    parser.add_argument(
+        "--webs", type=int, default=cores, help="web processes (default: one for each core, %(default)s)"
+    )
+    parser.add_argument("--workers", type=int, default=cores, help="work processes (default %(default)s)")
     asked = parser.parse_args()
     figures: dict[str, Any] = {}
     say(f"{platform.platform()}, Python {platform.python_version()}, {CONNECTIONS} connections")
@@ -243,7 +247,7 @@ def main() -> None:
                 filled = bench.accept() | bench.end_to_end()
                 for name in ("accept", "e2e"):
                     # Against the reference of its own minute: the machine's mood is taken out, the rows are not.
-                    figures[f"{name}_growth"] = filled[f"{name}_per_s"] / figures[f"{name}_per_s"]
+                    figures[f"{name}_growth"] = filled[f"{name}_ratio"] / figures[f"{name}_ratio"]
                     figures[f"{name}_filled_per_s"] = filled[f"{name}_per_s"]
                     figures[f"{name}_filled_ratio"] = filled[f"{name}_ratio"]
         finally:

@@ -13,6 +13,8 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
+from load import signed_requests
+
 from gateway.crypto import Keyring, new_key, parse_key
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,6 +57,18 @@ class Site:
         """How every value that this site encrypts begins."""
         key = parse_key((self.folder / "var" / "keys" / "storage-1").read_text())
         return Keyring([key], key).encrypt(b"", b"")[:4]
+
+    def requests(self, count: int) -> list[bytes]:
+        """Return so many webhooks that this site accepts, each of another message and sender."""
+        return signed_requests(
+            count,
+            host=f"127.0.0.1:{self.port}",
+            path=self.path,
+            url=self.base + self.path,
+            token=TOKEN,
+            account=ACCOUNT,
+            to=SENDER,
+        )
 
     def _command(self, *words: str) -> list[str]:
         return [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(self.folder / "config"), *words]

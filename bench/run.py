@@ -22,8 +22,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import psycopg
 from fill import empty, fill
-from installation import ACCOUNT, SENDER, TOKEN, Site, resident_mib, wait_until
-from load import CONNECTIONS, Outcome, Wrk, pgbench, signed_requests
+from installation import Site, resident_mib, wait_until
+from load import CONNECTIONS, Outcome, Wrk, pgbench
 
 from gateway.testing.postgres import PostgresServer
 
@@ -44,7 +44,7 @@ class Bench:
         # A twin of its own, so that neither leaves rows in the other's tables.
         self._reference_dsn = server.create_database("reference", template="bench").replace("+psycopg", "")
         self._wrk = Wrk()
-        self._payload = len(self._requests(1)[0]) + 32  # what encryption adds
+        self._payload = len(self._site.requests(1)[0]) + 32  # what encryption adds
 
     def close(self) -> None:
         """End everything that was started."""
@@ -54,18 +54,6 @@ class Bench:
     def fill(self, count: int) -> None:
         """Store rows that are done."""
         fill(self._dsn, count, self._site.fingerprint)
-
-    def _requests(self, count: int) -> list[bytes]:
-        site = self._site
-        return signed_requests(
-            count,
-            host=f"127.0.0.1:{site.port}",
-            path=site.path,
-            url=site.base + site.path,
-            token=TOKEN,
-            account=ACCOUNT,
-            to=SENDER,
-        )
 
     def reference(self) -> float:
         """Return pgbench's rows per second into an empty inbox."""
@@ -131,7 +119,7 @@ class Bench:
 
     def _play(self, seconds: float, *, pause_ms: float = 0) -> Outcome:
         most = MOST_PER_SECOND if not pause_ms else 2 * CONNECTIONS * 1000 / pause_ms + 1000
-        outcome = self._wrk.run(self._site.base, self._requests(int(most * seconds)), seconds, pause_ms=pause_ms)
+        outcome = self._wrk.run(self._site.base, self._site.requests(int(most * seconds)), seconds, pause_ms=pause_ms)
         if outcome.refused or outcome.broken:
             raise SystemExit(f"{outcome.refused} requests were refused and {outcome.broken} connections broke")
         return outcome
@@ -180,15 +168,7 @@ def embedded(seconds: float) -> dict[str, float]:
         time.sleep(5)  # idle is what is measured
         resident = resident_mib(process.pid)
         say(f"idle all-in-one process: {resident:.0f} MiB resident")
-        requests = signed_requests(
-            int(MOST_PER_SECOND * seconds),
-            host=f"127.0.0.1:{site.port}",
-            path=site.path,
-            url=site.base + site.path,
-            token=TOKEN,
-            account=ACCOUNT,
-            to=SENDER,
-        )
+        requests = site.requests(int(MOST_PER_SECOND * seconds))
         outcome = wrk.run(site.base, requests, seconds)
         begun = time.monotonic() - outcome.seconds
         wait_until(lambda: _drained_file(site.sqlite), 600, "SQLite to drain")

@@ -58,15 +58,13 @@ class Worker:
             wake.clear()
             try:
                 worked = stage.run_once()
-            except Unavailable as exc:
-                failures += 1
-                log.warning("stage waits", stage=stage.stage, attempts=failures, reason=exc.reason)
-                self._stop.wait(backoff(failures, base=0.5, cap=15).total_seconds())
-                continue
             except Exception as exc:  # noqa: BLE001
-                # A fault of ours. The batch's lease ends by itself; the other stages must go on meanwhile.
                 failures += 1
-                log.error("stage failed", stage=stage.stage, attempts=failures, exc_info=exc)
+                if isinstance(exc, Unavailable):
+                    log.warning("stage waits", stage=stage.stage, attempts=failures, reason=exc.reason)
+                else:
+                    # A fault of ours. The batch's lease ends by itself; the other stages must go on meanwhile.
+                    log.error("stage failed", stage=stage.stage, attempts=failures, exc_info=exc)
                 self._stop.wait(backoff(failures, base=0.5, cap=15).total_seconds())
                 continue
             failures = 0

@@ -23,6 +23,16 @@ class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
 
 
+class MessagePart(msgspec.Struct, frozen=True, kw_only=True):
+    """One part of a long message. The core waits for the others, and then lets the adapter join them (`ports.Joiner`)."""
+
+    group: str  # what all parts of the message have in common, and no other message of the sender at that time
+    number: int  # from 1
+    total: int
+    sender: str
+    sender_is_phone: bool = True
+
+
 class Delivery(StrEnum):
     """How far a reply of ours has come; later values never give way to earlier ones."""
 
@@ -45,4 +55,11 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True):
     why: str
 
 
-Event = CitizenMessage | DeliveryReceipt | Ignored
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
+    """The provider tells how its device or line is; shown to the operator."""
+
+    well: bool
+    text: str  # one short line in Bahasa Indonesia; no person's data
+
+
+Event = CitizenMessage | MessagePart | DeliveryReceipt | Notice | Ignored

@@ -1,24 +1,24 @@
 """What an adapter may implement, and the values that pass between it and the core.
 
 Ports are capabilities of one to three methods; an adapter implements those its provider has. Every adapter is a
-`Translator`. None of these values knows a database, and only `Poller` and `Replier` may touch the network.
+`Translator`. None of these values knows a database, and only `Poller`, `Listener` and `Replier` may touch the network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
-from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 from pydantic import BaseModel, ConfigDict
 
-from gateway.errors import Malformed, Untranslatable
-from gateway.events import Event
+from gateway.errors import GatewayError, Malformed, Untranslatable
+from gateway.events import CitizenMessage, Event
 from gateway.secret import Secret
+from gateway.wire import Fields, WebhookRequest, json_fields
 
 __all__ = [
     "Adapter",
@@ -27,8 +27,10 @@ __all__ = [
     "ChannelSettings",
     "Clock",
     "Envelope",
-    "Fields",
     "Found",
+    "Joiner",
+    "Line",
+    "Listener",
     "Poller",
     "RawMessage",
     "Receipt",
@@ -38,7 +40,6 @@ __all__ = [
     "Secret",
     "Translator",
     "Webhook",
-    "WebhookRequest",
 ]
 
 Clock = Callable[[], datetime]  # aware, UTC
@@ -65,127 +66,14 @@ class ChannelContext:
 # --- values that come in ---------------------------------------------------------------------------------------
 
 
-class Fields:
-    """Untrusted named values: nothing is read without saying what it must be.
-
-    A missing or misshapen field raises `Untranslatable` naming it, never `KeyError`.
-    """
-
-    __slots__ = ("_values",)
-
-    def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = values
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._values
-
-    def need(self, name: str) -> str:
-        """Return a text that must be there and not be empty."""
-        value = self.get(name)
-        if not value:
-            raise Untranslatable(f"field {name} is missing")
-        return value
-
-    def get(self, name: str, default: str = "") -> str:
-        """Return a text, or the default where the field is absent or null."""
-        value = self._values.get(name)
-        if value is None:
-            return default
-        if isinstance(value, bytes):
-            try:
-                return value.decode("utf-8")
-            except UnicodeDecodeError as exc:
-                raise Untranslatable(f"field {name} is not UTF-8") from exc
-        if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Untranslatable(f"field {name} is not text")
-        return str(value)
-
-    def number(self, name: str, default: int = 0) -> int:
-        """Return a whole number of at most nine digits."""
-        text = self.get(name)
-        if not text:
-            return default
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise Untranslatable(f"field {name} is not a number")
-        return int(text)
-
-
-def form_pairs(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Split an `application/x-www-form-urlencoded` body into decoded pairs, in their order, blanks kept.
-
-    Bytes, not text: a signature covers what was sent, whether or not it is valid UTF-8.
-    """
-    pairs = []
-    for part in body.replace(b"+", b" ").split(b"&"):
-        if part:
-            name, _, value = part.partition(b"=")
-            if 37 in part:  # "%" as a number: this runs for every request, and bytes in bytes is five times slower
-                name, value = unquote_to_bytes(name), unquote_to_bytes(value)
-            pairs.append((name, value))
-    return pairs
-
-
-def media_type(headers: Mapping[str, str]) -> str:
-    """Return the content type without its parameters, in lower case; names of headers are in lower case."""
-    return headers.get("content-type", "").partition(";")[0].strip().lower()
-
-
-def json_fields(text: bytes) -> Fields:
-    """Read a JSON object; raises `Untranslatable` for anything else."""
-    try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
-        raise Untranslatable("the payload is not JSON") from exc
-    if not isinstance(found, dict):
-        raise Untranslatable("the payload is not a JSON object")
-    return Fields(found)
-
-
-class WebhookRequest(msgspec.Struct, frozen=True):
-    """One HTTP request of a provider. `url` is the public one, from configuration, never from the proxy."""
-
-    method: str
-    url: str
-    headers: Mapping[str, str]  # names in lower case
-    body: bytes
-
-    def form(self) -> Fields:
-        """Return the body's form fields; of a repeated field the first counts."""
-        # Reversed, because of equal names the last one stays in a dict.
-        return Fields({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(self.body))})
-
-    def json(self) -> Fields:
-        """Return the fields of a JSON object in the body; raises `Untranslatable` for anything else."""
-        return json_fields(self.body)
-
-    def dump(self) -> bytes:
-        """Return the request as bytes in HTTP/1.1 form: request line, headers, blank line, body."""
-        lines = [f"{self.method} {self.url} HTTP/1.1"]
-        lines += [f"{name}: {value}" for name, value in self.headers.items()]
-        return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + self.body
-
-    @classmethod
-    def load(cls, stored: bytes) -> WebhookRequest:
-        """Read what `dump` wrote, or a request file; raises `Malformed` where it is neither."""
-        head, blank, body = stored.partition(b"\r\n\r\n")
-        first, *rest = head.decode("latin-1").split("\r\n")
-        words = first.split(" ")
-        if not blank or len(words) != 3:
-            raise Malformed("not an HTTP request: request line, headers, blank line, all ended by CR LF")
-        headers = {}
-        for line in rest:
-            name, colon, value = line.partition(":")
-            if not colon:
-                raise Malformed("a header line has no colon")
-            headers[name.strip().lower()] = value.strip()
-        return cls(words[0], words[1], headers, body)
-
-
 class Envelope(msgspec.Struct, frozen=True):
     """How a raw message is told from others before anybody reads it."""
 
     key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
     sender: str | None = None  # messages of one sender are worked on in their order
+    # Where the provider gives no id, the key is made of content and time: under this key the message may stand if it
+    # came before just a little earlier.
+    former_key: str | None = None
 
 
 class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,7 +100,7 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """One message that a poll brought."""
+    """One message that a poll or a held connection brought."""
 
     envelope: Envelope
     payload: bytes
@@ -254,6 +142,7 @@ class Receipt:
     """The provider's word that it took a reply."""
 
     external_id: str
+    others: tuple[str, ...] = ()  # ids of further parts, where the provider numbers each
 
 
 # --- the ports -------------------------------------------------------------------------------------------------
@@ -282,7 +171,8 @@ class Translator(Protocol):
 class Webhook(Protocol):
     """A provider that calls us."""
 
-    media_types: ClassVar[frozenset[str]]
+    methods: frozenset[str]  # of HTTP: "POST", or "GET" for providers that send everything in the query
+    media_types: frozenset[str]  # of a POST's body
 
     def verify(self, request: WebhookRequest) -> Envelope:
         """Refuse what the provider did not sign, else say how to tell the message from others.
@@ -302,6 +192,48 @@ class Poller(Protocol):
 
     def poll(self, cursor: str | None) -> Batch:
         """Fetch the next page after the cursor, oldest need not come first. Raises `Unavailable` or `Rejected`."""
+
+
+class Line(Protocol):
+    """What the core gives a `Listener` for the life of one connection."""
+
+    @property
+    def ending(self) -> bool:
+        """Whether to stop: take nothing more, finish what is under way, close, return."""
+
+    def up(self) -> None:
+        """Tell that the connection stands; shown to the operator, and the next failure waits the shortest time again."""
+
+    def accept(self, found: Sequence[Found]) -> Sequence[GatewayError | None]:
+        """Store messages in one transaction; for each `None` once it is durable, or why it is not.
+
+        Only then may the provider be told that we have it. One that was stored before counts as durable.
+        """
+
+
+@runtime_checkable
+class Listener(Protocol):
+    """A connection that we hold open. One process of all holds it; the others stand by."""
+
+    def listen(self, line: Line) -> None:
+        """Connect, and take what comes until `line.ending`; look at that at least once a second.
+
+        Raises `Unavailable` where the connection cannot be made or is lost: the core waits and calls again. Runs on a
+        thread of its own; `Replier.reply` of the same adapter is called from other threads meanwhile, and only in the
+        process that listens.
+        """
+
+
+@runtime_checkable
+class Joiner(Protocol):
+    """A channel whose long messages come in parts (`events.MessagePart`)."""
+
+    def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
+        """Return the message of its parts in their order; `None` stands for one that never came.
+
+        Pure, like `translate`. Bytes are joined before they are decoded: characters straddle parts. Raises
+        `Untranslatable`.
+        """
 
 
 @runtime_checkable

@@ -109,6 +109,7 @@ class Process:
             WSGIMiddleware(create_app(gateway), workers=_FLASK_THREADS),  # type: ignore[arg-type]
             public_url=server.public_url,
             max_body=server.max_body_bytes,
+            trusted_proxies=server.trusted_proxies,
         )
 
     def _wait(self, ready: Callable[[int | None], None]) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, Strict, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, field_validator
 
 from gateway.complaint import Classification, Status
 from gateway.crypto import parse_key
@@ -37,6 +38,7 @@ ChannelName = Annotated[str, Field(pattern=_CHANNEL)]
 Keyword = Annotated[str, Field(pattern=_KEYWORD)]
 Whole = Annotated[int, Strict()]  # "8080" in quotes is a mistake, and is told as one
 Number = Annotated[float, Strict()]
+IPAddress = Annotated[str, AfterValidator(lambda text: str(ip_address(text)))]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=86_400)]
 
 
@@ -67,6 +69,10 @@ class Server(_Section):
     )
     group: Whole = Field(256, ge=1, le=10_000, description="Most messages written by one commit.")
     shutdown_timeout: Seconds = Field(20, description="Seconds that requests in flight have to end after SIGTERM.")
+    trusted_proxies: tuple[IPAddress, ...] = Field(
+        (),
+        description="Addresses whose X-Forwarded-For is believed: our own nginx. For channels that know a sender's IP.",
+    )
 
 
 def _usable_url(given: str | Secret | None) -> str | Secret | None:

@@ -34,11 +34,11 @@ from gateway.ports import (
     Reply,
     Response,
     Secret,
-    WebhookRequest,
 )
 from gateway.registry import Registry, Spec
 from gateway.schema import schemas
 from gateway.settings_reader import Faults, load
+from gateway.wire import WebhookRequest
 
 
 class PigeonSettings(ChannelSettings):
@@ -52,6 +52,7 @@ class PigeonPost:
     """Messages by pigeon."""
 
     Settings: ClassVar[type[ChannelSettings]] = PigeonSettings
+    methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     media_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     own_addresses = ("loft",)
     poll_every = 60.0

@@ -40,16 +40,14 @@ from gateway.ports import (
     ChannelContext,
     ChannelSettings,
     Envelope,
-    Fields,
     Found,
     RawMessage,
     Receipt,
     Reply,
     Response,
     Secret,
-    WebhookRequest,
-    form_pairs,
 )
+from gateway.wire import Fields, WebhookRequest, form_pairs
 
 if TYPE_CHECKING:
     from adapters.sms.twilio_client import TwilioApi
@@ -98,6 +96,7 @@ class TwilioSms:
     """One Twilio number or short code."""
 
     Settings: ClassVar[type[ChannelSettings]] = TwilioSettings
+    methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     media_types: ClassVar[frozenset[str]] = frozenset({"application/x-www-form-urlencoded"})
 
     def __init__(self, settings: TwilioSettings, context: ChannelContext) -> None:

@@ -19,11 +19,12 @@ from gateway.events import CitizenMessage
 from gateway.ids import new_id
 from gateway.pipeline.assemble import MistypedTicket, StatusQuery
 from gateway.pipeline.compose import Composed, Composer
-from gateway.ports import HTTP, JSON, Channel, RawMessage, WebhookRequest
+from gateway.ports import HTTP, JSON, Channel, RawMessage
 from gateway.schema import schemas
 from gateway.settings import Settings
 from gateway.settings_reader import Faults, unread
 from gateway.status import report
+from gateway.wire import WebhookRequest
 
 
 @click.command()

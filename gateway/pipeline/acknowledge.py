@@ -78,7 +78,7 @@ class Acknowledger:
                 return
             with self._spool.database.begin() as connection:
                 if self._spool.outbox.finish(connection, claim, [row.id]):
-                    self._spool.outbox.refer(connection, row, receipt.external_id)
+                    self._spool.outbox.refer(connection, row, receipt)
             self._metrics.replies.labels(row.region, row.channel, outcome).inc()
             self._recent.note(row.region, row.channel, "replied", self._spool.clock())
             log.info(

@@ -17,13 +17,15 @@ from uuid import UUID
 from gateway.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
-from gateway.ports import HTTP, Channel, Response, WebhookRequest
+from gateway.ports import HTTP, Channel, Response
 from gateway.recent import Recent
 from gateway.spool import Spool
 from gateway.spool.inbox import Inbox, Incoming
+from gateway.wire import WebhookRequest
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 _POLL_LEASE = timedelta(seconds=120)
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # not kept with a message
 
 
 class _Waiting(NamedTuple):
@@ -170,7 +172,7 @@ class Receiver:
             channel=channel.name,
             envelope=envelope,
             content_type=HTTP,
-            payload=request.dump(),
+            payload=request.dump(without=_CREDENTIALS),
             received_at=self._spool.clock(),
         )
         return message, self._commit.put(message)

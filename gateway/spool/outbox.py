@@ -16,7 +16,7 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.events import Delivery
 from gateway.ids import new_id
-from gateway.ports import Clock, Reply
+from gateway.ports import Clock, Receipt, Reply
 from gateway.spool.queue import Queue
 from gateway.spool.tables import Kind, outbox, references, reply_counts
 
@@ -131,10 +131,11 @@ class Outbox(Queue):
         letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
         return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
 
-    def refer(self, connection: sa.Connection, row: sa.Row[Any], external_id: str) -> None:
-        """Remember the provider's id of a sent reply, so that its receipts find it; one may have come before us."""
+    def refer(self, connection: sa.Connection, row: sa.Row[Any], receipt: Receipt) -> None:
+        """Remember the provider's ids of a sent reply, so that its receipts find it; one may have come before us."""
         address = (row.region, row.channel)
-        self._upsert(connection, address, external_id, {"outbox_id": row.id}, {"delivery": Delivery.SENT.value})
+        for external_id in (receipt.external_id, *receipt.others):
+            self._upsert(connection, address, external_id, {"outbox_id": row.id}, {"delivery": Delivery.SENT.value})
 
     def note_receipt(
         self, connection: sa.Connection, address: tuple[str, str], external_id: str, state: Delivery, error: str | None

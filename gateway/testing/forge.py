@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, Malformed, Untranslatable, Unverified
 from gateway.events import Event
-from gateway.ports import HTTP, JSON, RawMessage, WebhookRequest
+from gateway.ports import HTTP, JSON, RawMessage
+from gateway.wire import WebhookRequest
 
 RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.errors import Malformed
-from gateway.ports import WebhookRequest
+from gateway.wire import WebhookRequest
 
 
 def read(path: Path) -> WebhookRequest:

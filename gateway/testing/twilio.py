@@ -21,10 +21,11 @@ from uuid import uuid4
 
 import requests
 
-from gateway.ports import ChannelContext, WebhookRequest
+from gateway.ports import ChannelContext
 from gateway.testing.twilio_calls import Caller, Pairs, Sent, inbound_form, receipt_form, sign, signed_request
 from gateway.testing.twilio_messages import Message, MessageBook, refusal
 from gateway.testing.twilio_server import ANSWERS, NOT_FOUND, Answer, TwilioServer, failure
+from gateway.wire import WebhookRequest
 
 __all__ = ["FakeTwilio", "Message", "Sent", "sign"]
 

@@ -18,8 +18,8 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
 
-from gateway.ports import WebhookRequest
 from gateway.testing.twilio_messages import VERSION, Message, segments
+from gateway.wire import WebhookRequest
 
 READ_TIMEOUT = 15.0  # seconds, as Twilio waits
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -24,9 +24,10 @@ from gateway.errors import (
 from gateway.ids import new_id
 from gateway.observe import Metrics, log
 from gateway.pipeline.receive import Receiver
-from gateway.ports import Channel, Clock, Response, Webhook, WebhookRequest, media_type
+from gateway.ports import Channel, Clock, Response, Webhook
 from gateway.recent import Recent
 from gateway.web.express import Headers, Respond
+from gateway.wire import WebhookRequest, media_type
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -35,7 +36,6 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PREFIX = "/in/"
 _NO_BODY_WANTED = frozenset({"GET", "HEAD"})
-_DROPPED = frozenset({b"authorization", b"cookie", b"proxy-authorization"})  # credentials are not kept with a message
 
 
 Answer = tuple[int, Headers, bytes]  # status, headers, body
@@ -45,6 +45,7 @@ class _Admitted(NamedTuple):
     channel: Channel
     url: str  # the public one, which signatures cover
     headers: dict[str, str]
+    client: str
 
 
 class Disconnected(Exception):
@@ -65,9 +66,11 @@ class FrontDoor:
         *,
         public_url: str,
         max_body: int,
+        trusted_proxies: Collection[str] = (),
     ) -> None:
         self._receiver, self._metrics, self._recent, self._clock = receiver, metrics, recent, clock
         self._behind, self._max_body = behind, max_body
+        self._proxies = frozenset(trusted_proxies)
         self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # when last logged, how many since
         base = public_url.rstrip("/")
         self._doors = {
@@ -79,24 +82,24 @@ class FrontDoor:
 
     # --- the express lane: most webhooks ---
 
-    def admit(self, target: bytes, headers: Headers) -> _Admitted | None:
-        """Return a pass for a request whose head leaves nothing to refuse."""
+    def admit(self, target: bytes, headers: Headers, peer: str) -> _Admitted | None:
+        """Return a pass for a POST whose head leaves nothing to refuse."""
         door = self._targets.get(target)
         if door is None:
             return None
         channel, url = door
         readable = _readable(headers)
         length = readable.get("content-length", "")
-        if not length.isdigit() or int(length) > self._max_body or "transfer-encoding" in readable:
+        if not length.isdigit() or int(length) > self._max_body:
             return None
-        if media_type(readable) not in channel.adapter.media_types:
+        if "POST" not in channel.adapter.methods or media_type(readable) not in channel.adapter.media_types:
             return None
-        return _Admitted(channel, url, readable)
+        return _Admitted(channel, url, readable, self._client(peer, readable))
 
     def take(self, admitted: _Admitted, body: bytes, respond: Respond) -> None:
         """Store the message of an admitted request; answer when it is durable."""
         channel = admitted.channel
-        request = WebhookRequest("POST", admitted.url, admitted.headers, body)
+        request = WebhookRequest("POST", admitted.url, admitted.headers, body, admitted.client)
         try:
             message, stored = self._receiver.begin(channel, request)
         except Refused as exc:
@@ -136,19 +139,22 @@ class FrontDoor:
             if door is None:
                 raise UnknownChannel("no channel with a webhook is configured at this address")
             channel, url = door
-            if scope["method"] != "POST":
-                raise MethodNotAllowed("webhooks are sent with POST")
+            method, methods = scope["method"], channel.adapter.methods
+            if method not in methods:
+                raise MethodNotAllowed(f"this channel's webhooks are sent with {' or '.join(sorted(methods))}")
             headers = _readable(scope["headers"])
             if scope["query_string"]:
                 url = f"{url}?{scope['query_string'].decode('latin-1')}"
-            if media_type(headers) not in channel.adapter.media_types:
+            if method == "POST" and media_type(headers) not in channel.adapter.media_types:
                 raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.adapter.media_types))}")
-            request = WebhookRequest("POST", url, headers, await self._body(headers, receive))
+            body = await self._body(headers, receive)
+            request = WebhookRequest(method, url, headers, body, self._client((scope["client"] or ("",))[0], headers))
             correlation_id, response = await self._receiver.webhook(channel, request)
         except Disconnected:
             self.lose()
         except Refused as exc:
-            await _send(send, *self._refusal(exc, door[0] if door else None))
+            allow = ", ".join(sorted(door[0].adapter.methods)).encode() if door else b"POST"
+            await _send(send, *self._refusal(exc, door[0] if door else None, allow=allow))
         else:
             await _send(send, *_acceptance(response, correlation_id))
 
@@ -169,6 +175,15 @@ class FrontDoor:
                 raise TooLarge(f"at most {self._max_body} bytes")
             more = message.get("more_body", False)
         return b"".join(parts)
+
+    def _client(self, peer: str, headers: Mapping[str, str]) -> str:
+        """Return who really calls: behind trusted proxies, the last address that none of them vouches for as its own."""
+        if peer not in self._proxies:
+            return peer
+        for address in reversed(headers.get("x-forwarded-for", "").split(",")):
+            if (address := address.strip()) and address not in self._proxies:
+                return address
+        return peer
 
     # --- answers ---
 
@@ -215,8 +230,7 @@ def _acceptance(response: Response, correlation_id: UUID) -> Answer:
 
 
 def _readable(headers: Headers) -> dict[str, str]:
-    """Return headers as text, without credentials: those are not kept with a message."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers if name not in _DROPPED}
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _headers(content_type: bytes, body: bytes, correlation_id: UUID) -> list[tuple[bytes, bytes]]:

@@ -23,7 +23,7 @@ _CLOSE = (b"connection", b"close")
 class Lane(Protocol):
     """What takes requests from the lane; the front door does."""
 
-    def admit(self, target: bytes, headers: Headers) -> Any | None:
+    def admit(self, target: bytes, headers: Headers, peer: str) -> Any | None:
         """Return a pass for a POST that can be taken here, `None` for one that must go the ordinary way."""
 
     def take(self, admitted: Any, body: bytes, respond: Respond) -> None:
@@ -42,7 +42,7 @@ class ExpressProtocol(BoundedProtocol):
         parser = self.parser
         admitted = None
         if parser.get_method() == b"POST" and not self.expect_100_continue and not parser.should_upgrade():
-            admitted = self.lane.admit(self.url, self.headers)
+            admitted = self.lane.admit(self.url, self.headers, self.client[0] if self.client else "")
         if admitted is None:
             super().begin_exchange()
             return

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.errors import Malformed, Untranslatable
-from gateway.ports import Fields, WebhookRequest, form_pairs, media_type
+from gateway.wire import Fields, WebhookRequest, form_pairs, media_type
 
 _token = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12)
 _value = st.text(st.characters(min_codepoint=0x20, max_codepoint=0xFF, exclude_characters="\x7f"), max_size=30)

@@ -24,22 +24,12 @@ from werkzeug.datastructures import MultiDict
 from adapters.sms.twilio import API, TwilioSettings, TwilioSms
 from gateway.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored
-from gateway.ports import (
-    JSON,
-    ChannelContext,
-    Poller,
-    Replier,
-    Reply,
-    Secret,
-    Translator,
-    Webhook,
-    WebhookRequest,
-    form_pairs,
-)
+from gateway.ports import JSON, ChannelContext, Poller, Replier, Reply, Secret, Translator, Webhook
 from gateway.testing import requestfile
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import raw_message, stored
 from gateway.testing.twilio import FakeTwilio, Message, sign
+from gateway.wire import WebhookRequest, form_pairs
 
 HERE = Path(__file__).parent
 MESSAGE = "SM" + "0" * 31 + "1"

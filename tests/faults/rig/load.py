@@ -14,8 +14,8 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from gateway.ports import WebhookRequest
 from gateway.testing.twilio import FakeTwilio, Message
+from gateway.wire import WebhookRequest
 from rig.installation import NUMBER
 
 HELP = "BANTUAN"

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.events import Delivery
 from gateway.ids import new_id
+from gateway.ports import Receipt
 from gateway.spool import Spool
 from gateway.spool.outbox import Draft
 from gateway.spool.tables import Kind, outbox, references, reply_counts
@@ -76,7 +77,7 @@ def test_receipts_may_come_in_any_order(spool: Spool, rows: Any, states: list[st
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
-        spool.outbox.refer(connection, row, "SMout")
+        spool.outbox.refer(connection, row, Receipt("SMout"))
         for state in states:
             error = "30005" if state == "failed" else None
             spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery(state), error)
@@ -90,7 +91,7 @@ def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, row
     with spool.database.begin() as connection:
         spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery.FAILED, "30005")
     with spool.database.begin() as connection:
-        spool.outbox.refer(connection, row, "SMout")
+        spool.outbox.refer(connection, row, Receipt("SMout"))
     (reference,) = rows(references)
     assert (reference["delivery"], reference["error"], reference["outbox_id"]) == ("failed", "30005", row.id)
 
@@ -116,7 +117,7 @@ def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
     (row,) = spool.outbox.claim(10, LEASE).rows
     for _ in range(2):
         with spool.database.begin() as connection:
-            spool.outbox.refer(connection, row, "SMout")
+            spool.outbox.refer(connection, row, Receipt("SMout"))
     assert len(rows(references)) == 1
 
 
@@ -126,7 +127,7 @@ def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(spool:
     done, dead = claim.rows
     with spool.database.begin() as connection:
         spool.outbox.finish(connection, claim.id, [done.id])
-        spool.outbox.refer(connection, done, "SMout")
+        spool.outbox.refer(connection, done, Receipt("SMout"))
         spool.outbox.bury(connection, claim.id, {dead.id: "rejected"})
     clock.advance(days=31)
     assert spool.outbox.purge(clock() - timedelta(days=30), 10) == [done.id]

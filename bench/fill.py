@@ -12,9 +12,11 @@ INSERT INTO inbox (id, region, channel, dedupe_key, lane, content_type, payload,
   SELECT id, '00', 'sms', gen_random_uuid(), gen_random_uuid(), 'message/http',
          %(key)s::bytea || decode(repeat(md5(n::text), 53), 'hex'), now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
 
-INSERT INTO cases (id, region, channel, external_key, sender_key, correlation_id, ticket, complaint, contact, opened_at)
-  SELECT id, '00', 'sms', gen_random_uuid(), gen_random_uuid(), id, (10000000 + n)::text,
+INSERT INTO cases (id, region, channel, external_key, sender_key, correlation_id, complaint, contact, opened_at)
+  SELECT id, '00', 'sms', gen_random_uuid(), gen_random_uuid(), id,
          %(key)s::bytea || decode(repeat(md5(n::text), 55), 'hex'), %(key)s::bytea || decode(repeat(md5(n::text), 3), 'hex'), now() - interval '1 day' FROM made;
+
+INSERT INTO ticket (case_id, number) SELECT id, (10000000 + n)::text FROM made;
 
 INSERT INTO outbox (id, kind, region, channel, lane, case_id, correlation_id, created_at, state, attempts, finished_at)
   SELECT id, 'deliver', '00', 'sms', id, id, id, now() - interval '1 day', 'done', 1, now() - interval '1 day' FROM made;
@@ -41,7 +43,7 @@ INSERT INTO complaint_history (id, complaint_id, at, actor, to_status, why)
 
 UPDATE ticket_counter SET next_number = 1000000 + 10 * %(count)s + 100000000;
 """
-TABLES = ("inbox", "cases", "outbox", "reference", "complaint", "complaint_history", "reply_count")
+TABLES = ("inbox", "cases", "ticket", "outbox", "reference", "complaint", "complaint_history", "reply_count")
 
 
 def fill(dsn: str, count: int, key: bytes) -> None:

@@ -149,6 +149,9 @@ class Bench:
             if old is None or not old[0]:
                 empty(self._dsn)
                 return
+            connection.execute(
+                "DELETE FROM ticket USING cases WHERE case_id = id AND opened_at > now() - interval '1 hour'"
+            )
             for table, moment in (("inbox", "received_at"), ("cases", "opened_at"), ("outbox", "created_at")):
                 connection.execute(f"DELETE FROM {table} WHERE {moment} > now() - interval '1 hour'")
             connection.execute("ALTER TABLE complaint_history DISABLE TRIGGER USER")

@@ -14,10 +14,12 @@ from gateway.errors import Misconfigured, Unavailable
 from gateway.jobs import Jobs
 from gateway.observe import Metrics, log
 from gateway.pipeline.acknowledge import Acknowledger
+from gateway.pipeline.commit import GroupCommit, Tally
 from gateway.pipeline.compose import Composer
 from gateway.pipeline.deliver import Deliverer
+from gateway.pipeline.handover import Handover
 from gateway.pipeline.intake import Intake
-from gateway.pipeline.receive import GroupCommit, Receiver
+from gateway.pipeline.receive import Receiver
 from gateway.pipeline.settle import Settler
 from gateway.ports import Channel, Poller, Replier
 from gateway.recent import Recent
@@ -122,23 +124,26 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     channels = make_channels(settings, registry)
     recent = Recent(spool.activity)
     server, work = file.server, file.work
+    tally = Tally(channels.values(), metrics, recent)
     commit = GroupCommit(
         spool.inbox,
         metrics,
+        tally,
         group=server.group,
         queue=server.queue,
         share=server.channel_share,
         timeout=server.commit_timeout,
     )
-    receiver = Receiver(spool, channels.values(), metrics, recent, commit)
+    receiver = Receiver(spool, tally, commit)
     composer = Composer(file, [region.file for region in settings.regions])
-    lease = timedelta(seconds=work.lease)
+    lease, handover = timedelta(seconds=work.lease), Handover()
     intake = Intake(
         spool,
         channels,
         composer,
         file.templates,
         metrics,
+        handover,
         batch=work.batch,
         lease=lease,
         attempts=work.attempts,
@@ -154,6 +159,7 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         metrics,
         recent,
         Settler(spool, metrics, Deliverer.stage, base=work.retry_base, cap=work.retry_cap),
+        handover,
         batch=work.batch,
         lease=lease,
         attempts=work.attempts,

@@ -11,7 +11,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
-from gateway.database import Database, translated_errors
+from gateway.database import Database
+from gateway.database_errors import translated_errors
 
 _HERE = Path(__file__).parent
 PARTS = ("spool", "central")

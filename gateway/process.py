@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import socket
@@ -42,6 +43,7 @@ class Process:
 
         Raises `Unavailable` where that is taken, `Misconfigured` where it can never be listened on.
         """
+        _leave_startup_to_itself()
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
             self._gateway.commit.on_commit = self._worker.wake
@@ -137,6 +139,16 @@ class Process:
         self._gateway.jobs.stop()
         self._gateway.close()
         log.info("stopped")
+
+
+def _leave_startup_to_itself() -> None:
+    """Keep the garbage collector from walking through every imported module again and again: a quarter of the work.
+
+    Batches make many objects and hardly a cycle; what the collector is for still gets collected, only less often.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
 
 
 class _Server(uvicorn.Server):

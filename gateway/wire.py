@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
@@ -97,6 +97,7 @@ class WebhookRequest(msgspec.Struct, frozen=True):
     headers: Mapping[str, str]  # names in lower case
     body: bytes
     client: str = ""  # the caller's address, past the trusted proxies; for `verify` only, it is not stored
+    lines: bytes = b""  # the headers' lines as they came, where they are at hand: spares writing them again
 
     def form(self) -> Fields:
         """Return the body's form fields; of a repeated field the first counts."""
@@ -112,8 +113,10 @@ class WebhookRequest(msgspec.Struct, frozen=True):
         pairs = reversed(form_pairs(self.url.partition("?")[2].encode("latin-1", "replace")))
         return Fields({name.decode("utf-8", "replace"): value for name, value in pairs})
 
-    def dump(self, *, without: Container[str] = ()) -> bytes:
+    def dump(self, *, without: Collection[str] = ()) -> bytes:
         """Return the request as bytes in HTTP/1.1 form: request line, headers, blank line, body."""
+        if self.lines and self.headers.keys().isdisjoint(without):
+            return b"%b %b HTTP/1.1\r\n%b\r\n%b" % (self.method.encode(), self.url.encode(), self.lines, self.body)
         lines = [f"{self.method} {self.url} HTTP/1.1"]
         lines += [f"{name}: {value}" for name, value in self.headers.items() if name not in without]
         return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + self.body

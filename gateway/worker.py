@@ -20,6 +20,9 @@ class Stage(Protocol):
     def run_once(self) -> int:
         """Work on one batch; return how many rows it had."""
 
+    def close(self) -> None:
+        """Let go of what is held, when nothing runs any more. Raises `Unavailable`: then leases end by themselves."""
+
 
 class Worker:
     """Stages in the order of the flow; a batch done by one wakes the next."""
@@ -49,7 +52,14 @@ class Worker:
             event.set()
         for thread in self._threads:
             thread.join(max(0, deadline - time.monotonic()))
-        return not any(thread.is_alive() for thread in self._threads)
+        if any(thread.is_alive() for thread in self._threads):
+            return False
+        for stage in self._stages:
+            try:
+                stage.close()
+            except Unavailable as exc:
+                log.warning("not given back", stage=stage.stage, reason=exc.reason)
+        return True
 
     def _run(self, position: int) -> None:
         stage, wake = self._stages[position], self._wake[position]

@@ -58,6 +58,10 @@ class Acknowledger:
         list(self._pool.map(lambda rows: self._send_lane(claim.id, rows), lanes.values()))
         return len(claim.rows)
 
+    def close(self) -> None:
+        """End the threads."""
+        self._pool.shutdown()
+
     def _send_lane(self, claim: UUID, rows: Sequence[Any]) -> None:
         """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
         for position, row in enumerate(rows):

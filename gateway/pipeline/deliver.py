@@ -7,7 +7,7 @@ its id makes that harmless, and only a complaint that the centre refuses for goo
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta, timezone
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from gateway.central import CentralStore, Standing
 from gateway.complaint import Complaint, Status
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.observe import Metrics, log
+from gateway.pipeline.handover import Handover
 from gateway.pipeline.settle import Settler
 from gateway.recent import Recent
 from gateway.settings import Templates
@@ -26,7 +27,9 @@ from gateway.spool.tables import Kind
 
 _WIB = timezone(timedelta(hours=7))  # dates in replies are western Indonesian, wherever the server stands
 
-_Work = Callable[[UUID, Sequence[Any], dict[UUID, Case]], None]
+_EVERY = 4  # of so many batches one is claimed from the outbox, however much is handed over
+
+_Work = Callable[[UUID, Sequence[Any], Mapping[UUID, Case]], None]
 
 
 class Deliverer:
@@ -43,12 +46,14 @@ class Deliverer:
         metrics: Metrics,
         recent: Recent,
         settler: Settler,
+        handover: Handover,
         *,
         batch: int,
         lease: timedelta,
         attempts: int,
         replies_per_hour: int,
     ) -> None:
+        self._handover, self._turn = handover, 0
         self._spool, self._central, self._templates = spool, central, templates
         self._region_names, self._metrics, self._recent, self._settler = region_names, metrics, recent, settler
         self._batch, self._lease, self._attempts = batch, lease, attempts
@@ -56,6 +61,21 @@ class Deliverer:
 
     def run_once(self) -> int:
         """Work on one batch; return how many rows it had."""
+        self._turn = (self._turn + 1) % _EVERY
+        if self._turn and (handed := self._handover.take()):
+            self._metrics.batch.labels(self.stage).observe(len(handed.jobs))
+            self._attempt(self._deliver, handed.claim, handed.jobs, handed.cases)
+            return len(handed.jobs)
+        return self._from_outbox()
+
+    def close(self) -> None:
+        """Give back what was handed over and not begun."""
+        for handed in self._handover.close():
+            with self._spool.database.begin() as connection:
+                ids = [job.id for job in handed.jobs]
+                self._spool.outbox.give_back(connection, handed.claim, ids, pause=timedelta())
+
+    def _from_outbox(self) -> int:
         claim = self._spool.outbox.claim(self._batch, self._lease, kinds=[Kind.DELIVER, Kind.AMEND, Kind.INQUIRE])
         if not claim.rows:
             return 0
@@ -80,7 +100,7 @@ class Deliverer:
                 self._attempt(work, claim.id, rows, cases)
         return len(claim.rows)
 
-    def _attempt(self, work: _Work, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+    def _attempt(self, work: _Work, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         """Do one kind of work; what fails is done again row by row, so that only the bad row pays."""
         try:
             work(claim, rows, cases)
@@ -92,7 +112,7 @@ class Deliverer:
             known = isinstance(exc, GatewayError)
             self._settler.settle(claim, [(row, exc, not known and row.attempts >= self._attempts) for row in rows])
 
-    def _deliver(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+    def _deliver(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         outcome = self._central.deliver([_complaint(cases[row.case_id]) for row in rows])
         done = [row for row in rows if row.case_id in outcome.tickets]
         with self._spool.database.begin() as connection:
@@ -125,7 +145,7 @@ class Deliverer:
         refused = [(row, outcome.refused[row.case_id], True) for row in rows if row.case_id in outcome.refused]
         self._settler.settle(claim, refused)
 
-    def _amend(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+    def _amend(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         for row in rows:
             try:
                 self._central.amend(_complaint(cases[row.case_id]), "read again by a replay")
@@ -135,7 +155,7 @@ class Deliverer:
             with self._spool.database.begin() as connection:
                 self._spool.outbox.finish(connection, claim, [row.id])
 
-    def _inquire(self, claim: UUID, rows: Sequence[Any], cases: dict[UUID, Case]) -> None:
+    def _inquire(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         standings = self._central.find([row.case_id for row in rows])
         missing = [(row, Rejected("the centre does not know it"), True) for row in rows if row.case_id not in standings]
         self._settler.settle(claim, missing)

@@ -21,11 +21,12 @@ from gateway.ids import new_id
 from gateway.observe import Metrics, describe, log
 from gateway.pipeline.assemble import HelpRequest, MistypedTicket, StatusQuery
 from gateway.pipeline.compose import Composed, Composer
+from gateway.pipeline.handover import Handed, Handover
 from gateway.pipeline.translate import Channels, channel_of, translate
 from gateway.settings import Templates
 from gateway.spool import Spool
-from gateway.spool.cases import NewCase
-from gateway.spool.outbox import Draft
+from gateway.spool.cases import NewCase, opened
+from gateway.spool.outbox import Draft, Hold
 from gateway.spool.queue import Claim, backoff
 from gateway.spool.tables import Kind
 
@@ -78,6 +79,7 @@ class Intake:
         composer: Composer,
         templates: Templates,
         metrics: Metrics,
+        handover: Handover,
         *,
         batch: int,
         lease: timedelta,
@@ -87,7 +89,7 @@ class Intake:
         replies_per_hour: int,
     ) -> None:
         self._spool, self._channels, self._composer = spool, channels, composer
-        self._templates, self._metrics = templates, metrics
+        self._templates, self._metrics, self._handover = templates, metrics, handover
         self._batch, self._lease, self._attempts = batch, lease, attempts
         self._retry_base, self._retry_cap = retry_base, retry_cap
         self._replies_per_hour = replies_per_hour
@@ -111,6 +113,9 @@ class Intake:
         self._write(claim, understood, failures)
         self._settle(claim, failures)
         return len(claim.rows)
+
+    def close(self) -> None:
+        """Hold nothing between batches."""
 
     def _understand(self, row: Any) -> _Understood:
         raw = self._spool.inbox.open(row)
@@ -158,17 +163,29 @@ class Intake:
             # First, and only what is still ours goes on: a batch that took too long may have been taken over.
             ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in understood])
             kept = [one for one in understood if one.row.id in ours]
-            opened = spool.cases.open(connection, [case for one in kept for case in one.cases])
-            spool.outbox.add_cases(connection, Kind.DELIVER, opened)
+            handed = self._open(connection, [case for one in kept for case in one.cases])
             drafts = [d for one in kept for c in one.requests if (d := self._answer(connection, c, one.row))]
             held = spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
             for one in kept:
                 address = (one.row.region, one.row.channel)
                 for receipt in one.receipts:
                     spool.outbox.note_receipt(connection, address, receipt.external_id, receipt.state, receipt.error)
+        if handed:
+            self._handover.put(handed)
         for draft in held:
             self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
         _tell(kept)
+
+    def _open(self, connection: Any, new: Sequence[NewCase]) -> Handed | None:
+        """Open cases and queue their deliveries; what may go straight to the deliverer beside us is returned."""
+        rows = self._spool.cases.open(connection, new)
+        claim = self._handover.reserve() if rows else None
+        hold = Hold(claim, self._lease) if claim else None
+        jobs = self._spool.outbox.add_cases(connection, Kind.DELIVER, rows, hold)
+        if claim is None:
+            return None
+        by_id = {case.complaint.id: case for case in new}
+        return Handed(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
 
     def _answer(self, connection: Any, composed: Composed, row: Any) -> Draft | None:
         """Return the reply to a command; a status the centre must be asked for is queued instead."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import Undecryptable
 from gateway.ids import first_id_at
-from gateway.spool.tables import cases
+from gateway.spool.tables import cases, tickets
 
 _COMPLAINT = b"case"
 _CONTACT = b"contact"
@@ -42,10 +42,22 @@ class Case:
     region: str
     channel: str
     sender_key: UUID
-    ticket: str | None
     complaint: Complaint | None  # None once it was delivered and purged
     contact: str | None
     correlation_id: UUID
+
+
+def opened(new: NewCase, row: Mapping[str, Any]) -> Case:
+    """Return a case that was just opened, by the row that `Cases.open` gave for it."""
+    return Case(
+        id=new.complaint.id,
+        region=row["region"],
+        channel=row["channel"],
+        sender_key=row["sender_key"],
+        complaint=new.complaint,
+        contact=new.contact,
+        correlation_id=new.correlation_id,
+    )
 
 
 class Cases:
@@ -96,7 +108,10 @@ class Cases:
     def owned(self, connection: sa.Connection, ticket: str, region: str, channel: str, sender: str) -> UUID | None:
         """Return the case of a ticket if this sender opened it; whether another's exists is not told."""
         key = self._keyring.lookup("sender", region, channel, sender)
-        statement = sa.select(cases.c.id).where(cases.c.ticket == ticket, cases.c.sender_key == key)
+        named = cases.join(tickets, tickets.c.case_id == cases.c.id)
+        statement = (
+            sa.select(cases.c.id).select_from(named).where(tickets.c.number == ticket, cases.c.sender_key == key)
+        )
         return connection.execute(statement).scalars().first()
 
     def _open(self, row: sa.Row[Any]) -> Case:
@@ -106,27 +121,15 @@ class Cases:
             region=row.region,
             channel=row.channel,
             sender_key=row.sender_key,
-            ticket=row.ticket,
             complaint=canonical.load(decrypt(row.complaint, _COMPLAINT)) if row.complaint else None,
             contact=decrypt(row.contact, _CONTACT).decode() if row.contact else None,
             correlation_id=row.correlation_id,
         )
 
-    def number(self, connection: sa.Connection, tickets: Sequence[tuple[UUID, str]]) -> None:
+    def number(self, connection: sa.Connection, given: Sequence[tuple[UUID, str]]) -> None:
         """Write down the tickets that the centre gave."""
-        if not tickets:
-            return
-        if self._database.is_sqlite:
-            connection.execute(
-                sa.update(cases).where(cases.c.id == sa.bindparam("case")).values(ticket=sa.bindparam("given")),
-                [{"case": case_id, "given": ticket} for case_id, ticket in tickets],
-            )
-            return
-        connection.exec_driver_sql(
-            "UPDATE cases SET ticket = given.ticket FROM unnest(%b::uuid[], %b::text[]) AS given(id, ticket)"
-            " WHERE cases.id = given.id",
-            ([case_id for case_id, _ in tickets], [ticket for _, ticket in tickets]),
-        )
+        rows = [{"case_id": case_id, "number": ticket} for case_id, ticket in given]
+        self._database.insert(connection, tickets, rows, ignore_conflicts=True)
 
     def rewrite(self, connection: sa.Connection, complaint: Complaint) -> None:
         """Replace the stored complaint of a case, after a replay read its message differently."""
@@ -138,9 +141,10 @@ class Cases:
 
         What stays is who may ask about which ticket, and that the message has its complaint.
         """
+        numbered = sa.exists().where(tickets.c.case_id == cases.c.id)
         chosen = (
             sa.select(cases.c.id)
-            .where(cases.c.complaint.is_not(None), cases.c.ticket.is_not(None), cases.c.id < first_id_at(before))
+            .where(cases.c.complaint.is_not(None), numbered, cases.c.id < first_id_at(before))
             .order_by(cases.c.id)
             .limit(limit)
         )

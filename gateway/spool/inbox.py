@@ -11,13 +11,14 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.crypto import Keyring
-from gateway.database import Database
+from gateway.database import Database, any_of
 from gateway.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
 from gateway.spool.queue import Queue
 from gateway.spool.tables import inbox
 
 _PURPOSE = b"inbox"
+_FORMER = "former_key"  # in a sealed row, not a column: the key under which the message may already stand
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +45,8 @@ class Inbox(Queue):
         address = (message.region, message.channel)
         lookup = self._keyring.lookup
         dedupe_key = lookup("message", *address, message.envelope.key)
-        sender = message.envelope.sender
-        return {
+        sender, former = message.envelope.sender, message.envelope.former_key
+        row = {
             "id": message.id,
             "region": message.region,
             "channel": message.channel,
@@ -56,9 +57,20 @@ class Inbox(Queue):
             "received_at": message.received_at,
             "due_at": message.received_at,
         }
+        if former:
+            row[_FORMER] = lookup("message", *address, former)
+        return row
 
     def add(self, connection: sa.Connection, sealed: Sequence[dict[str, Any]]) -> set[UUID]:
         """Store rows; return the ids of those that are new. A repeated delivery is not."""
+        if former := [row[_FORMER] for row in sealed if _FORMER in row]:
+            known = sa.select(inbox.c.dedupe_key).where(any_of(inbox.c.dedupe_key, former, self._database))
+            again = set(connection.execute(known).scalars())
+            sealed = [
+                {name: value for name, value in row.items() if name != _FORMER}
+                for row in sealed
+                if row.get(_FORMER) not in again
+            ]
         return set(self._database.insert(connection, inbox, sealed, ignore_conflicts=True, returning="id"))
 
     def commit(self, sealed: Sequence[dict[str, Any]]) -> set[UUID]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,7 +18,7 @@ from gateway.events import Delivery
 from gateway.ids import new_id
 from gateway.ports import Clock, Receipt, Reply
 from gateway.spool.queue import Queue
-from gateway.spool.tables import Kind, outbox, references, reply_counts
+from gateway.spool.tables import Kind, State, outbox, references, reply_counts
 
 _PURPOSE = b"outbox"
 _RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipts come in any order
@@ -41,6 +41,26 @@ class Draft:
     case_id: UUID | None = None
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """A row that asks something of the centre, as its worker sees it."""
+
+    id: UUID
+    kind: str
+    region: str
+    channel: str
+    case_id: UUID
+    correlation_id: UUID
+    attempts: int
+
+
+class Hold(NamedTuple):
+    """A claim that rows are born with."""
+
+    claim: UUID
+    lease: timedelta
+
+
 class Outbox(Queue):
     """The outbox table, with the counts that keep us from answering a machine for ever."""
 
@@ -52,27 +72,42 @@ class Outbox(Queue):
         """Return the keyed hash under which a citizen's address is looked up."""
         return self._keyring.lookup("sender", region, channel, address)
 
-    def add_cases(self, connection: sa.Connection, kind: Kind, cases: Sequence[Mapping[str, Any]]) -> None:
-        """Queue one job for each case row (id, region, channel, correlation_id)."""
+    def add_cases(
+        self, connection: sa.Connection, kind: Kind, cases: Sequence[Mapping[str, Any]], hold: Hold | None = None
+    ) -> list[Job]:
+        """Queue one job for each case row (id, region, channel, correlation_id); with `hold`, claimed from the start."""
         now = self._clock()
-        self._database.insert(
-            connection,
-            outbox,
-            [
-                {
-                    "id": new_id(),
-                    "kind": kind.value,
-                    "region": case["region"],
-                    "channel": case["channel"],
-                    "lane": case["id"],
-                    "case_id": case["id"],
-                    "correlation_id": case["correlation_id"],
-                    "created_at": now,
-                    "due_at": now,
-                }
-                for case in cases
-            ],
-        )
+        jobs = [
+            Job(
+                id=new_id(),
+                kind=kind.value,
+                region=case["region"],
+                channel=case["channel"],
+                case_id=case["id"],
+                correlation_id=case["correlation_id"],
+                attempts=1 if hold else 0,
+            )
+            for case in cases
+        ]
+        claimed = {"state": State.CLAIMED.value, "claim": hold.claim, "due_at": now + hold.lease} if hold else {}
+        rows = [
+            {
+                "id": job.id,
+                "kind": job.kind,
+                "region": job.region,
+                "channel": job.channel,
+                "lane": job.case_id,
+                "case_id": job.case_id,
+                "correlation_id": job.correlation_id,
+                "attempts": job.attempts,
+                "created_at": now,
+                "due_at": now,
+                **claimed,
+            }
+            for job in jobs
+        ]
+        self._database.insert(connection, outbox, rows)
+        return jobs
 
     def add_replies(self, connection: sa.Connection, drafts: Sequence[Draft], per_hour: int) -> list[Draft]:
         """Queue replies, at most `per_hour` to one address in any 60 minutes; return those held back."""

@@ -139,7 +139,8 @@ class Queue:
             .values(state=State.DONE, claim=None, due_at=None, reason=None, finished_at=self._clock())
             .returning(table.c.id)
         )
-        return set(connection.execute(done).scalars())
+        finished = connection.execute(done)
+        return set(finished.scalars().all())
 
     def retry(self, connection: sa.Connection, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
         """Give rows back to be tried again after their delay, each with the reason."""

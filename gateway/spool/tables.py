@@ -104,15 +104,19 @@ cases = sa.Table(
     sa.Column("external_key", sa.Uuid, nullable=False, unique=True),  # one message makes one complaint
     sa.Column("sender_key", sa.Uuid, nullable=False),  # keyed hash of the citizen's address: who may ask
     sa.Column("correlation_id", sa.Uuid, nullable=False),
-    sa.Column("ticket", sa.Text),
     sa.Column("complaint", sa.LargeBinary),  # encrypted canonical complaint; NULL once delivered and purged
     sa.Column("contact", sa.LargeBinary),  # encrypted address to answer; NULL where nobody is to be answered
     sa.Column("opened_at", Instant, nullable=False),
 )
 _kept = cases.c.complaint.is_not(None)
 sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # what a purge looks through
-_numbered = cases.c.ticket.is_not(None)
-sa.Index("ix_cases_ticket", cases.c.ticket, postgresql_where=_numbered, sqlite_where=_numbered)
+
+tickets = sa.Table(  # apart from the cases: their rows are wide, and would be written twice for a number
+    "ticket",
+    metadata,
+    sa.Column("case_id", sa.Uuid, primary_key=True),
+    sa.Column("number", sa.Text, nullable=False, index=True),  # as the centre gave it
+)
 
 references = sa.Table(
     "reference",

@@ -5,7 +5,6 @@ It is kept apart from Flask because a complaint is accepted here at a tenth of t
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
 from typing import Any, NamedTuple
@@ -15,7 +14,6 @@ import msgspec
 
 from gateway.errors import (
     MethodNotAllowed,
-    Overloaded,
     Refused,
     TooLarge,
     UnknownChannel,
@@ -44,7 +42,8 @@ Answer = tuple[int, Headers, bytes]  # status, headers, body
 class _Admitted(NamedTuple):
     channel: Channel
     url: str  # the public one, which signatures cover
-    headers: dict[str, str]
+    headers: Mapping[str, str]
+    lines: bytes  # the same as they came, if they are at hand
     client: str
 
 
@@ -82,40 +81,34 @@ class FrontDoor:
 
     # --- the express lane: most webhooks ---
 
-    def admit(self, target: bytes, headers: Headers, peer: str) -> _Admitted | None:
+    def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> _Admitted | None:
         """Return a pass for a POST whose head leaves nothing to refuse."""
         door = self._targets.get(target)
         if door is None:
             return None
         channel, url = door
-        readable = _readable(headers)
-        length = readable.get("content-length", "")
+        length = headers.get("content-length", "")
         if not length.isdigit() or int(length) > self._max_body:
             return None
-        if "POST" not in channel.adapter.methods or media_type(readable) not in channel.adapter.media_types:
+        if "POST" not in channel.adapter.methods or media_type(headers) not in channel.adapter.media_types:
             return None
-        return _Admitted(channel, url, readable, self._client(peer, readable))
+        return _Admitted(channel, url, headers, lines, self._client(peer, headers))
 
     def take(self, admitted: _Admitted, body: bytes, respond: Respond) -> None:
         """Store the message of an admitted request; answer when it is durable."""
         channel = admitted.channel
-        request = WebhookRequest("POST", admitted.url, admitted.headers, body, admitted.client)
+        request = WebhookRequest("POST", admitted.url, admitted.headers, body, admitted.client, admitted.lines)
+
+        def answer(correlation_id: UUID, response: Response | Refused) -> None:
+            if isinstance(response, Refused):
+                respond(*self._refusal(response, channel))
+            else:
+                respond(*_acceptance(response, correlation_id))
+
         try:
-            message, stored = self._receiver.begin(channel, request)
+            self._receiver.take(channel, request, answer)
         except Refused as exc:
             respond(*self._refusal(exc, channel))
-            return
-
-        def committed(stored: asyncio.Future[bool]) -> None:
-            error = stored.exception()
-            if error is not None:
-                refused = error if isinstance(error, Refused) else Overloaded(type(error).__name__, retry_after=5)
-                respond(*self._refusal(refused, channel))
-            else:
-                response = self._receiver.end(channel, request, message, stored.result())
-                respond(*_acceptance(response, message.id))
-
-        stored.add_done_callback(committed)
 
     def lose(self) -> None:
         """Count a request that was cut off; nothing of it is stored."""

@@ -39,6 +39,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _began = False  # whether a head began in the data at hand
     _refusal = b""  # what to answer instead of the server's 400
     _deadline: asyncio.TimerHandle | None = None
+    between_requests = True  # whether the parser has nothing unfinished in it
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
@@ -49,9 +50,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._began = False
+        self._began = self.between_requests = False
         super().data_received(data)
         if self._awaited is _Awaited.NOTHING:
+            self.between_requests = self._began
             # Empty lines between requests end the server's keep-alive timer and begin nothing.
             cycle: Any = self.cycle
             if not self._began and cycle is not None and cycle.response_complete:
@@ -64,6 +66,12 @@ class BoundedProtocol(HttpToolsProtocol):
                 return
         # Most requests come whole and never get here.
         self._arm(self.head_timeout if self._awaited is _Awaited.HEAD else self.body_timeout)
+
+    def arrived(self) -> None:
+        """Note that a whole request has come, past the parser."""
+        self._awaited = _Awaited.NOTHING
+        self._disarm()
+        self._unset_keepalive_if_required()
 
     def on_message_begin(self) -> None:
         self._awaited, self._began, self._head_size = _Awaited.HEAD, True, 0

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.database import Database, any_of, translated_errors
+from gateway.database import Database, any_of
+from gateway.database_errors import translated_errors
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.ids import new_id
 from gateway.spool.tables import activity, cursors, inbox

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import Unavailable
-from gateway.spool.tables import cases, inbox, outbox
+from gateway.spool.tables import cases, inbox, outbox, tickets
 
 
 def poll(gateway: Any) -> None:
@@ -78,7 +78,7 @@ def test_the_purge_leaves_what_is_young_dead_or_undelivered(
     assert [row["state"] for row in rows(inbox)] == ["dead"]
     assert rows(outbox) == []
     assert rows(cases)[0]["complaint"] is None
-    ticket = rows(cases)[0]["ticket"]
+    ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM2")
     drain(gateway)
     assert twilio.replies_to("+6281200000001")[-1].startswith(f"Tiket {ticket}: ")

@@ -12,7 +12,7 @@ from gateway.crypto import Keyring
 from gateway.errors import Undecryptable
 from gateway.rekey import rekey
 from gateway.spool import Spool
-from gateway.spool.tables import cases, inbox, outbox
+from gateway.spool.tables import cases, inbox, outbox, tickets
 
 OLD, NEW, LOOKUP = b"k" * 32, b"n" * 32, b"l" * 32
 SEALED = [(inbox, "payload"), (outbox, "payload"), (cases, "complaint"), (cases, "contact"), (complaints, "reporter")]
@@ -110,7 +110,7 @@ def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any
     assert "now remove the old keys from [encryption] keys, and restart every process" in result.output
     main.write_text(main.read_text().replace(both, '[{ file = "keys/storage2" }]'))
     gateway = site.gateway()
-    ticket = rows(cases)[0]["ticket"]
+    ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
     gateway.stages[0].run_once()
     assert gateway.stages[1].run_once() == 1, "senders are still found: the lookup key does not rotate"

@@ -18,6 +18,9 @@ class Steps:
         self.stage, self.steps, self.turns = stage, list(steps), 0
         self.turned = threading.Event()
 
+    def close(self) -> None:
+        self.closed = True
+
     def run_once(self) -> int:
         self.turns += 1
         self.turned.set()
@@ -70,6 +73,7 @@ def test_stopping_waits_for_the_batch_under_way() -> None:
     stage.turned.wait(5)
     assert worker.stop(5)
     assert done.is_set()
+    assert stage.closed, "what it held is given back"
 
 
 def test_stopping_says_so_where_a_batch_does_not_end() -> None:

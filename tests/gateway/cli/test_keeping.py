@@ -83,7 +83,7 @@ def test_migrate_makes_the_tables_and_may_be_repeated(sqlite_site: Any) -> None:
     sqlite_site.write()
     for _ in range(2):
         result = sqlite_site.run("migrate")
-        assert (result.exit_code, result.output) == (0, "spool: version 0001\ncentral: version 0001\n")
+        assert (result.exit_code, result.output) == (0, "spool: version 0002\ncentral: version 0001\n")
     assert pending(sqlite_site.gateway().database) == []
 
 

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.ids import check_ticket
 from gateway.migrate import migrate
 from gateway.spool import Spool
-from gateway.spool.tables import Kind, State, cases, outbox
+from gateway.spool.tables import Kind, State, cases, outbox, tickets
 
 
 class Centre:
@@ -68,15 +68,15 @@ def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, r
     gateway = site.gateway()
     open_cases(gateway, receive, "PRINGSEWU jalan berlubang")
     assert deliver(gateway) == 1
-    (case,), (complaint,) = rows(cases), rows(complaints)
-    assert case["id"] == complaint["id"]
-    assert case["ticket"] == complaint["ticket"]
-    assert check_ticket(case["ticket"])
+    (case,), (ticket,), (complaint,) = rows(cases), rows(tickets), rows(complaints)
+    assert case["id"] == ticket["case_id"] == complaint["id"]
+    assert ticket["number"] == complaint["ticket"]
+    assert check_ticket(ticket["number"])
     (reply,) = jobs(rows, Kind.REPLY)
     with gateway.database.read() as connection:
         row = connection.execute(outbox.select().where(outbox.c.id == reply["id"])).one()
     opened = gateway.spool.outbox.open(row)
-    assert (opened.to, case["ticket"] in opened.text) == ("+6281200000000", True)
+    assert (opened.to, ticket["number"] in opened.text) == ("+6281200000000", True)
     assert reply["correlation_id"] == case["correlation_id"]
 
 
@@ -92,7 +92,7 @@ def test_an_answer_lost_after_the_commit_gives_the_same_ticket_on_retry(
     assert {row["state"] for row in jobs(rows)} == {State.PENDING}
     clock.advance(seconds=5)
     deliver(gateway)
-    assert {row["id"]: row["ticket"] for row in rows(cases)} == stored
+    assert {row["case_id"]: row["number"] for row in rows(tickets)} == stored
     assert len(rows(complaints)) == len(rows(history)) == len(jobs(rows, Kind.REPLY)) == 2
     assert {row["state"] for row in jobs(rows)} == {State.DONE}
 
@@ -220,7 +220,7 @@ def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
     deliver(gateway)
     with gateway.database.begin() as connection:
         connection.execute(sa.delete(complaints))
-    receive(gateway, f"STATUS {rows(cases)[0]['ticket']}", "SM9", "+6281200000000")
+    receive(gateway, f"STATUS {rows(tickets)[0]['number']}", "SM9", "+6281200000000")
     gateway.stages[0].run_once()
     deliver(gateway)
     (job,) = jobs(rows, Kind.INQUIRE)
@@ -234,7 +234,7 @@ def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, r
     deliver(gateway)
     with gateway.database.begin() as connection:
         connection.execute(sa.update(complaints).values(status="in_progress", updated_at=clock()))
-    ticket = rows(cases)[0]["ticket"]
+    ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
     gateway.stages[0].run_once()
     deliver(gateway)

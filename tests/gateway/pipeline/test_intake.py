@@ -14,7 +14,7 @@ from gateway.pipeline.intake import _Failures
 from gateway.ports import JSON, Envelope
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
-from gateway.spool.tables import Kind, State, cases, inbox, outbox, references
+from gateway.spool.tables import Kind, State, cases, inbox, outbox, references, tickets
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 
@@ -237,7 +237,7 @@ def test_status_of_an_own_ticket_is_asked_of_the_centre(site: Any, receive: Any,
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     drain(gateway)
-    ticket = rows(cases)[0]["ticket"]
+    ticket = rows(tickets)[0]["number"]
     receive(gateway, f"status {ticket}", "SM2")
     intake(gateway).run_once()
     gateway.stages[1].run_once()
@@ -251,7 +251,7 @@ def test_status_of_a_strangers_ticket_reads_like_that_of_an_unknown_one(
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     drain(gateway)
-    ticket, unknown = rows(cases)[0]["ticket"], make_ticket(9_999_999)
+    ticket, unknown = rows(tickets)[0]["number"], make_ticket(9_999_999)
     before = len(texts(gateway, rows))
     receive(gateway, f"STATUS {ticket}", "SM2", STRANGER)
     receive(gateway, f"STATUS {unknown}", "SM3", STRANGER)

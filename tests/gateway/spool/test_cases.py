@@ -38,7 +38,7 @@ def test_a_case_comes_back_as_it_was(spool: Spool, complaint: Callable[..., Comp
     with spool.database.read() as connection:
         found, unreadable = spool.cases.get(connection, [one.id, silent.id, new_id()])
     assert unreadable == {}
-    assert (found[one.id].complaint, found[one.id].contact, found[one.id].ticket) == (one, CITIZEN, None)
+    assert (found[one.id].complaint, found[one.id].contact) == (one, CITIZEN)
     assert (found[silent.id].complaint, found[silent.id].contact) == (silent, None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from gateway.spool.tables import cases
+from gateway.spool.tables import tickets
 from gateway.web.app import create_app
 
 BEARER = {"Authorization": "Bearer api-token-for-tests-only"}
@@ -102,8 +102,8 @@ def test_the_api_lists_and_shows_complaints_without_their_reporters(delivered: A
     listed = client.get("/api/v1/complaints", headers=BEARER)
     assert len(listed.json["complaints"]) == 3
     shown = [listed.text]
-    for case in rows(cases):
-        answer = client.get(f"/api/v1/complaints/{case['ticket']}", headers=BEARER)
+    for ticket in rows(tickets):
+        answer = client.get(f"/api/v1/complaints/{ticket['number']}", headers=BEARER)
         assert answer.status_code == 200
         assert answer.json["history"][0]["to_status"] == "received"
         shown.append(answer.text)

@@ -213,6 +213,59 @@ def test_a_long_train_of_pipelined_requests_is_answered_whole(server: Any, store
     assert len(stored()) == before + 100
 
 
+def test_both_ways_in_store_the_same(server: Any, stored: Any, shared: Any) -> None:
+    """Whole, a request is recognised by a pattern; in pieces, it goes through the parser."""
+    from gateway.bootstrap import make_keyring
+
+    keyring = make_keyring(shared.settings())
+    payloads = []
+    for pieces in (1, 2):
+        data = raw(request := sms("Jalan rusak"), **{"X-Odd": "\t two  words\xe9 ", "accept": ""})
+        cut = len(data) // pieces
+        assert (
+            status(talk(server, *(data[start : start + cut] for start in range(0, len(data), cut)), pause=0.05)) == 200
+        )
+        found = WebhookRequest.load(keyring.decrypt(stored()[-1].payload, b"inbox"))
+        assert found.body == request.body
+        own = {"x-twilio-signature", "i-twilio-idempotency-token", "content-length"}  # of each message
+        headers = {name: value for name, value in found.headers.items() if name not in own}
+        payloads.append((found.method, found.url, headers))
+    assert payloads[0] == payloads[1]
+    assert payloads[0][2]["x-odd"] == "two  words\xe9"
+
+
+def test_what_follows_in_the_same_connection_is_answered_whichever_way_it_comes(server: Any, stored: Any) -> None:
+    before = len(stored())
+    whole, cut = raw(sms()), raw(sms())
+    answer = talk(server, whole, whole + cut[:50], cut[50:] + b"\r\n", raw(sms()), raw(sms())[:-1], pause=0.05)
+    assert answer.count(b"HTTP/1.1 200 ") == 4
+    assert answer.count(b"HTTP/1.1 ") in (4, 5), "the last one never came whole"
+    assert len(stored()) == before + 3, "the second was the first again"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"content-length: 5",  # a second one
+        b"Content-Length : 5",
+        b"x: a\r\n b",  # folded
+        b"x: a\nb: c",
+        b"x: a\rb: c",
+        b"x y: z",
+        b": z",
+        b"x: \x00",
+        b"transfer-encoding: chunked",
+        b"transfer-encoding: identity",
+    ],
+)
+def test_a_head_that_two_programs_could_read_differently_is_refused(server: Any, stored: Any, line: bytes) -> None:
+    """Nothing may be smuggled: what the pattern does not know goes to the parser, and that is strict."""
+    before = len(stored())
+    data = raw(sms()).replace(b"\r\n", b"\r\n" + line + b"\r\n", 1)
+    assert status(talk(server, data)) in (400, 411)
+    assert len(stored()) == before
+
+
 def test_one_connection_serves_many_messages(server: Any) -> None:
     with requests.Session() as session:
         for _ in range(5):

@@ -12,13 +12,18 @@ from gateway.crypto import Keyring, parse_key
 from gateway.database import Database
 from gateway.errors import Misconfigured, Unavailable
 from gateway.jobs import Jobs
+from gateway.lines import Lines
 from gateway.observe import Metrics, log
 from gateway.pipeline.acknowledge import Acknowledger
-from gateway.pipeline.commit import GroupCommit, Tally
+from gateway.pipeline.casework import Casework
+from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.compose import Composer
+from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.deliver import Deliverer
+from gateway.pipeline.gather import Gatherer
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.join import Joining
 from gateway.pipeline.receive import Receiver
 from gateway.pipeline.settle import Settler
 from gateway.ports import Channel, Poller, Replier
@@ -26,9 +31,10 @@ from gateway.recent import Recent
 from gateway.registry import Registry
 from gateway.settings import Settings
 from gateway.spool import Spool
+from gateway.spool.queue import Queue
 from gateway.worker import Stage
 
-STAGES = ("translate", "deliver", "acknowledge")
+STAGES = ("translate", "gather", "deliver", "acknowledge")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,10 +48,14 @@ class Gateway:
     spool: Spool
     central: SqlCentralStore
     composer: Composer
+    joining: Joining
+    casework: Casework
     metrics: Metrics
     recent: Recent
     receiver: Receiver
+    committer: Committer
     commit: GroupCommit
+    lines: Lines
     jobs: Jobs
     stages: tuple[Stage, ...]
 
@@ -125,31 +135,41 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     recent = Recent(spool.activity)
     server, work = file.server, file.work
     tally = Tally(channels.values(), metrics, recent)
+    committer = Committer(spool.inbox, tally, metrics)
     commit = GroupCommit(
-        spool.inbox,
-        metrics,
-        tally,
+        committer,
         group=server.group,
         queue=server.queue,
         share=server.channel_share,
         timeout=server.commit_timeout,
     )
     receiver = Receiver(spool, tally, commit)
+
+    def settler(queue: Queue, stage: str) -> Settler:
+        pace = {"base": work.retry_base, "cap": work.retry_cap}
+        return Settler(database, queue, metrics, stage, foreign=queue is spool.outbox, **pace)
+
     composer = Composer(file, [region.file for region in settings.regions])
     lease, handover = timedelta(seconds=work.lease), Handover()
+    talk = file.conversation
+    casework = Casework(spool, handover, window=timedelta(seconds=talk.window), lease=lease)
+    consequences = Consequences(
+        spool, casework, handover, file.templates, metrics, replies_per_hour=file.replies.per_hour
+    )
+    joining = Joining(spool, channels, timedelta(seconds=talk.parts_wait))
+    gatherer = Gatherer(spool, joining, composer, channels, consequences, metrics)
     intake = Intake(
         spool,
         channels,
         composer,
-        file.templates,
+        joining,
+        consequences,
         metrics,
-        handover,
+        recent,
+        settler(spool.inbox, Intake.stage),
         batch=work.batch,
         lease=lease,
         attempts=work.attempts,
-        retry_base=work.retry_base,
-        retry_cap=work.retry_cap,
-        replies_per_hour=file.replies.per_hour,
     )
     deliverer = Deliverer(
         spool,
@@ -158,21 +178,23 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         {region.file.code: region.file.name for region in settings.regions},
         metrics,
         recent,
-        Settler(spool, metrics, Deliverer.stage, base=work.retry_base, cap=work.retry_cap),
+        settler(spool.outbox, Deliverer.stage),
         handover,
         batch=work.batch,
         lease=lease,
         attempts=work.attempts,
         replies_per_hour=file.replies.per_hour,
     )
+    lines = Lines(spool, committer, metrics, channels.values())
     acknowledger = Acknowledger(
         spool,
         channels,
         metrics,
         recent,
-        Settler(spool, metrics, Acknowledger.stage, base=work.retry_base, cap=work.retry_cap),
+        settler(spool.outbox, Acknowledger.stage),
         threads=work.reply_threads,
         give_up=timedelta(hours=work.reply_hours),
+        elsewhere=lines.elsewhere,
         lease=timedelta(seconds=work.reply_lease),
     )
     return Gateway(
@@ -183,12 +205,16 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         spool=spool,
         central=central,
         composer=composer,
+        joining=joining,
+        casework=casework,
         metrics=metrics,
         recent=recent,
         receiver=receiver,
+        committer=committer,
         commit=commit,
+        lines=lines,
         jobs=Jobs(spool, receiver, recent, metrics, timedelta(days=file.retention.raw_days)),
-        stages=(intake, deliverer, acknowledger),
+        stages=(intake, gatherer, deliverer, acknowledger),
     )
 
 

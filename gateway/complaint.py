@@ -35,6 +35,9 @@ class Status(StrEnum):
     ARCHIVED = "archived"
 
 
+ENDED = frozenset({Status.RESOLVED, Status.CLOSED, Status.REJECTED, Status.ARCHIVED})
+
+
 class Reporter(msgspec.Struct, frozen=True, kw_only=True):
     """Who complains. Encrypted wherever it rests; absent for an anonymous complaint at the centre."""
 
@@ -96,6 +99,17 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     anonymous: bool = False  # anonim: the agency and the public never see who
     confidential: bool = False  # rahasia: the public never sees what
     occurred_on: date | None = None
+    apart: str | None = None  # why it is no addition to an earlier complaint that its reporter had just made
+    attachments: tuple[Attachment, ...] = ()
+
+
+class Addition(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reporter wrote later about a complaint of theirs."""
+
+    id: UUID  # the message's correlation id; the idempotency key
+    text: str
+    at: datetime  # when the message came
+    reason: str  # by which rule it belongs to the complaint
     attachments: tuple[Attachment, ...] = ()
 
 

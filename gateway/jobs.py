@@ -122,6 +122,7 @@ class Jobs:
         drops: dict[str, Callable[[], int]] = {
             "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
             "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
+            "drafts": lambda: self._spool.drafts.purge(before, _PURGE_BATCH),
             "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),
         }
         try:

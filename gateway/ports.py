@@ -105,6 +105,7 @@ class Found:
     envelope: Envelope
     payload: bytes
     content_type: str = JSON
+    spoken: bool = True  # by a citizen; False for news of a device, which nobody needs to hear was "recovered"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -36,6 +36,8 @@ class Process:
         self._gateway, self._listen, self._jobs, self._share_port = gateway, listen, jobs, share_port
         chosen = [stage for stage in gateway.stages if stage.stage in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
+        # Where replies are sent and the clock is kept: a connection that is held serves both ways.
+        self._holds_lines = jobs and "acknowledge" in stages
         self._deadline: float | None = None  # time.monotonic()
 
     def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
@@ -46,8 +48,10 @@ class Process:
         _leave_startup_to_itself()
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
-            self._gateway.commit.on_commit = self._worker.wake
+            self._gateway.committer.on_commit = self._worker.wake
             self._worker.start()
+        if self._holds_lines:
+            self._gateway.lines.start()
         try:
             if self._listen:
                 self._serve(ready)
@@ -136,6 +140,7 @@ class Process:
         left = self._deadline - time.monotonic() if self._deadline else 0.0  # no signal: it could not even begin
         if self._worker and not self._worker.stop(max(left, _LAST_MOMENTS / 2)):
             log.warning("work unfinished", reason="its lease will end and another worker take it over")
+        self._gateway.lines.stop(_LAST_MOMENTS * 2)
         self._gateway.jobs.stop()
         self._gateway.close()
         log.info("stopped")

@@ -22,7 +22,7 @@ from gateway.ports import ChannelContext, ChannelSettings
 from gateway.secret import Secret
 
 NATIONAL = "00"
-COMMANDS = frozenset({"STATUS", "BANTUAN", "HELP", "ANONIM", "RAHASIA"})
+COMMANDS = frozenset({"STATUS", "BANTUAN", "HELP", "ANONIM", "RAHASIA", "BATAL", "BARU", "SETUJU", "STOP"})
 _CODE = r"^\d{2}(\.\d{2}(\.\d{2}(\.\d{4})?)?)?$"
 _CHANNEL = r"^[a-z][a-z0-9-]{0,31}$"
 _KEYWORD = r"^[A-Z0-9]{2,20}$"
@@ -152,6 +152,21 @@ class Retention(_Section):
     )
 
 
+class Conversation(_Section):
+    """`[conversation]`: which messages of one sender belong together."""
+
+    window: Number = Field(
+        600,
+        ge=0,
+        le=86_400,
+        description="Seconds within which a further message joins the sender's last report, unless it reads like a new "
+        "one; 0: every message is a report of its own.",
+    )
+    parts_wait: Seconds = Field(
+        600, description="Seconds to wait for the missing parts of a long message before it is sent on without them."
+    )
+
+
 class Replies(_Section):
     """`[replies]`: what keeps us from talking to machines."""
 
@@ -163,6 +178,10 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "status": frozenset({"ticket", "status", "agency", "date"}),
     "status_unknown": frozenset({"ticket"}),
     "status_format": frozenset(),
+    "added": frozenset({"ticket"}),
+    "withdrawn": frozenset({"ticket"}),
+    "stopped": frozenset(),
+    "agreed": frozenset(),
     "help": frozenset(),
 }
 
@@ -196,11 +215,27 @@ class Templates(_Section):
     )
     status_format: str = Field(
         "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
-        description="To STATUS with a number whose check digit is wrong.",
+        description="To STATUS or BATAL with a number whose check digit is wrong.",
+    )
+    added: str = Field(
+        "Tambahan Anda kami catat pada laporan {ticket}. Laporan lain? Awali dengan BARU. SP4N-LAPOR!",
+        description="After a message joined the sender's open report. May use {ticket}.",
+    )
+    withdrawn: str = Field(
+        "Laporan {ticket} kami batalkan atas permintaan Anda. SP4N-LAPOR!",
+        description="After BATAL from the owner. May use {ticket}.",
+    )
+    stopped: str = Field(
+        "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
+        description="To STOP.",
+    )
+    agreed: str = Field(
+        "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
+        description="To SETUJU.",
     )
     help: str = Field(
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
-        "Cek: STATUS <tiket>. SP4N-LAPOR!",
+        "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
         description="To BANTUAN.",
     )
     status_words: dict[Status, str] = Field(
@@ -215,7 +250,7 @@ class Templates(_Section):
         """Let a file change one word without losing the others."""
         return _STATUS_WORDS | given
 
-    @field_validator("ticket", "status", "status_unknown", "status_format", "help")
+    @field_validator(*_PLACEHOLDERS)
     @classmethod
     def _placeholders(cls, text: str, info: Any) -> str:
         allowed = _PLACEHOLDERS[info.field_name]
@@ -283,6 +318,7 @@ class GatewayFile(_Section):
     encryption: Encryption
     work: Work = Work()
     retention: Retention = Retention()
+    conversation: Conversation = Conversation()
     replies: Replies = Replies()
     templates: Templates = Templates()
     logging: Logging = Logging()

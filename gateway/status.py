@@ -12,6 +12,7 @@ from typing import Any
 
 from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
+from gateway.ports import Listener
 from gateway.spool.cursors import ALIVE
 from gateway.spool.queue import Backlog
 
@@ -67,7 +68,10 @@ def report(gateway: Gateway) -> Report:
         words.backlog(inbox.get(address), "pesan menunggu dibaca", "messages wait to be read")
         words.backlog(outbox.get(address), "kiriman menunggu dikirim", "deliveries or replies wait to be sent")
         words.dead(dead_in.get(address, 0) + dead_out.get(address, 0))
-        words.cursor(cursors.get(address))
+        if channel is not None and isinstance(channel.adapter, Listener):
+            words.line(cursors.get(address))
+        else:
+            words.cursor(cursors.get(address))
         if channel is None:
             words.trouble("kanal ini tidak lagi dikonfigurasi", "this channel is not configured any more")
         channels.append(
@@ -145,6 +149,12 @@ class _Words:
             fresh = self._now - at < _FRESH and ("accepted" not in seen or seen["accepted"][0] < at)
             tell = self.trouble if fresh else self.say
             tell(f"permintaan terakhir ditolak {since} lalu: {why}", f"last refused a request {ago} ago: {why}")
+        for what, tell in (("unwell", self.trouble), ("well", self.say)):
+            if what in seen and seen[what][0] == max(seen[name][0] for name in ("well", "unwell") if name in seen):
+                at, told = seen[what]
+                since, ago = _age(self._now - at)
+                tell(f"perangkat melapor {since} lalu: {told}", f"its device reported {ago} ago: {told}")
+                break
 
     def backlog(self, backlog: Backlog | None, indonesian: str, english: str) -> None:
         if backlog is None or not backlog.waiting or backlog.oldest is None:
@@ -164,6 +174,23 @@ class _Words:
                 f"{count} surat mati; lihat: run_gateway.py dead list",
                 f"{count} dead letters; see: run_gateway.py dead list",
             )
+
+    def line(self, row: Any) -> None:
+        """Tell how a held connection stands, by its lease and its last failure."""
+        if row is not None and row.failing_since is not None:
+            since, ago = _age(self._now - row.failing_since)
+            self.trouble(
+                f"sambungan ke penyedia terputus sejak {since} lalu: {row.reason}",
+                f"the connection to the provider has been down for {ago}: {row.reason}",
+            )
+        elif row is None or row.lease_until is None or row.lease_until < self._now:
+            self.trouble(
+                "tidak ada proses yang memegang sambungannya; jalankan: run_gateway.py serve, atau work",
+                "no process holds its connection; start it: run_gateway.py serve, or work",
+            )
+        elif row.succeeded_at is not None:
+            since, ago = _age(self._now - row.succeeded_at)
+            self.say(f"tersambung sejak {since} lalu", f"connected for {ago}")
 
     def cursor(self, row: Any) -> None:
         if row is not None and row.failing_since is not None:

@@ -100,7 +100,7 @@ def stored(gateway: Gateway, table: sa.Table, *where: Any) -> list[Any]:
 
 
 def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: FakeTwilio) -> None:
-    translate, deliver, acknowledge = gateway.stages
+    translate, _, deliver, acknowledge = gateway.stages
     sms = gateway.channels["00", "sms"]
 
     # A citizen writes to 1708. The company sends us a signed webhook.
@@ -145,7 +145,7 @@ def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: Fake
     # The company sends its webhook again, as companies do. It is accepted, and nothing happens twice.
     _, again = asyncio.run(gateway.receiver.webhook(sms, webhook))
     assert again.status == 200
-    assert [stage.run_once() for stage in gateway.stages] == [0, 0, 0]
+    assert [stage.run_once() for stage in gateway.stages] == [0, 0, 0, 0]
 
     # Later the citizen asks how it goes, typing as people type.
     twilio.send(CITIZEN, f"status: {complaint.ticket[:4]} {complaint.ticket[4:]}", call=False)

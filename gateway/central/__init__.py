@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from gateway.complaint import Complaint, Status
+from gateway.complaint import Addition, Complaint, Status
 from gateway.errors import GatewayError
 
 __all__ = ["CentralStore", "Delivered", "Standing"]
@@ -43,6 +43,15 @@ class CentralStore(Protocol):
 
     def amend(self, complaint: Complaint, why: str) -> None:
         """Rewrite what a replay reads differently, with a line of history; raises `Unavailable` or `Rejected`."""
+
+    def add(self, complaint_id: UUID, addition: Addition) -> Standing:
+        """Add what the reporter wrote later, once for each addition's id; raises `Unavailable` where it is not there."""
+
+    def withdraw(self, complaint_id: UUID, why: str) -> Standing:
+        """Archive an open complaint whose reporter takes it back; one that has ended is left as it is.
+
+        Raises `Unavailable` where it is not there.
+        """
 
     def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Look complaints up; those not there are left out. Raises `Unavailable`."""

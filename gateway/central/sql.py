@@ -10,9 +10,9 @@ import msgspec
 import sqlalchemy as sa
 
 from gateway.central import Delivered, Standing
+from gateway.central.tables import additions, history, ticket_counter
 from gateway.central.tables import complaints as table
-from gateway.central.tables import history, ticket_counter
-from gateway.complaint import Complaint, Reporter, Status
+from gateway.complaint import ENDED, Addition, Complaint, Reporter, Status
 from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import GatewayError, Rejected, Unavailable
@@ -99,6 +99,8 @@ class SqlCentralStore:
             reasons["category"] = complaint.category.reason
         if place.reason:
             reasons["place"] = place.reason
+        if complaint.apart:
+            reasons["apart"] = complaint.apart
         return {
             "id": complaint.id,
             "classification": complaint.classification.value,
@@ -134,21 +136,62 @@ class SqlCentralStore:
             ).scalar()
             if status is None:
                 raise Unavailable("the complaint has not been delivered yet")
-            self.database.insert(
-                connection,
-                history,
-                [
-                    {
-                        "id": new_id(),
-                        "complaint_id": complaint.id,
-                        "at": self._clock(),
-                        "actor": "gateway replay",
-                        "from_status": status,
-                        "to_status": status,
-                        "why": why,
-                    }
-                ],
-            )
+            self._note(connection, complaint.id, status, status, why, actor="gateway")
+
+    def add(self, complaint_id: UUID, addition: Addition) -> Standing:
+        """Add to a complaint what its reporter wrote later, with a line of history."""
+        row = {
+            "id": addition.id,
+            "complaint_id": complaint_id,
+            "at": addition.at,
+            "text": addition.text,
+            "attachments": _json.encode(addition.attachments).decode(),
+        }
+        with self.database.begin() as connection:
+            status = self._locked(connection, complaint_id)
+            if self.database.insert(connection, additions, [row], ignore_conflicts=True, returning="id"):
+                self._note(connection, complaint_id, status, status, f"addition by the reporter: {addition.reason}")
+                connection.execute(sa.update(table).where(table.c.id == complaint_id).values(updated_at=self._clock()))
+        return self.find([complaint_id])[complaint_id]
+
+    def withdraw(self, complaint_id: UUID, why: str) -> Standing:
+        """Archive an open complaint, with a line of history."""
+        with self.database.begin() as connection:
+            status = self._locked(connection, complaint_id)
+            if Status(status) not in ENDED:
+                archived = {"status": Status.ARCHIVED.value, "updated_at": self._clock()}
+                connection.execute(sa.update(table).where(table.c.id == complaint_id).values(archived))
+                self._note(connection, complaint_id, status, Status.ARCHIVED.value, why)
+        return self.find([complaint_id])[complaint_id]
+
+    def _locked(self, connection: sa.Connection, complaint_id: UUID) -> str:
+        """Return a complaint's status; nobody else changes it until the transaction ends."""
+        chosen = sa.select(table.c.status).where(table.c.id == complaint_id).with_for_update()
+        status: str | None = connection.execute(chosen).scalar()
+        if status is None:
+            raise Unavailable("the complaint has not been delivered yet")
+        return status
+
+    def _note(
+        self,
+        connection: sa.Connection,
+        complaint_id: UUID,
+        before: str,
+        after: str,
+        why: str,
+        *,
+        actor: str = "reporter",
+    ) -> None:
+        line = {
+            "id": new_id(),
+            "complaint_id": complaint_id,
+            "at": self._clock(),
+            "actor": actor,
+            "from_status": before,
+            "to_status": after,
+            "why": why,
+        }
+        self.database.insert(connection, history, [line])
 
     def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
         """Look complaints up by id."""
@@ -176,11 +219,15 @@ class SqlCentralStore:
                 return None
             lines = sa.select(history).where(history.c.complaint_id == row.id).order_by(history.c.id)
             past = [dict(line._mapping) for line in connection.execute(lines)]
+            later = sa.select(additions.c.at, additions.c.text).where(additions.c.complaint_id == row.id)
+            added = [dict(line._mapping) for line in connection.execute(later.order_by(additions.c.id))]
         shown = _public(row, tuple(column.name for column in table.c if column.name != "reporter"))
         if not row.confidential:
             shown["reasons"] = msgspec.json.decode(shown["reasons"])
         shown["attachments"] = len(msgspec.json.decode(shown["attachments"]))
-        return shown | {"history": past}
+        if row.confidential:
+            added = [line | {"text": "(rahasia)"} for line in added]
+        return shown | {"history": past, "additions": added}
 
     def reporter(self, stored: bytes) -> Reporter:
         """Return the reporter of a row; raises `Undecryptable`."""

@@ -58,6 +58,16 @@ history = sa.Table(  # append-only: a trigger refuses UPDATE and DELETE
     sa.Column("why", sa.Text, nullable=False),
 )
 
+additions = sa.Table(
+    "complaint_addition",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),  # the message's correlation id: it is added once
+    sa.Column("complaint_id", sa.Uuid, nullable=False, index=True),
+    sa.Column("at", Instant, nullable=False),  # when the reporter's message came
+    sa.Column("text", sa.Text, nullable=False),
+    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of claim checks
+)
+
 ticket_counter = sa.Table(
     "ticket_counter",
     metadata,

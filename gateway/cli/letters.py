@@ -131,7 +131,7 @@ def replay(
     with clear_errors():
         gateway = app.gateway()
         try:
-            again = Replay(gateway.spool, gateway.channels, gateway.composer)
+            again = Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
             since = start.replace(tzinfo=UTC) if start else None
             until = end.replace(tzinfo=UTC) if end else datetime.now(UTC)
             if not yes:

@@ -6,7 +6,7 @@ it cannot tell, and the crash fell between its answer and our commit, may a citi
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
@@ -38,16 +38,18 @@ class Acknowledger:
         threads: int,
         give_up: timedelta,
         lease: timedelta,
+        elsewhere: Callable[[], frozenset[tuple[str, str]]],
     ) -> None:
         self._spool, self._channels, self._metrics = spool, channels, metrics
         self._recent, self._settler, self._give_up, self._lease = recent, settler, give_up, lease
-        self._threads = threads
+        self._threads, self._elsewhere = threads, elsewhere
         self._pool = ThreadPoolExecutor(threads, "reply")
 
     def run_once(self) -> int:
         """Send one batch; return how many replies it had. Replies to one citizen keep their order."""
         # Small claims: all of a claim must be sent before its lease ends, whatever the provider's time-out.
-        claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY])
+        # What goes over a connection that another process holds is that process's to send.
+        claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY], leaving=self._elsewhere())
         if not claim.rows:
             return 0
         self._metrics.batch.labels(self.stage).observe(len(claim.rows))

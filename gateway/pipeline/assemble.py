@@ -18,6 +18,14 @@ _HELP = re.compile(r"(?:bantuan|help|info)[?!. ]*", re.IGNORECASE)
 _STATUS = re.compile(
     r"(?:cek )?status ?[:#.]? ?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
 )
+# Digits must follow "batal": "batalkan kenaikan tarif parkir" is a complaint. Alone it asks which ticket.
+_WITHDRAW = re.compile(
+    r"batal(?:kan)? ?[:#.]? ?(?:laporan ?)?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
+)
+_STOP = re.compile(r"(?:stop|berhenti)[?!. ]*", re.IGNORECASE)
+_AGREE = re.compile(r"(?:ya,? )?setuju[?!. ]*", re.IGNORECASE)
+# "baru" opens many a sentence ("baru saja..."): it is a command in capitals only, or before a colon or a dash.
+_NEW = re.compile(r"\s*(?:BARU\b[\s:,;.\-–—]*|baru\s*[:\-–—]\s*)", 0)
 # A word with what people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive: no
 # backtracking. A quote or bracket that opens after the word belongs to the report.
 _PREFIX = re.compile(r"[\s*_#(\[<]*+([A-Za-z0-9]++)(?![^\W_])[\s:,;.!?/|+&*_\-–—)\]>]*+")
@@ -33,6 +41,12 @@ class Report:
     region: str | None = None  # that region's code
     anonymous: bool = False
     confidential: bool = False
+    new: bool = False  # BARU: in any case a report of its own
+
+    @property
+    def plain(self) -> bool:
+        """Whether no command word asks for a report of its own."""
+        return not (self.new or self.anonymous or self.confidential or self.keyword)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,21 @@ class StatusQuery:
 
 @dataclass(frozen=True, slots=True)
 class MistypedTicket:
-    """STATUS with a number whose check digit is wrong, or with none."""
+    """STATUS or BATAL with a number whose check digit is wrong, or with none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """BATAL with a number that can be a ticket."""
+
+    ticket: str
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """SETUJU, or STOP: whether the sender wants to hear from us unasked."""
+
+    given: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +80,7 @@ class HelpRequest:
     """BANTUAN, or a message with nothing in it."""
 
 
-Request = Report | StatusQuery | MistypedTicket | HelpRequest
+Request = Report | StatusQuery | MistypedTicket | Withdrawal | Consent | HelpRequest
 
 
 def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
@@ -64,18 +92,25 @@ def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = 
         return _report(text, keywords)
     if _HELP.fullmatch(compact):
         return HelpRequest()
-    if found := _STATUS.fullmatch(compact):
-        ticket = _NOT_DIGITS.sub("", found[1])
-        return StatusQuery(ticket) if check_ticket(ticket) else MistypedTicket()
+    if _STOP.fullmatch(compact) or _AGREE.fullmatch(compact):
+        return Consent(given=_STOP.fullmatch(compact) is None)
+    for pattern, asked in ((_STATUS, StatusQuery), (_WITHDRAW, Withdrawal)):
+        if found := pattern.fullmatch(compact):
+            ticket = _NOT_DIGITS.sub("", found[1])
+            return asked(ticket) if check_ticket(ticket) else MistypedTicket()
     return _report(text, keywords)
 
 
 def _report(text: str, keywords: Mapping[str, str]) -> Report:
     """Take command words off the front, in any order, each at most once; the rest is the report."""
     keyword = region = None
-    anonymous = confidential = False
+    anonymous = confidential = new = False
     rest = text
-    while prefix := _PREFIX.match(rest):
+    while True:
+        if not new and (marked := _NEW.match(rest)):
+            new, rest = True, rest[marked.end() :]
+        if not (prefix := _PREFIX.match(rest)):
+            break
         word = prefix[1].upper()
         if word == "ANONIM" and not anonymous:
             anonymous = True
@@ -93,4 +128,5 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
         region=region,
         anonymous=anonymous,
         confidential=confidential,
+        new=new,
     )

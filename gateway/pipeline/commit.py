@@ -46,6 +46,59 @@ class Tally:
             self._recent.note(*address, "accepted", at)
 
 
+class Committer:
+    """Writes sealed rows into the inbox, and tells what became of each. Whoever calls it waits."""
+
+    def __init__(self, inbox: Inbox, tally: Tally, metrics: Metrics) -> None:
+        self.inbox, self._tally = inbox, tally
+        self._batch = metrics.batch.labels("receive")
+        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
+
+    def write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
+        """Commit sealed rows; where they cannot be written together, each alone, so that a bad one fails by itself.
+
+        Returns for each row, in their order, whether it was new, or why it could not be written.
+        """
+        self._batch.observe(len(rows))
+        try:
+            new = self._commit(rows)
+            return [True] * len(rows) if len(new) == len(rows) else [row["id"] in new for row in rows]
+        except Unavailable as exc:
+            return [exc] * len(rows)
+        except Exception as exc:  # noqa: BLE001  whatever it is, each request of the group gets its answer
+            if len(rows) == 1:
+                return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
+        return [outcome for row in rows for outcome in self.write([row])]
+
+    def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
+        try:
+            return self.inbox.commit(rows)
+        except Unavailable:
+            # A restarted database leaves dead connections in the pool; the second attempt makes a fresh one.
+            # Repeating is harmless: rows have dedupe keys.
+            return self.inbox.commit(rows)
+
+    def count(self, rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
+        """Count, log and wake the worker once a group: once a message would cost more than the message."""
+        stored = Counter(
+            (row["region"], row["channel"], outcome)
+            for row, outcome in zip(rows, outcomes, strict=True)
+            if isinstance(outcome, bool)
+        )
+        at = rows[-1]["received_at"]
+        for (region, channel, new), count in stored.items():
+            self._tally.count((region, channel), count if new else 0, 0 if new else count, at)
+        fresh = sum(count for (_, _, new), count in stored.items() if new)
+        if fresh == 1:
+            row = next(row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True)
+            log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
+        elif fresh:
+            log.info("accepted", count=fresh)
+        if failed := next((outcome for outcome in outcomes if isinstance(outcome, GatewayError)), None):
+            log.error("not committed", count=len(rows) - stored.total(), reason=failed.reason)
+        self.on_commit()
+
+
 class _Waiting(NamedTuple):
     row: dict[str, Any]
     address: Address
@@ -56,10 +109,8 @@ class _Waiting(NamedTuple):
 class GroupCommit:
     """Writes waiting rows in groups, one transaction at a time, on a thread of its own."""
 
-    def __init__(
-        self, inbox: Inbox, metrics: Metrics, tally: Tally, *, group: int, queue: int, share: float, timeout: float
-    ) -> None:
-        self._inbox, self._tally = inbox, tally
+    def __init__(self, committer: Committer, *, group: int, queue: int, share: float, timeout: float) -> None:
+        self._committer = committer
         self._group, self._limit, self._timeout = group, queue, timeout
         self._channel_limit = max(1, int(queue * share))
         self._waiting: deque[_Waiting] = deque()
@@ -69,8 +120,6 @@ class GroupCommit:
         self._watch: asyncio.TimerHandle | None = None
         self._groups: SimpleQueue[tuple[asyncio.AbstractEventLoop, list[dict[str, Any]]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
-        self._batch = metrics.batch.labels("receive")
-        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
 
     def put(self, message: Incoming) -> asyncio.Future[bool]:
         """As `submit`; the future fails with `Overloaded` where the commit fails or takes too long."""
@@ -98,7 +147,7 @@ class GroupCommit:
         if self._per_channel[address] >= self._channel_limit:
             raise ChannelBusy("too many messages of this channel wait for their commit", retry_after=_RETRY_AFTER)
         loop = asyncio.get_running_loop()
-        self._waiting.append(_Waiting(self._inbox.seal(message), address, done, loop.time()))
+        self._waiting.append(_Waiting(self._committer.inbox.seal(message), address, done, loop.time()))
         self._per_channel[address] += 1
         if self._idle is None:
             self._begin()
@@ -124,7 +173,7 @@ class GroupCommit:
     def _write_groups(self) -> None:
         while (group := self._groups.get()) is not None:
             loop, rows = group
-            outcomes = self._write(rows)
+            outcomes = self._committer.write(rows)
             loop.call_soon_threadsafe(self._finish, rows, outcomes)
 
     def _finish(self, rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
@@ -140,8 +189,7 @@ class GroupCommit:
             if self._watch is not None:
                 self._watch.cancel()
                 self._watch = None
-        self._count(rows, outcomes)
-        self.on_commit()
+        self._committer.count(rows, outcomes)
         for number, waiting in answered.items():
             outcome = outcomes[number]
             if isinstance(outcome, GatewayError):
@@ -161,49 +209,6 @@ class GroupCommit:
         self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
         for waiting in told:
             waiting.done(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))
-
-    def _write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
-        """Commit a group; where it cannot be written, each row alone, so that a bad one fails by itself.
-
-        Returns for each row, in their order, whether it was new, or why it could not be written.
-        """
-        self._batch.observe(len(rows))
-        try:
-            new = self._commit(rows)
-            return [True] * len(rows) if len(new) == len(rows) else [row["id"] in new for row in rows]
-        except Unavailable as exc:
-            return [exc] * len(rows)
-        except Exception as exc:  # noqa: BLE001  whatever it is, each request of the group gets its answer
-            if len(rows) == 1:
-                return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
-        return [outcome for row in rows for outcome in self._write([row])]
-
-    def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
-        try:
-            return self._inbox.commit(rows)
-        except Unavailable:
-            # A restarted database leaves dead connections in the pool; the second attempt makes a fresh one.
-            # Repeating is harmless: rows have dedupe keys.
-            return self._inbox.commit(rows)
-
-    def _count(self, rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
-        """Count and log once a group: once a message would cost more than the message."""
-        stored = Counter(
-            (row["region"], row["channel"], outcome)
-            for row, outcome in zip(rows, outcomes, strict=True)
-            if isinstance(outcome, bool)
-        )
-        at = rows[-1]["received_at"]
-        for (region, channel, new), count in stored.items():
-            self._tally.count((region, channel), count if new else 0, 0 if new else count, at)
-        fresh = sum(count for (_, _, new), count in stored.items() if new)
-        if fresh == 1:
-            row = next(row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True)
-            log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
-        elif fresh:
-            log.info("accepted", count=fresh)
-        if failed := next((outcome for outcome in outcomes if isinstance(outcome, GatewayError)), None):
-            log.error("not committed", count=len(rows) - stored.total(), reason=failed.reason)
 
     async def close(self) -> None:
         """Wait for what is under way, then end the thread."""

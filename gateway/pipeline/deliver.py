@@ -12,8 +12,10 @@ from datetime import timedelta, timezone
 from typing import Any
 from uuid import UUID
 
+import msgspec
+
 from gateway.central import CentralStore, Standing
-from gateway.complaint import Complaint, Status
+from gateway.complaint import Addition, Complaint, Status
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.observe import Metrics, log
 from gateway.pipeline.handover import Handover
@@ -27,6 +29,8 @@ from gateway.spool.tables import Kind
 
 _WIB = timezone(timedelta(hours=7))  # dates in replies are western Indonesian, wherever the server stands
 
+_KINDS = [Kind.DELIVER, Kind.AMEND, Kind.ADD, Kind.WITHDRAW, Kind.INQUIRE]
+_NEEDS_COMPLAINT = frozenset({Kind.DELIVER, Kind.AMEND})
 _EVERY = 4  # of so many batches one is claimed from the outbox, however much is handed over
 
 _Work = Callable[[UUID, Sequence[Any], Mapping[UUID, Case]], None]
@@ -76,7 +80,7 @@ class Deliverer:
                 self._spool.outbox.give_back(connection, handed.claim, ids, pause=timedelta())
 
     def _from_outbox(self) -> int:
-        claim = self._spool.outbox.claim(self._batch, self._lease, kinds=[Kind.DELIVER, Kind.AMEND, Kind.INQUIRE])
+        claim = self._spool.outbox.claim(self._batch, self._lease, kinds=_KINDS)
         if not claim.rows:
             return 0
         self._metrics.batch.labels(self.stage).observe(len(claim.rows))
@@ -87,13 +91,15 @@ class Deliverer:
             if row.case_id not in cases:
                 missing = unreadable.get(row.case_id, Rejected("its case is not there"))
                 self._settler.settle(claim.id, [(row, missing, True)])
-            elif row.kind != Kind.INQUIRE and cases[row.case_id].complaint is None:
+            elif row.kind in _NEEDS_COMPLAINT and cases[row.case_id].complaint is None:
                 self._settler.settle(claim.id, [(row, Rejected("our copy was purged: the centre has it"), True)])
             else:
                 by_kind.setdefault(row.kind, []).append(row)
         for kind, work in (
             (Kind.DELIVER, self._deliver),
             (Kind.AMEND, self._amend),
+            (Kind.ADD, self._add),
+            (Kind.WITHDRAW, self._withdraw),
             (Kind.INQUIRE, self._inquire),
         ):
             if rows := by_kind.get(kind):
@@ -148,12 +154,49 @@ class Deliverer:
     def _amend(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         for row in rows:
             try:
-                self._central.amend(_complaint(cases[row.case_id]), "read again by a replay")
+                why = self._spool.outbox.content(row).decode() if row.payload else "read again by a replay"
+                self._central.amend(_complaint(cases[row.case_id]), why)
             except GatewayError as exc:
                 self._settler.settle(claim, [(row, exc, False)])
                 continue
             with self._spool.database.begin() as connection:
                 self._spool.outbox.finish(connection, claim, [row.id])
+
+    def _add(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
+        def add(row: Any) -> str:
+            addition = msgspec.json.decode(self._spool.outbox.content(row), type=Addition)
+            return self._templates.added.format(ticket=self._central.add(row.case_id, addition).ticket)
+
+        self._one_by_one(claim, rows, cases, add, asked=False)
+
+    def _withdraw(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
+        def withdraw(row: Any) -> str:
+            standing = self._central.withdraw(row.case_id, "withdrawn by the reporter (BATAL)")
+            archived = standing.status is Status.ARCHIVED
+            return self._templates.withdrawn.format(ticket=standing.ticket) if archived else self._status_text(standing)
+
+        self._one_by_one(claim, rows, cases, withdraw, asked=True)
+
+    def _one_by_one(
+        self,
+        claim: UUID,
+        rows: Sequence[Any],
+        cases: Mapping[UUID, Case],
+        tell: Callable[[Any], str],
+        *,
+        asked: bool,
+    ) -> None:
+        """Tell the centre something about each case, and the citizen what came of it. They are few."""
+        for row in rows:
+            try:
+                text = tell(row)
+            except GatewayError as exc:
+                self._settler.settle(claim, [(row, exc, False)])
+                continue
+            with self._spool.database.begin() as connection:
+                ours = self._spool.outbox.finish(connection, claim, [row.id])
+                if ours and cases[row.case_id].contact:
+                    self._queue(connection, [self._draft(row, cases[row.case_id], text, asked=asked)])
 
     def _inquire(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         standings = self._central.find([row.case_id for row in rows])
@@ -163,7 +206,7 @@ class Deliverer:
         with self._spool.database.begin() as connection:
             ours = self._spool.outbox.finish(connection, claim, [row.id for row in found])
             drafts = [
-                self._draft(row, cases[row.case_id], self._status_text(standings[row.case_id]))
+                self._draft(row, cases[row.case_id], self._status_text(standings[row.case_id]), asked=True)
                 for row in found
                 if row.id in ours and cases[row.case_id].contact
             ]
@@ -173,7 +216,7 @@ class Deliverer:
         for held in self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour):
             self._metrics.replies.labels(held.region, held.channel, "suppressed").inc()
 
-    def _draft(self, row: Any, case: Case, text: str) -> Draft:
+    def _draft(self, row: Any, case: Case, text: str, *, asked: bool = False) -> Draft:
         return Draft(
             region=row.region,
             channel=row.channel,
@@ -181,6 +224,7 @@ class Deliverer:
             text=text,
             correlation_id=row.correlation_id,
             case_id=row.case_id,
+            asked=asked,
         )
 
     def _ticket_text(self, case: Case, ticket: str) -> str:

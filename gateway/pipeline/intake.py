@@ -14,21 +14,19 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.complaint import Complaint
 from gateway.errors import Action, GatewayError, Unavailable
-from gateway.events import CitizenMessage, DeliveryReceipt
+from gateway.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
 from gateway.ids import new_id
-from gateway.observe import Metrics, describe, log
-from gateway.pipeline.assemble import HelpRequest, MistypedTicket, StatusQuery
-from gateway.pipeline.compose import Composed, Composer
-from gateway.pipeline.handover import Handed, Handover
+from gateway.observe import Metrics
+from gateway.pipeline.compose import Composer
+from gateway.pipeline.consequences import Consequences, Said
+from gateway.pipeline.gather import said
+from gateway.pipeline.join import Joining
+from gateway.pipeline.settle import Failure, Settler
 from gateway.pipeline.translate import Channels, channel_of, translate
-from gateway.settings import Templates
+from gateway.recent import Recent
 from gateway.spool import Spool
-from gateway.spool.cases import NewCase, opened
-from gateway.spool.outbox import Draft, Hold
-from gateway.spool.queue import Claim, backoff
-from gateway.spool.tables import Kind
+from gateway.spool.queue import Claim
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +35,10 @@ class _Understood:
 
     row: Any
     kinds: list[str] = field(default_factory=list)  # of its events
-    cases: list[NewCase] = field(default_factory=list)
-    requests: list[Composed] = field(default_factory=list)  # commands
+    said: list[Said] = field(default_factory=list)
+    parts: list[MessagePart] = field(default_factory=list)
     receipts: list[DeliveryReceipt] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
 
 
 class _Failures:
@@ -48,7 +47,7 @@ class _Failures:
     def __init__(self, attempts: int) -> None:
         self._attempts = attempts
         self._lanes: set[UUID] = set()
-        self.all: list[tuple[Any, Exception, bool]] = []  # row, error, whether that was its last attempt
+        self.all: list[Failure] = []
         self.behind: list[UUID] = []
 
     def add(self, row: Any, error: Exception) -> None:
@@ -77,22 +76,19 @@ class Intake:
         spool: Spool,
         channels: Channels,
         composer: Composer,
-        templates: Templates,
+        joining: Joining,
+        consequences: Consequences,
         metrics: Metrics,
-        handover: Handover,
+        recent: Recent,
+        settler: Settler,
         *,
         batch: int,
         lease: timedelta,
         attempts: int,
-        retry_base: float,
-        retry_cap: float,
-        replies_per_hour: int,
     ) -> None:
-        self._spool, self._channels, self._composer = spool, channels, composer
-        self._templates, self._metrics, self._handover = templates, metrics, handover
+        self._spool, self._channels, self._composer, self._joining = spool, channels, composer, joining
+        self._consequences, self._metrics, self._recent, self._settler = consequences, metrics, recent, settler
         self._batch, self._lease, self._attempts = batch, lease, attempts
-        self._retry_base, self._retry_cap = retry_base, retry_cap
-        self._replies_per_hour = replies_per_hour
 
     def run_once(self) -> int:
         """Work on one batch; return how many rows it had. Raises `Unavailable` where the database fails."""
@@ -111,7 +107,7 @@ class Intake:
                 failures.add(row, exc)
         self._count(understood)
         self._write(claim, understood, failures)
-        self._settle(claim, failures)
+        self._settler.settle(claim.id, failures.all, failures.behind)
         return len(claim.rows)
 
     def close(self) -> None:
@@ -125,12 +121,20 @@ class Intake:
             found.kinds.append(type(event).__name__)
             if isinstance(event, DeliveryReceipt):
                 found.receipts.append(event)
+            elif isinstance(event, Notice):
+                found.notices.append(event)
+            elif isinstance(event, MessagePart):
+                found.parts.append(event)
             elif isinstance(event, CitizenMessage):
-                composed = self._composer.compose(event, raw, channel, new_id())
-                if composed.complaint is None:
-                    found.requests.append(composed)
-                else:
-                    found.cases.append(_case(composed.complaint, composed, row))
+                found.said.append(
+                    Said(
+                        composed=self._composer.compose(event, raw, channel, new_id()),
+                        region=raw.region,
+                        channel=raw.channel,
+                        correlation_id=raw.id,
+                        received_at=raw.received_at,
+                    )
+                )
         return found
 
     def _count(self, understood: Sequence[_Understood]) -> None:
@@ -163,96 +167,17 @@ class Intake:
             # First, and only what is still ours goes on: a batch that took too long may have been taken over.
             ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in understood])
             kept = [one for one in understood if one.row.id in ours]
-            handed = self._open(connection, [case for one in kept for case in one.cases])
-            drafts = [d for one in kept for c in one.requests if (d := self._answer(connection, c, one.row))]
-            held = spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
+            for one in kept:
+                for part in one.parts:
+                    if joined := self._joining.add(connection, one.row, part):
+                        one.said.append(said(joined, self._composer, self._channels))
+            written = self._consequences.write(connection, [message for one in kept for message in one.said])
             for one in kept:
                 address = (one.row.region, one.row.channel)
                 for receipt in one.receipts:
                     spool.outbox.note_receipt(connection, address, receipt.external_id, receipt.state, receipt.error)
-        if handed:
-            self._handover.put(handed)
-        for draft in held:
-            self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
-        _tell(kept)
-
-    def _open(self, connection: Any, new: Sequence[NewCase]) -> Handed | None:
-        """Open cases and queue their deliveries; what may go straight to the deliverer beside us is returned."""
-        rows = self._spool.cases.open(connection, new)
-        claim = self._handover.reserve() if rows else None
-        hold = Hold(claim, self._lease) if claim else None
-        jobs = self._spool.outbox.add_cases(connection, Kind.DELIVER, rows, hold)
-        if claim is None:
-            return None
-        by_id = {case.complaint.id: case for case in new}
-        return Handed(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
-
-    def _answer(self, connection: Any, composed: Composed, row: Any) -> Draft | None:
-        """Return the reply to a command; a status the centre must be asked for is queued instead."""
-        if composed.contact is None:
-            return None
-        templates, request = self._templates, composed.request
-        if isinstance(request, StatusQuery):
-            spool = self._spool
-            case_id = spool.cases.owned(connection, request.ticket, row.region, row.channel, composed.sender)
-            if case_id is not None:
-                job = {"id": case_id, "region": row.region, "channel": row.channel, "correlation_id": row.id}
-                spool.outbox.add_cases(connection, Kind.INQUIRE, [job])
-                return None
-            text = templates.status_unknown.format(ticket=request.ticket)
-        elif isinstance(request, MistypedTicket):
-            text = templates.status_format
-        else:
-            assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
-            text = templates.help
-        return Draft(region=row.region, channel=row.channel, to=composed.contact, text=text, correlation_id=row.id)
-
-    def _settle(self, claim: Claim, failures: _Failures) -> None:
-        """Dead-letter what cannot work, put off what failed unexpectedly, and give back what waits behind that."""
-        if not failures.all:
-            return
-        retries: dict[UUID, tuple[timedelta, str]] = {}
-        dead: dict[UUID, str] = {}
-        for row, error, last in failures.all:
-            reason = describe(error)
-            code = error.code if isinstance(error, GatewayError) else "unexpected"
-            if last:
-                dead[row.id] = reason
-                self._metrics.dead.labels(self.stage, code).inc()
-            else:
-                retries[row.id] = (backoff(row.attempts, base=self._retry_base, cap=self._retry_cap), reason)
-                self._metrics.retries.labels(self.stage, code).inc()
-            log.warning(
-                "dead letter" if last else "put off",
-                stage=self.stage,
-                region=row.region,
-                channel=row.channel,
-                correlation_id=row.id.hex,
-                attempts=row.attempts,
-                reason=reason,
-                exc_info=None if isinstance(error, GatewayError) else error,
-            )
-        with self._spool.database.begin() as connection:
-            self._spool.inbox.retry(connection, claim.id, retries)
-            self._spool.inbox.bury(connection, claim.id, dead)
-            self._spool.inbox.give_back(connection, claim.id, failures.behind)
-
-
-def _case(complaint: Complaint, composed: Composed, row: Any) -> NewCase:
-    return NewCase(
-        complaint=complaint,
-        sender=composed.sender,
-        contact=composed.contact,
-        correlation_id=row.id,
-        opened_at=row.received_at,
-    )
-
-
-def _tell(understood: Sequence[_Understood]) -> None:
-    """Log what citizens said; receipts and what asks nothing are told by the metrics."""
-    spoken = [one for one in understood if one.cases or one.requests]
-    if len(spoken) == 1:
-        row = spoken[0].row
-        log.info("translated", region=row.region, channel=row.channel, correlation_id=row.id.hex)
-    elif spoken:
-        log.info("translated", count=len(spoken))
+        self._consequences.committed(written)
+        for one in kept:
+            for notice in one.notices:
+                what = "well" if notice.well else "unwell"
+                self._recent.note(one.row.region, one.row.channel, what, one.row.received_at, notice.text)

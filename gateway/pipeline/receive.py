@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from gateway.errors import Overloaded
 from gateway.ids import new_id
 from gateway.observe import log
 from gateway.pipeline.commit import GroupCommit, Tally
-from gateway.ports import HTTP, Channel, Response
+from gateway.ports import HTTP, Channel, Found, Response
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.wire import WebhookRequest
@@ -75,28 +75,30 @@ class Receiver:
         while cursors.lease(region, name, holder, _POLL_LEASE):
             page = channel.adapter.poll(cursors.position(region, name))
             now = self._spool.clock()
-            sealed = [
-                self._spool.inbox.seal(
-                    Incoming(
-                        id=new_id(),
-                        region=region,
-                        channel=name,
-                        envelope=found.envelope,
-                        content_type=found.content_type,
-                        payload=found.payload,
-                        received_at=now,
-                    )
-                )
-                for found in page.found
-            ]
+            sealed = [self._spool.inbox.seal(incoming(channel, found, now)) for found in page.found]
+            spoken = {row["id"] for row, found in zip(sealed, page.found, strict=True) if found.spoken}
             with self._spool.database.begin() as connection:
                 if not cursors.advance(connection, region, name, holder, page.cursor):
                     break  # the lease was lost meanwhile; whoever has it will read this page
-                new = len(self._spool.inbox.add(connection, sealed))
-            stored += new
-            self._tally.count((region, name), new, len(sealed) - new, now)
-            if new:
-                log.warning("recovered", region=region, channel=name, count=new)
+                new = self._spool.inbox.add(connection, sealed)
+            stored += len(new)
+            recovered = len(new & spoken)
+            self._tally.count((region, name), recovered, len(spoken) - recovered, now)
+            if recovered:
+                log.warning("recovered", region=region, channel=name, count=recovered)
             if not page.more:
                 break
         return stored
+
+
+def incoming(channel: Channel, found: Found, now: datetime) -> Incoming:
+    """Return what a poll or a held connection found as a message to be stored."""
+    return Incoming(
+        id=new_id(),
+        region=channel.region,
+        channel=channel.name,
+        envelope=found.envelope,
+        content_type=found.content_type,
+        payload=found.payload,
+        received_at=now,
+    )

@@ -12,17 +12,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from gateway.complaint import Complaint
 from gateway.errors import GatewayError, Unavailable
-from gateway.events import CitizenMessage, Event
+from gateway.events import CitizenMessage, Event, MessagePart
 from gateway.ids import new_id
+from gateway.pipeline.casework import Casework
 from gateway.pipeline.compose import Composer
+from gateway.pipeline.consequences import with_identity
+from gateway.pipeline.join import Joining
 from gateway.pipeline.translate import Channels, channel_of, translate
 from gateway.ports import Channel, RawMessage
 from gateway.spool import Spool
-from gateway.spool.tables import Kind, State
+from gateway.spool.tables import State
 
 _PAGE = 200
 _COMPARED = (
@@ -53,8 +54,11 @@ class Change:
 class Replay:
     """Previews and applies replays."""
 
-    def __init__(self, spool: Spool, channels: Channels, composer: Composer) -> None:
+    def __init__(
+        self, spool: Spool, channels: Channels, composer: Composer, joining: Joining, casework: Casework
+    ) -> None:
         self._spool, self._channels, self._composer = spool, channels, composer
+        self._joining, self._casework = joining, casework
 
     def dead(self, limit: int) -> Iterator[Change]:
         """Tell what each dead letter would become; those of the outbox are tried again as they are."""
@@ -93,10 +97,7 @@ class Replay:
                 if change.action in ("open", "retry"):
                     self._spool.inbox.reopen(connection, [row.id])
                 for complaint in amended:
-                    self._spool.cases.rewrite(connection, complaint)
-                    source = complaint.source
-                    job = {"id": complaint.id, "region": source.region, "channel": source.channel}
-                    self._spool.outbox.add_cases(connection, Kind.AMEND, [job | {"correlation_id": row.id}])
+                    self._casework.amend(connection, complaint, row.id, "read again by a replay")
             counts[change.action] = counts.get(change.action, 0) + 1
         return counts
 
@@ -140,7 +141,7 @@ class Replay:
                 opens = True
                 details.append(f"a complaint for {complaint.agency.value}")
             elif differences := _differences(before, complaint):
-                amended.append(_with_identity(complaint, before))
+                amended.append(with_identity(complaint, before))
                 details += differences
         action = "open" if opens else "amend" if amended else "none"
         return change(action, "; ".join(details) or "reads the same"), amended
@@ -149,16 +150,22 @@ class Replay:
         self, raw: RawMessage, channel: Channel, events: Sequence[Event]
     ) -> Iterator[tuple[Complaint, Complaint | None]]:
         """Yield each report as it reads now, and as it was read when it came, if it was."""
-        for event in events:
-            if isinstance(event, CitizenMessage):
-                complaint = self._composer.compose(event, raw, channel, new_id()).complaint
-                if complaint is not None:
-                    with self._spool.database.read() as connection:
-                        case = self._spool.cases.of_message(connection, raw.region, raw.channel, event.external_id)
-                    if case is None:
-                        yield complaint, None
-                    elif case.complaint is not None:
-                        yield complaint, case.complaint
+        with self._spool.database.read() as connection:
+            for event in events:
+                message: CitizenMessage | None = event if isinstance(event, CitizenMessage) else None
+                if isinstance(event, MessagePart) and (joined := self._joining.again(connection, raw.id)):
+                    message = joined.message
+                if message is None:
+                    continue
+                complaint = self._composer.compose(message, raw, channel, new_id()).complaint
+                address = (raw.region, raw.channel, message.external_id)
+                if complaint is None or self._spool.cases.followed(connection, *address):
+                    continue
+                case = self._spool.cases.of_message(connection, *address)
+                if case is None:
+                    yield complaint, None
+                elif case.complaint is not None:
+                    yield complaint, case.complaint
 
 
 def _differences(before: Complaint, after: Complaint) -> list[str]:
@@ -170,15 +177,3 @@ def _differences(before: Complaint, after: Complaint) -> list[str]:
         if old != new:
             found.append(f"{name}: {old} → {new}" if name in _SHOWN else f"{name} changes")
     return found
-
-
-def _with_identity(complaint: Complaint, original: Complaint) -> Complaint:
-    """Return the new reading under the old id; a reporter once withheld stays withheld."""
-    anonymous = original.anonymous or complaint.anonymous
-    return msgspec.structs.replace(
-        complaint,
-        id=original.id,
-        anonymous=anonymous,
-        confidential=original.confidential or complaint.confidential,
-        reporter=None if anonymous else complaint.reporter,
-    )

@@ -1,33 +1,50 @@
-"""What becomes of an outbox row whose attempt failed: the one rule for deliveries and replies."""
+"""What becomes of a row whose attempt failed: the one rule for messages, deliveries and replies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from gateway.database import Database
 from gateway.errors import Action, GatewayError
 from gateway.observe import Metrics, describe, log
-from gateway.spool import Spool
-from gateway.spool.queue import backoff
+from gateway.spool.queue import Queue, backoff
+
+Failure = tuple[Any, Exception, bool]  # row, error, whether that was its last attempt
 
 
 class Settler:
-    """Puts off or buries rows of the outbox."""
+    """Puts off or buries rows of one queue."""
 
-    def __init__(self, spool: Spool, metrics: Metrics, stage: str, *, base: float, cap: float) -> None:
-        self._spool, self._metrics, self._stage = spool, metrics, stage
-        self._base, self._cap = base, cap
+    def __init__(
+        self,
+        database: Database,
+        queue: Queue,
+        metrics: Metrics,
+        stage: str,
+        *,
+        base: float,
+        cap: float,
+        foreign: bool,
+    ) -> None:
+        """`foreign`: the errors are those of somebody we call."""
+        self._database, self._queue, self._metrics, self._stage = database, queue, metrics, stage
+        self._base, self._cap, self._foreign = base, cap, foreign
 
-    def settle(self, claim: UUID, failures: Sequence[tuple[Any, Exception, bool]]) -> None:
-        """Record failed rows as (row, error, last attempt). An error that no retry can mend buries at once."""
+    def settle(self, claim: UUID, failures: Sequence[Failure], behind: Collection[UUID] = ()) -> None:
+        """Record failed rows, and give back those that must wait `behind` them.
+
+        An error that no retry can mend buries its row at once.
+        """
         retries: dict[UUID, tuple[timedelta, str]] = {}
         dead: dict[UUID, str] = {}
         for row, error, last in failures:
             known = isinstance(error, GatewayError)
             code = error.code if isinstance(error, GatewayError) else "unexpected"
-            self._metrics.provider_errors.labels(row.region, row.channel, code).inc()
+            if self._foreign:
+                self._metrics.provider_errors.labels(row.region, row.channel, code).inc()
             if last or (isinstance(error, GatewayError) and error.action is Action.DEAD):
                 dead[row.id] = describe(error)
                 self._metrics.dead.labels(self._stage, code).inc()
@@ -39,15 +56,16 @@ class Settler:
             log.warning(
                 "dead letter" if row.id in dead else "put off",
                 stage=self._stage,
-                kind=row.kind,
+                kind=getattr(row, "kind", None),
                 region=row.region,
                 channel=row.channel,
-                correlation_id=row.correlation_id.hex,
+                correlation_id=getattr(row, "correlation_id", row.id).hex,
                 attempts=row.attempts,
                 reason=describe(error),
                 exc_info=None if known else error,
             )
         if failures:
-            with self._spool.database.begin() as connection:
-                self._spool.outbox.retry(connection, claim, retries)
-                self._spool.outbox.bury(connection, claim, dead)
+            with self._database.begin() as connection:
+                self._queue.retry(connection, claim, retries)
+                self._queue.bury(connection, claim, dead)
+                self._queue.give_back(connection, claim, behind)

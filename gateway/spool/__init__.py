@@ -8,7 +8,9 @@ from gateway.crypto import Keyring
 from gateway.database import Database
 from gateway.ports import Clock
 from gateway.spool.cases import Cases
+from gateway.spool.consents import Consents
 from gateway.spool.cursors import Activity, Cursors
+from gateway.spool.drafts import Drafts
 from gateway.spool.inbox import Inbox
 from gateway.spool.outbox import Outbox
 from gateway.spool.tables import cases, inbox
@@ -26,6 +28,8 @@ class Spool:
         self.inbox = Inbox(database, keyring, clock)
         self.outbox = Outbox(database, keyring, clock)
         self.cases = Cases(database, keyring)
+        self.drafts = Drafts(database, keyring, clock)
+        self.consents = Consents(database, keyring, clock)
         self.cursors = Cursors(database, clock)
         self.activity = Activity(database)
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -17,10 +17,11 @@ from gateway.crypto import Keyring
 from gateway.database import Database, any_of
 from gateway.errors import Undecryptable
 from gateway.ids import first_id_at
-from gateway.spool.tables import cases, tickets
+from gateway.spool.tables import cases, follow_ups, tickets
 
 _COMPLAINT = b"case"
 _CONTACT = b"contact"
+_LONGEST_TALK = timedelta(days=1)  # a conversation that goes on longer begins a new case
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -32,6 +33,22 @@ class NewCase:
     contact: str | None  # the same address where it may be answered, else None
     correlation_id: UUID
     opened_at: datetime
+
+    def told_apart(self, why: str) -> NewCase:
+        """Return the same, with the reason why it is no addition to an earlier one."""
+        return replace(self, complaint=msgspec.structs.replace(self.complaint, apart=why))
+
+
+class Recent(NamedTuple):
+    """The last case of a sender."""
+
+    id: UUID
+    complaint: Complaint
+    heard_at: datetime  # when the sender last wrote about it
+
+    def heard_again(self, at: datetime) -> Recent:
+        """Return the same, with a later message."""
+        return self._replace(heard_at=max(self.heard_at, at))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,18 +90,59 @@ class Cases:
         return [row for row in rows if row["id"] in opened]
 
     def _seal(self, case: NewCase) -> dict[str, Any]:
-        source, lookup, encrypt = case.complaint.source, self._keyring.lookup, self._keyring.encrypt
+        source, encrypt = case.complaint.source, self._keyring.encrypt
+        external_key, sender_key = self.keys_of(case)
         return {
             "id": case.complaint.id,
             "region": source.region,
             "channel": source.channel,
-            "external_key": lookup("message", source.region, source.channel, source.external_id),
-            "sender_key": lookup("sender", source.region, source.channel, case.sender),
+            "external_key": external_key,
+            "sender_key": sender_key,
             "correlation_id": case.correlation_id,
             "complaint": encrypt(canonical.dump(case.complaint), _COMPLAINT),
             "contact": encrypt(case.contact.encode(), _CONTACT) if case.contact else None,
             "opened_at": case.opened_at,
         }
+
+    def keys_of(self, new: NewCase) -> tuple[UUID, UUID]:
+        """Return the keyed hashes of a message and of its sender."""
+        source, lookup = new.complaint.source, self._keyring.lookup
+        return (
+            lookup("message", source.region, source.channel, source.external_id),
+            lookup("sender", source.region, source.channel, new.sender),
+        )
+
+    def known(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
+        """Return those messages that have opened a case, or were added to one."""
+        found: set[UUID] = set()
+        for column in (cases.c.external_key, follow_ups.c.external_key):
+            chosen = sa.select(column).where(any_of(column, external, self._database))
+            found.update(connection.execute(chosen).scalars().all())
+        return found
+
+    def recent(self, connection: sa.Connection, senders: Sequence[UUID], since: datetime) -> dict[UUID, Recent]:
+        """Return the last case of each sender about which they wrote after the moment, unless it was withdrawn."""
+        heard_at = sa.func.coalesce(cases.c.heard_at, cases.c.opened_at)
+        chosen = (
+            sa.select(cases.c.id, cases.c.sender_key, cases.c.complaint, cases.c.opened_at, cases.c.heard_at)
+            .where(any_of(cases.c.sender_key, senders, self._database), cases.c.id > first_id_at(since - _LONGEST_TALK))
+            .where(heard_at > since, cases.c.withdrawn_at.is_(None), cases.c.complaint.is_not(None))
+            .order_by(cases.c.id)
+        )
+        found = {}
+        for row in connection.execute(chosen).all():
+            complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
+            found[row.sender_key] = Recent(row.id, complaint, row.heard_at or row.opened_at)
+        return found
+
+    def follow(self, connection: sa.Connection, case_id: UUID, external: UUID, at: datetime) -> None:
+        """Note that a message was added to a case."""
+        connection.execute(sa.insert(follow_ups).values(external_key=external, case_id=case_id, added_at=at))
+        connection.execute(sa.update(cases).where(cases.c.id == case_id).values(heard_at=at))
+
+    def withdraw(self, connection: sa.Connection, case_id: UUID, at: datetime) -> None:
+        """Note that its sender takes a case back: nothing more is added to it."""
+        connection.execute(sa.update(cases).where(cases.c.id == case_id).values(withdrawn_at=at))
 
     def get(self, connection: sa.Connection, ids: Sequence[UUID]) -> tuple[dict[UUID, Case], dict[UUID, Undecryptable]]:
         """Return cases by id, and an error for each that cannot be read."""
@@ -104,6 +162,11 @@ class Cases:
         key = self._keyring.lookup("message", region, channel, external_id)
         row = connection.execute(sa.select(cases).where(cases.c.external_key == key)).one_or_none()
         return self._open(row) if row else None
+
+    def followed(self, connection: sa.Connection, region: str, channel: str, external_id: str) -> UUID | None:
+        """Return the case to which a message was added."""
+        key = self._keyring.lookup("message", region, channel, external_id)
+        return connection.execute(sa.select(follow_ups.c.case_id).where(follow_ups.c.external_key == key)).scalar()
 
     def owned(self, connection: sa.Connection, ticket: str, region: str, channel: str, sender: str) -> UUID | None:
         """Return the case of a ticket if this sender opened it; whether another's exists is not told."""

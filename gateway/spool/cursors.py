@@ -51,7 +51,7 @@ class Cursors:
         return moved.rowcount == 1
 
     def fail(self, region: str, channel: str, reason: str) -> None:
-        """Write down that a poll failed, and since when they do."""
+        """Write down that a poll or a held connection failed, and since when they do."""
         now = self._clock()
         with self._database.begin() as connection:
             self._ensure(connection, region, channel)
@@ -59,6 +59,16 @@ class Cursors:
                 sa.update(cursors)
                 .where(_of(region, channel))
                 .values(failed_at=now, failing_since=sa.func.coalesce(cursors.c.failing_since, now), reason=reason)
+            )
+
+    def succeed(self, region: str, channel: str) -> None:
+        """Write down that a held connection stands."""
+        with self._database.begin() as connection:
+            self._ensure(connection, region, channel)
+            connection.execute(
+                sa.update(cursors)
+                .where(_of(region, channel))
+                .values(succeeded_at=self._clock(), failing_since=None, reason=None)
             )
 
     def release(self, region: str, channel: str, holder: UUID) -> None:

@@ -15,7 +15,7 @@ from gateway.database import Database, any_of
 from gateway.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
 from gateway.spool.queue import Queue
-from gateway.spool.tables import inbox
+from gateway.spool.tables import State, inbox
 
 _PURPOSE = b"inbox"
 _FORMER = "former_key"  # in a sealed row, not a column: the key under which the message may already stand
@@ -87,6 +87,19 @@ class Inbox(Queue):
             content_type=row.content_type,
             payload=self._keyring.decrypt(row.payload, _PURPOSE),
             received_at=row.received_at,
+        )
+
+    def among(self, connection: sa.Connection, ids: Sequence[UUID]) -> dict[UUID, sa.Row[Any]]:
+        """Return rows by id, whatever their state."""
+        found = connection.execute(sa.select(inbox).where(any_of(inbox.c.id, ids, self._database)))
+        return {row.id: row for row in found.all()}
+
+    def condemn(self, connection: sa.Connection, ids: Sequence[UUID], reason: str) -> None:
+        """Make finished rows dead letters after all, because what they were to be put into cannot be made."""
+        connection.execute(
+            sa.update(inbox)
+            .where(any_of(inbox.c.id, ids, self._database))
+            .values(state=State.DEAD, reason=reason, finished_at=self._clock(), due_at=None, claim=None)
         )
 
     def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> Sequence[sa.Row[Any]]:

@@ -17,6 +17,7 @@ from gateway.database import Database, any_of
 from gateway.events import Delivery
 from gateway.ids import new_id
 from gateway.ports import Clock, Receipt, Reply
+from gateway.spool.consents import Consents
 from gateway.spool.queue import Queue
 from gateway.spool.tables import Kind, State, outbox, references, reply_counts
 
@@ -39,6 +40,7 @@ class Draft:
     text: str
     correlation_id: UUID
     case_id: UUID | None = None
+    asked: bool = False  # an answer to a question: it is sent even to who said STOP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,15 +69,24 @@ class Outbox(Queue):
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         super().__init__(database, outbox, clock)
         self._keyring = keyring
+        self._consents = Consents(database, keyring, clock)
 
     def sender_key(self, region: str, channel: str, address: str) -> UUID:
         """Return the keyed hash under which a citizen's address is looked up."""
         return self._keyring.lookup("sender", region, channel, address)
 
     def add_cases(
-        self, connection: sa.Connection, kind: Kind, cases: Sequence[Mapping[str, Any]], hold: Hold | None = None
+        self,
+        connection: sa.Connection,
+        kind: Kind,
+        cases: Sequence[Mapping[str, Any]],
+        hold: Hold | None = None,
+        content: bytes | None = None,
     ) -> list[Job]:
-        """Queue one job for each case row (id, region, channel, correlation_id); with `hold`, claimed from the start."""
+        """Queue one job for each case row (id, region, channel, correlation_id); with `hold`, claimed from the start.
+
+        `content` is what the job is about, where the case does not say it; it is stored encrypted.
+        """
         now = self._clock()
         jobs = [
             Job(
@@ -100,6 +111,7 @@ class Outbox(Queue):
                 "case_id": job.case_id,
                 "correlation_id": job.correlation_id,
                 "attempts": job.attempts,
+                "payload": self._keyring.encrypt(content, _PURPOSE) if content else None,
                 "created_at": now,
                 "due_at": now,
                 **claimed,
@@ -110,14 +122,18 @@ class Outbox(Queue):
         return jobs
 
     def add_replies(self, connection: sa.Connection, drafts: Sequence[Draft], per_hour: int) -> list[Draft]:
-        """Queue replies, at most `per_hour` to one address in any 60 minutes; return those held back."""
+        """Queue replies, at most `per_hour` to one address in any 60 minutes, and none unasked to who said STOP.
+
+        Returns those held back.
+        """
         lanes = [self.sender_key(draft.region, draft.channel, draft.to) for draft in drafts]
         counts = self._recent_counts(connection, set(lanes))
+        refused = self._consents.refused(connection, set(lanes))
         now = self._clock()
         rows, held = [], []
         sent: dict[UUID, int] = {}
         for draft, lane in zip(drafts, lanes, strict=True):
-            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour:
+            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour or (lane in refused and not draft.asked):
                 held.append(draft)
                 continue
             sent[lane] = sent.get(lane, 0) + 1
@@ -165,6 +181,10 @@ class Outbox(Queue):
         """Return the reply of a row; raises `Undecryptable`."""
         letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
         return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
+
+    def content(self, row: sa.Row[Any]) -> bytes:
+        """Return what a job is about; raises `Undecryptable`."""
+        return self._keyring.decrypt(row.payload, _PURPOSE)
 
     def refer(self, connection: sa.Connection, row: sa.Row[Any], receipt: Receipt) -> None:
         """Remember the provider's ids of a sent reply, so that its receipts find it; one may have come before us."""

@@ -53,13 +53,23 @@ class Queue:
         self._database, self._table, self._clock = database, table, clock
         self._arrived = table.c.received_at if "received_at" in table.c else table.c.created_at
 
-    def claim(self, limit: int, lease: timedelta, *, kinds: Sequence[str] = ()) -> Claim:
-        """Take up to `limit` rows that are due; an empty claim means that there is nothing to do now."""
+    def claim(
+        self,
+        limit: int,
+        lease: timedelta,
+        *,
+        kinds: Sequence[str] = (),
+        leaving: Collection[tuple[str, str]] = (),
+    ) -> Claim:
+        """Take up to `limit` rows that are due, leaving those of some channels (region, name).
+
+        An empty claim means that there is nothing to do now.
+        """
         claim, rows = new_id(), list[sa.Row[Any]]()
         with self._database.begin() as connection:
             for kind in kinds or (None,):  # one after the other: the index gives the rows of one kind in their order
                 if len(rows) < limit:
-                    rows += connection.execute(self._take(claim, kind, limit - len(rows), lease))
+                    rows += connection.execute(self._take(claim, kind, limit - len(rows), lease, leaving))
             rows.sort(key=lambda row: row.id.int)
             if blocked := self._blocked(connection, claim, rows):
                 self.give_back(connection, claim, blocked)
@@ -70,11 +80,15 @@ class Queue:
                 rows = [suspect]
         return Claim(claim, rows)
 
-    def _take(self, claim: UUID, kind: str | None, limit: int, lease: timedelta) -> ReturningUpdate[Any]:
+    def _take(
+        self, claim: UUID, kind: str | None, limit: int, lease: timedelta, leaving: Collection[tuple[str, str]]
+    ) -> ReturningUpdate[Any]:
         table, now = self._table, self._clock()
         candidates = sa.select(table.c.id).where(table.c.due_at <= now)
         if kind is not None:
             candidates = candidates.where(table.c.kind == kind)
+        for region, channel in leaving:  # a handful at most
+            candidates = candidates.where(sa.or_(table.c.region != region, table.c.channel != channel))
         due = candidates.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
         return (
             sa.update(table)

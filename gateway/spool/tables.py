@@ -37,6 +37,8 @@ class Kind(StrEnum):
     DELIVER = "deliver"  # the case's complaint, to the central store
     AMEND = "amend"  # the same, after a replay changed it
     INQUIRE = "inquire"  # ask the centre how a case stands, then answer the citizen
+    ADD = "add"  # what the reporter wrote later, to the case's complaint
+    WITHDRAW = "withdraw"  # the reporter takes it back
     REPLY = "reply"  # a text, to a citizen
 
 
@@ -107,6 +109,8 @@ cases = sa.Table(
     sa.Column("complaint", sa.LargeBinary),  # encrypted canonical complaint; NULL once delivered and purged
     sa.Column("contact", sa.LargeBinary),  # encrypted address to answer; NULL where nobody is to be answered
     sa.Column("opened_at", Instant, nullable=False),
+    sa.Column("heard_at", Instant),  # when its sender last added to it
+    sa.Column("withdrawn_at", Instant),
 )
 _kept = cases.c.complaint.is_not(None)
 sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # what a purge looks through
@@ -116,6 +120,47 @@ tickets = sa.Table(  # apart from the cases: their rows are wide, and would be w
     metadata,
     sa.Column("case_id", sa.Uuid, primary_key=True),
     sa.Column("number", sa.Text, nullable=False, index=True),  # as the centre gave it
+)
+
+sa.Index("ix_cases_sender_key", cases.c.sender_key, cases.c.id)  # what a further message may belong to
+
+follow_ups = sa.Table(  # messages that were added to a case
+    "follow_up",
+    metadata,
+    sa.Column("external_key", sa.Uuid, primary_key=True),  # as in cases: one message is added once
+    sa.Column("case_id", sa.Uuid, nullable=False),
+    sa.Column("added_at", Instant, nullable=False),
+)
+
+drafts = sa.Table(  # long messages of which parts are still missing, and for a while those that are joined
+    "draft",
+    metadata,
+    sa.Column("id", sa.Uuid, primary_key=True),  # version 7; names the joined message
+    sa.Column("key", sa.Uuid, nullable=False),  # keyed hash of region, channel, sender and the parts' group
+    sa.Column("region", sa.Text, nullable=False),
+    sa.Column("channel", sa.Text, nullable=False),
+    sa.Column("total", sa.Integer, nullable=False),
+    sa.Column("began_at", Instant, nullable=False),
+    sa.Column("due_at", Instant),  # when what is there is sent on as it is; NULL once joined
+)
+sa.Index("ix_draft_key", drafts.c.key, drafts.c.id)
+_waiting = drafts.c.due_at.is_not(None)
+sa.Index("ix_draft_due", drafts.c.due_at, postgresql_where=_waiting, sqlite_where=_waiting)
+
+parts = sa.Table(
+    "part",
+    metadata,
+    sa.Column("draft_id", sa.Uuid, primary_key=True),
+    sa.Column("number", sa.Integer, primary_key=True),  # from 1
+    sa.Column("inbox_id", sa.Uuid, nullable=False, unique=True),
+)
+
+consents = sa.Table(
+    "consent",
+    metadata,
+    sa.Column("sender_key", sa.Uuid, primary_key=True),  # keyed hash of the citizen's address
+    sa.Column("given", sa.Boolean, nullable=False),  # SETUJU, or STOP: then nothing is sent unasked
+    sa.Column("at", Instant, nullable=False),
 )
 
 references = sa.Table(

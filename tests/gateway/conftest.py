@@ -283,6 +283,9 @@ lookup_key = {{ file = "keys/lookup" }}
 [api]
 token = {{ file = "keys/api" }}
 
+[conversation]
+window = {window}
+
 [adapters."sms.twilio"]
 account_sid = "{account}"
 auth_token = {{ file = "keys/twilio" }}
@@ -333,15 +336,22 @@ class Site:
     def config(self) -> Path:
         return self.root / "config"
 
-    def write(self, *, server: str = "", extra: str = "", regions: dict[str, str] | None = None) -> Self:
-        """Write the files; `extra` follows gateway.toml, `regions` are added or replace one of the same name."""
+    def write(
+        self, *, server: str = "", extra: str = "", regions: dict[str, str] | None = None, window: int = 0
+    ) -> Self:
+        """Write the files; `extra` follows gateway.toml, `regions` are added or replace one of the same name.
+
+        Without a `window` every message is a report of its own, so that a test may let one citizen write many.
+        """
         (self.config / "regions").mkdir(parents=True, exist_ok=True)
         (self.root / "keys").mkdir(exist_ok=True)
         keys = {"storage": base64.b64encode(b"k" * 32), "lookup": base64.b64encode(b"l" * 32)}
         for name, value in {**keys, "twilio": self.token.encode(), "api": self.api_token.encode()}.items():
             (self.root / "keys" / name).write_bytes(value)
         (self.config / "gateway.toml").write_text(
-            GATEWAY_TOML.format(url=self.url, account=ACCOUNT, api_base=self.api_base, server=server, extra=extra)
+            GATEWAY_TOML.format(
+                url=self.url, account=ACCOUNT, api_base=self.api_base, server=server, extra=extra, window=window
+            )
         )
         for name, text in (REGIONS | (regions or {})).items():
             (self.config / "regions" / name).write_text(text)

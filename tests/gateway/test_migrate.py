@@ -25,7 +25,7 @@ def empty(database_url: str) -> Iterator[Database]:
 
 def test_migrating_an_empty_database(empty: Database) -> None:
     assert pending(empty) == ["spool", "central"]
-    assert migrate(empty, ["spool"]) == {"spool": "0002"}
+    assert migrate(empty, ["spool"]) == {"spool": "0003"}
     assert pending(empty) == ["central"], "the two parts may live apart"
     migrate(empty)
     assert pending(empty) == []
@@ -48,7 +48,7 @@ def test_migrating_again_changes_nothing_and_keeps_the_counter(url: str) -> None
     database = Database(url)
     with database.begin() as connection:
         connection.execute(sa.text("UPDATE ticket_counter SET next_number = 1000123"))
-    assert migrate(database) == {"spool": "0002", "central": "0001"}
+    assert migrate(database) == {"spool": "0003", "central": "0002"}
     with database.read() as connection:
         assert connection.execute(sa.text("SELECT next_number FROM ticket_counter")).all() == [(1000123,)]
     database.close()
@@ -75,4 +75,4 @@ def test_two_who_migrate_at_once_take_turns(postgres_url: str) -> None:
         thread.start()
     for thread in threads:
         thread.join(30)
-    assert versions == [{"spool": "0002", "central": "0001"}] * 2
+    assert versions == [{"spool": "0003", "central": "0002"}] * 2

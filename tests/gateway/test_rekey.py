@@ -26,7 +26,7 @@ def filled(site: Any, receive: Any) -> Any:
         receive(gateway, f"PRINGSEWU jalan berlubang {number}", f"SM{number}", f"+628120000000{number}")
     receive(gateway, "ANONIM jalan rusak", "SM8")
     gateway.stages[0].run_once()
-    gateway.stages[1].run_once()
+    gateway.stages[2].run_once()
     return gateway
 
 
@@ -113,4 +113,4 @@ def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any
     ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
     gateway.stages[0].run_once()
-    assert gateway.stages[1].run_once() == 1, "senders are still found: the lookup key does not rotate"
+    assert gateway.stages[2].run_once() == 1, "senders are still found: the lookup key does not rotate"

@@ -68,8 +68,8 @@ def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, 
     assert "1 messages wait to be read, the oldest for 0 seconds" in sentences(gateway)
     assert report(gateway).healthy
     gateway.stages[0].run_once()
-    gateway.stages[1]._central = type("Down", (), {"deliver": lambda *_: (_ for _ in ()).throw(Unavailable("mati"))})()
-    gateway.stages[1].run_once()
+    gateway.stages[2]._central = type("Down", (), {"deliver": lambda *_: (_ for _ in ()).throw(Unavailable("mati"))})()
+    gateway.stages[2].run_once()
     clock.advance(minutes=5)
     found = report(gateway)
     assert (found.healthy, found.waiting) == (False, 1)

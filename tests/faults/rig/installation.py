@@ -166,7 +166,7 @@ class Installation:
             f'[server]\npublic_url = "{base}"\nhost = "127.0.0.1"\nport = {self.port}\n{_toml(server)}'
             f'[database]\nurl = "{self.database_url}"\n{central}'
             '[encryption]\nkeys = [{ file = "keys/storage" }]\nlookup_key = { file = "keys/lookup" }\n'
-            f'[work]\n{_toml(work)}[replies]\nper_hour = 1000\n[logging]\nformat = "json"\n'
+            f'[work]\n{_toml(work)}[replies]\nper_hour = 1000\n[conversation]\nwindow = 0\n[logging]\nformat = "json"\n'
             f'[adapters."sms.twilio"]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ file = "keys/twilio" }}\n'
             f'api_base = "{self.twilio.url}"\n'
         )

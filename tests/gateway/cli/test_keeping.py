@@ -83,7 +83,7 @@ def test_migrate_makes_the_tables_and_may_be_repeated(sqlite_site: Any) -> None:
     sqlite_site.write()
     for _ in range(2):
         result = sqlite_site.run("migrate")
-        assert (result.exit_code, result.output) == (0, "spool: version 0002\ncentral: version 0001\n")
+        assert (result.exit_code, result.output) == (0, "spool: version 0003\ncentral: version 0002\n")
     assert pending(sqlite_site.gateway().database) == []
 
 
@@ -121,7 +121,7 @@ def letters(site: Any, incoming: Any, receive: Any, twilio: Any) -> tuple[Any, A
     receive(gateway, "BANTUAN", "SM1")
     gateway.stages[0].run_once()
     twilio.fail("reject:30007")
-    gateway.stages[2].run_once()
+    gateway.stages[3].run_once()
     (reply,) = gateway.spool.outbox.dead(5)
     return gateway, bad.id, reply.id
 

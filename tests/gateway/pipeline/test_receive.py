@@ -12,7 +12,7 @@ import pytest
 from gateway.errors import ChannelBusy, GatewayError, Overloaded, Unavailable
 from gateway.ids import new_id
 from gateway.observe import Metrics
-from gateway.pipeline.commit import GroupCommit, Tally
+from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Batch, Channel, Envelope, Found
 from gateway.recent import Recent
@@ -28,7 +28,8 @@ def group_commit(spool: Spool) -> Callable[..., GroupCommit]:
         channels = [
             Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")
         ]
-        return GroupCommit(spool.inbox, metrics, Tally(channels, metrics, Recent(spool.activity)), **(given | changes))
+        committer = Committer(spool.inbox, Tally(channels, metrics, Recent(spool.activity)), metrics)
+        return GroupCommit(committer, **(given | changes))
 
     return make
 
@@ -164,7 +165,7 @@ def test_a_client_that_leaves_early_disturbs_nobody(group_commit: Any, incoming:
 
 def test_each_commit_wakes_the_worker(group_commit: Any, incoming: Any) -> None:
     commit, woken = group_commit(), []
-    commit.on_commit = lambda: woken.append(1)
+    commit._committer.on_commit = lambda: woken.append(1)
     asyncio.run(outcomes(commit, [incoming("SM1")]))
     assert woken == [1]
 
@@ -201,7 +202,7 @@ def poll(spool: Spool) -> Callable[..., int]:
         if not receivers:
             metrics = Metrics()
             tally = Tally([channel], metrics, Recent(spool.activity))
-            commit = GroupCommit(spool.inbox, metrics, tally, group=1, queue=1, share=1, timeout=1)
+            commit = GroupCommit(Committer(spool.inbox, tally, metrics), group=1, queue=1, share=1, timeout=1)
             receivers.append(Receiver(spool, tally, commit))
         return receivers[0].poll(channel, holder or new_id())
 

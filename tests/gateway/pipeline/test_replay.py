@@ -27,7 +27,7 @@ category = "pekerjaan-umum"
 
 
 def replay_of(gateway: Any) -> Replay:
-    return Replay(gateway.spool, gateway.channels, gateway.composer)
+    return Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
 
 
 def day(clock: Any) -> tuple[Any, Any]:
@@ -134,7 +134,7 @@ def test_dead_replies_are_given_back_too(site: Any, receive: Any, twilio: Any, d
     receive(gateway, "BANTUAN", "SM1")
     gateway.stages[0].run_once()
     twilio.fail("reject:30007")
-    gateway.stages[2].run_once()
+    gateway.stages[3].run_once()
     assert rows(outbox)[0]["state"] == State.DEAD
     assert replay_of(gateway).apply_dead(10) == 1
     drain(gateway)
@@ -149,10 +149,10 @@ def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
     receive(gateway, "BANTUAN", "SM1")
     gateway.stages[0].run_once()
     twilio.fail("drop_after_accept")
-    gateway.stages[2].run_once()
+    gateway.stages[3].run_once()
     clock.advance(hours=2)
     twilio.fail("server_error", on="list")
-    gateway.stages[2].run_once()
+    gateway.stages[3].run_once()
     assert rows(outbox)[0]["state"] == State.DEAD
     replay_of(gateway).apply_dead(10)
     drain(gateway)

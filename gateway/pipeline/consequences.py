@@ -1,0 +1,171 @@
+"""What follows from what citizens said: cases, additions, answers, withdrawals, all in one transaction.
+
+Used for messages that came whole (`intake`) and for those joined of parts (`gather`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway.complaint import Complaint
+from gateway.observe import Metrics, log
+from gateway.pipeline.assemble import Consent, HelpRequest, MistypedTicket, Report, StatusQuery, Withdrawal
+from gateway.pipeline.casework import Casework, Filing
+from gateway.pipeline.compose import Composed
+from gateway.pipeline.handover import Handed, Handover
+from gateway.settings import Templates
+from gateway.spool import Spool
+from gateway.spool.cases import NewCase
+from gateway.spool.outbox import Draft
+from gateway.spool.tables import Kind
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """One citizen's message, understood, and where it came in."""
+
+    composed: Composed
+    region: str
+    channel: str
+    correlation_id: UUID
+    received_at: datetime
+    late: bool = False  # it was sent on before, without a part that has come now
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to be done once the transaction has committed."""
+
+    said: Sequence[Said]
+    handed: Handed | None
+    held: Sequence[Draft]
+
+
+class Consequences:
+    """Writes them."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        casework: Casework,
+        handover: Handover,
+        templates: Templates,
+        metrics: Metrics,
+        *,
+        replies_per_hour: int,
+    ) -> None:
+        self._spool, self._casework, self._handover = spool, casework, handover
+        self._templates, self._metrics, self._replies_per_hour = templates, metrics, replies_per_hour
+
+    def write(self, connection: Any, said: Sequence[Said]) -> Written:
+        """Write what follows from messages, in their order."""
+        for one in said:
+            if one.late:
+                self._complete(connection, one)
+        fresh = [one for one in said if not one.late]
+        handed = self._casework.file(connection, [filing for one in fresh if (filing := _filing(one))])
+        drafts = [draft for one in fresh if (draft := self._answer(connection, one))]
+        held = self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
+        return Written(said, handed, held)
+
+    def committed(self, written: Written) -> None:
+        """Pass on and count what is now durable."""
+        if written.handed:
+            self._handover.put(written.handed)
+        for draft in written.held:
+            self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
+        if len(written.said) == 1:
+            (one,) = written.said
+            log.info("translated", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
+        elif written.said:
+            log.info("translated", count=len(written.said))
+
+    def _complete(self, connection: Any, one: Said) -> None:
+        """Put a message's late part where the rest of it went."""
+        complaint = one.composed.complaint
+        if complaint is None:
+            return
+        cases, source = self._spool.cases, complaint.source
+        case = cases.of_message(connection, source.region, source.channel, source.external_id)
+        if case is not None and case.complaint is not None:
+            amended = with_identity(complaint, case.complaint)
+            self._casework.amend(connection, amended, one.correlation_id, "a late part of the message came")
+        elif case_id := cases.followed(connection, source.region, source.channel, source.external_id):
+            self._casework.add(connection, case_id, complaint, one.received_at, one.correlation_id, "a late part of it")
+
+    def _answer(self, connection: Any, one: Said) -> Draft | None:
+        """Return the reply to a command; what the centre must be asked or told first is queued instead."""
+        request = one.composed.request
+        if isinstance(request, Report):
+            return None
+        if isinstance(request, Consent):
+            sender = one.composed.sender
+            self._spool.consents.record(connection, one.region, one.channel, sender, given=request.given)
+            return self._draft(one, self._templates.agreed if request.given else self._templates.stopped)
+        if isinstance(request, StatusQuery | Withdrawal):
+            if self._queue(connection, one, request):
+                return None
+            return self._draft(one, self._templates.status_unknown.format(ticket=request.ticket))
+        if isinstance(request, MistypedTicket):
+            return self._draft(one, self._templates.status_format)
+        assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
+        return self._draft(one, self._templates.help)
+
+    def _queue(self, connection: Any, one: Said, request: StatusQuery | Withdrawal) -> bool:
+        """Queue what is asked about a ticket, if it is the sender's own."""
+        cases = self._spool.cases
+        case_id = cases.owned(connection, request.ticket, one.region, one.channel, one.composed.sender)
+        if case_id is None:
+            return False
+        if isinstance(request, Withdrawal):
+            cases.withdraw(connection, case_id, one.received_at)
+        kind = Kind.WITHDRAW if isinstance(request, Withdrawal) else Kind.INQUIRE
+        job = {"id": case_id, "region": one.region, "channel": one.channel, "correlation_id": one.correlation_id}
+        self._spool.outbox.add_cases(connection, kind, [job])
+        return True
+
+    def _draft(self, one: Said, text: str) -> Draft | None:
+        contact = one.composed.contact
+        if contact is None:
+            return None
+        return Draft(
+            region=one.region,
+            channel=one.channel,
+            to=contact,
+            text=text,
+            correlation_id=one.correlation_id,
+            asked=True,
+        )
+
+
+def _filing(one: Said) -> Filing | None:
+    composed = one.composed
+    if composed.complaint is None or not isinstance(composed.request, Report):
+        return None
+    case = NewCase(
+        complaint=composed.complaint,
+        sender=composed.sender,
+        contact=composed.contact,
+        correlation_id=one.correlation_id,
+        opened_at=one.received_at,
+    )
+    return Filing(report=composed.request, case=case)
+
+
+def with_identity(complaint: Complaint, original: Complaint) -> Complaint:
+    """Return a new reading of a message under the old id; a reporter once withheld stays withheld."""
+    anonymous = original.anonymous or complaint.anonymous
+    return msgspec.structs.replace(
+        complaint,
+        id=original.id,
+        apart=original.apart,
+        anonymous=anonymous,
+        confidential=original.confidential or complaint.confidential,
+        reporter=None if anonymous else complaint.reporter,
+    )

@@ -1,0 +1,133 @@
+"""Drafts: long messages of which parts are still on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+
+from gateway.crypto import Keyring
+from gateway.database import Database, any_of
+from gateway.events import MessagePart
+from gateway.ids import first_id_at, new_id
+from gateway.ports import Clock
+from gateway.spool.tables import drafts, parts
+
+_LATE = timedelta(hours=24)  # so long a missing part may still come; references of phones come round again
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Draft:
+    """A message in parts."""
+
+    id: UUID
+    region: str
+    channel: str
+    total: int
+    open: bool  # nothing of it was sent on yet
+    numbers: Mapping[int, UUID]  # number of a part → its row in the inbox
+
+    @property
+    def missing(self) -> list[int]:
+        """The numbers that never came."""
+        return [number for number in range(1, self.total + 1) if number not in self.numbers]
+
+    @property
+    def external_id(self) -> str:
+        """What the joined message is called: the same whichever part came first or last."""
+        return f"draft:{self.id.hex}"
+
+
+class Drafts:
+    """The draft and part tables. Parts of one sender are worked on one after the other, see `queue`."""
+
+    def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
+        self._database, self._keyring, self._clock = database, keyring, clock
+
+    def add(self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, wait: timedelta) -> Draft:
+        """Put a part (and its inbox row) to the others of its message; return the draft as it now stands.
+
+        A number that is already there begins another message: repeated deliveries are known by their envelope.
+        """
+        key = self._keyring.lookup("parts", row.region, row.channel, part.sender, part.group)
+        found = self._newest(connection, key, row.id)
+        if found is None or (row.id not in found.numbers.values() and not self._wants(found, part.number)):
+            found = self._begin(connection, row, part, key, wait)
+        if row.id not in found.numbers.values():
+            connection.execute(sa.insert(parts).values(draft_id=found.id, number=part.number, inbox_id=row.id))
+            found = self._load(connection, sa.select(drafts).where(drafts.c.id == found.id))[0]
+        return found
+
+    def _wants(self, draft: Draft, number: int) -> bool:
+        recent = draft.id > first_id_at(self._clock() - _LATE)
+        return number in draft.missing and (draft.open or recent)
+
+    def _newest(self, connection: sa.Connection, key: UUID, inbox_id: UUID) -> Draft | None:
+        """Return the draft that this very row is part of already (it is read again), else the newest of the key."""
+        mine = sa.select(parts.c.draft_id).where(parts.c.inbox_id == inbox_id).scalar_subquery()
+        chosen = sa.select(drafts).where(drafts.c.key == key).with_for_update()
+        again = self._load(connection, chosen.where(drafts.c.id == mine))
+        found = again or self._load(connection, chosen.order_by(drafts.c.id.desc()).limit(1))
+        return found[0] if found else None
+
+    def _begin(
+        self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, key: UUID, wait: timedelta
+    ) -> Draft:
+        draft_id, now = new_id(), self._clock()
+        values = {"id": draft_id, "key": key, "region": row.region, "channel": row.channel, "total": part.total}
+        connection.execute(sa.insert(drafts).values(**values, began_at=now, due_at=now + wait))
+        return Draft(id=draft_id, region=row.region, channel=row.channel, total=part.total, open=True, numbers={})
+
+    def of_part(self, connection: sa.Connection, inbox_id: UUID) -> Draft | None:
+        """Return the draft that an inbox row is part of."""
+        mine = sa.select(parts.c.draft_id).where(parts.c.inbox_id == inbox_id).scalar_subquery()
+        found = self._load(connection, sa.select(drafts).where(drafts.c.id == mine))
+        return found[0] if found else None
+
+    def due(self, connection: sa.Connection, limit: int) -> list[Draft]:
+        """Take drafts that have waited long enough; they are ours until the transaction ends."""
+        chosen = sa.select(drafts).where(drafts.c.due_at <= self._clock()).order_by(drafts.c.due_at).limit(limit)
+        return self._load(connection, chosen.with_for_update(skip_locked=True))
+
+    def close(self, connection: sa.Connection, draft_id: UUID) -> None:
+        """Note that what is there was sent on."""
+        connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(due_at=None))
+
+    def _load(self, connection: sa.Connection, chosen: sa.Select[Any]) -> list[Draft]:
+        rows = connection.execute(chosen).all()
+        numbers: dict[UUID, dict[int, UUID]] = {row.id: {} for row in rows}
+        if rows:
+            for part in connection.execute(
+                sa.select(parts).where(any_of(parts.c.draft_id, list(numbers), self._database))
+            ):
+                numbers[part.draft_id][part.number] = part.inbox_id
+        return [
+            Draft(
+                id=row.id,
+                region=row.region,
+                channel=row.channel,
+                total=row.total,
+                open=row.due_at is not None,
+                numbers=numbers[row.id],
+            )
+            for row in rows
+        ]
+
+    def purge(self, before: datetime, limit: int) -> int:
+        """Forget up to `limit` drafts that were begun before the moment and are joined."""
+        chosen = (
+            sa.select(drafts.c.id)
+            .where(drafts.c.id < first_id_at(before), drafts.c.due_at.is_(None))
+            .order_by(drafts.c.id)
+            .limit(limit)
+        )
+        with self._database.begin() as connection:
+            ids = list(connection.execute(chosen).scalars().all())
+            if ids:
+                connection.execute(sa.delete(parts).where(any_of(parts.c.draft_id, ids, self._database)))
+                connection.execute(sa.delete(drafts).where(any_of(drafts.c.id, ids, self._database)))
+        return len(ids)

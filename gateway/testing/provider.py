@@ -22,6 +22,7 @@ class SimulatedProvider:
     """A provider on `http://127.0.0.1:port`; a subclass answers its API and writes its webhooks."""
 
     name: str  # of its threads
+    setting: str  # the channel's setting that says where it listens
     failures: Iterable[str]  # what `fail` may be asked for, besides reject:CODE
     calls: Sequence[str] = ("send",)  # what may fail, as `fail(on=...)` names it
 

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 from gateway.ports import Secret
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
+_PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
 SIGNED = ("method", "url", "path", "query", "body", "body_sha256", "timestamp")  # placeholders of `auth.hmac.base`
 
 
@@ -47,6 +48,9 @@ class Token(Table):
     def _one_place(self) -> Self:
         if (self.parameter is None) == (self.header is None):
             raise ValueError("name a parameter or a header, one of them")
+        # In a URL, and in the templates of an aggregator (a % of Kannel's), other signs would mean something else.
+        if self.parameter and not all(_PLAIN.fullmatch(s.reveal()) for s in (self.value, self.previous) if s):
+            raise ValueError("in a parameter the secret may hold letters, digits and . _ ~ - only")
         return self
 
 

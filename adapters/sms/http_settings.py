@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.sms.http_auth_settings import PLACEHOLDER, Auth, Basic, Name, Table
 from adapters.sms.http_text import CHARSETS
@@ -94,6 +95,20 @@ class Receive(Table):
     )
     parts: Parts | None = Field(default=None, description="How the parts of a long message are told.")
     answer: Answer = Field(default=Answer(), description='What we answer for "stored".')
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_pattern(cls, text: str) -> str:
+        if text in ("iso", "unix", "unix_ms"):
+            return text
+        written = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(text)
+        try:
+            read = datetime.strptime(written, text)  # noqa: DTZ007  only its date is looked at
+        except ValueError:
+            read = None
+        if read is None or read.year != 2026:
+            raise ValueError("must be iso, unix, unix_ms, or a pattern with a date, as %Y-%m-%d %H:%M:%S")
+        return text
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

@@ -238,6 +238,14 @@ def test_token_before_a_rotation():
     assert make("kannel", auth={"token": token}).verify(kannel_call(token=SECRETS["JASMIN_TOKEN"])).key == "k1"
 
 
+@pytest.mark.parametrize("value", ["a&b", "50%d", "a b", "é", "a/b"])
+def test_a_token_in_a_url_is_plain(value, monkeypatch):
+    monkeypatch.setenv("KANNEL_TOKEN", value)
+    with pytest.raises(ValidationError, match="letters, digits"):
+        example("kannel")
+    assert example("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
+
+
 def test_token_in_a_header():
     adapter = make("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
     good = replace(kannel_call(), headers={"x-api-key": SECRETS["KANNEL_TOKEN"]})
@@ -765,6 +773,9 @@ def test_parts_are_counted_as_folded():
         ({"receive": {"parts": {"reference": "r"}}}, "all three"),
         ({"receive": {"parts": {"udh": "u", "number": "n"}}}, "all three"),
         ({"receive": {"utc_offset": "+25:00"}}, "pattern"),
+        ({"receive": {"time_format": "kemarin"}}, "a pattern with a date"),
+        ({"receive": {"time_format": "%H:%M"}}, "a pattern with a date"),
+        ({"receive": {"time_format": "%Q"}}, "a pattern with a date"),
         ({"receive": {"answer": {"status": 500}}}, "299"),
         ({"send": {"url": "http://sms.example/send"}}, "https"),
         ({"send": {"url": "http://8.8.8.8/send"}}, "https"),

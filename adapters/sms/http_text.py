@@ -43,17 +43,19 @@ def charset(name: str) -> str:
         raise Untranslatable("the character set is unknown: add it to codings") from None
 
 
-def decode(content: bytes | str, name: str) -> str:
-    """Return the text; raises `Untranslatable` where the bytes are not of this character set."""
+def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
+    """Return the text; raises `Untranslatable` where the bytes are not of this character set.
+
+    `cut`: something before or after is missing, and with it perhaps the rest of a character.
+    """
     if isinstance(content, str):
         return content
     try:
         if name == _GSM:
             return gsm.decode(content)
-        if name == _UTF16 and len(content) % 2 == 0:
-            # Half of a pair happens: phones and operators cut. The rest is the citizen's all the same.
-            return content.decode(name, "replace")
-        return content.decode(name)
+        # Half of a surrogate pair happens to whole messages too: phones and operators cut.
+        lenient = cut or (name == _UTF16 and len(content) % 2 == 0)
+        return content.decode(name, "replace" if lenient else "strict")
     except UnicodeDecodeError as exc:
         raise Untranslatable(f"the text is not {name}") from exc
 
@@ -63,7 +65,8 @@ def join(pieces: Iterable[tuple[bytes | str, str] | None], missing: str) -> str:
 
     Bytes are joined first: an escape sequence or a surrogate pair may straddle two parts.
     """
-    text = []
+    text, pieces = [], list(pieces)
+    cut = None in pieces
     for name, run in groupby(pieces, key=lambda piece: (piece[1], type(piece[0])) if piece else None):
         present = [piece for piece in run if piece is not None]
         if name is None:
@@ -71,5 +74,6 @@ def join(pieces: Iterable[tuple[bytes | str, str] | None], missing: str) -> str:
         elif name[1] is str:
             text.append("".join(str(content) for content, _ in present))
         else:
-            text.append(decode(b"".join(content for content, _ in present if isinstance(content, bytes)), name[0]))
+            octets = b"".join(content for content, _ in present if isinstance(content, bytes))
+            text.append(decode(octets, name[0], cut=cut))
     return "".join(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +18,7 @@ from gateway.testing.provider_server import Answer, ProviderServer
 _NOT_HERE = Answer(404, {"message": "the simulator has no such page"})
 
 
-class SimulatedProvider:
+class SimulatedProvider(ABC):
     """A provider on `http://127.0.0.1:port`; a subclass answers its API and writes its webhooks."""
 
     name: str  # of its threads

@@ -1,4 +1,7 @@
-"""How a simulated provider calls the gateway."""
+"""How a simulated provider calls the gateway, and how patiently.
+
+Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides.
+"""
 
 from __future__ import annotations
 

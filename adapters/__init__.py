@@ -8,5 +8,6 @@ from __future__ import annotations
 from gateway.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
+    "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.http_aggregator:FakeAggregator"),
     "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
 }

@@ -105,7 +105,7 @@ def default_of(name: str, given: Mapping[str, Any], required: Sequence[str]) -> 
     if name in required:
         return "**wajib / required**"
     value = given.get("default")
-    if value is None or value in ({}, []):
+    if value is None or value in ({}, [], ""):
         return "–"
     if isinstance(value, dict):
         return "<br>".join(f"`{key} = {inner!r}`".replace("'", '"') for key, inner in value.items())
@@ -161,8 +161,18 @@ def configuration() -> str:
     for key in registry.keys:
         page = "/".join(["..", "adapters", *key.split(".")]) + ".md"
         parts += [f"\n### Adapter `{key}`\n\nPanduan memasangnya / how to set it up: [{key}]({page}).\n\n"]
-        parts += [settings_table(registry.adapter(key).Settings, None)]
+        parts += list(adapter_tables(registry.adapter(key).Settings, "channels.<name>"))
     return "".join(parts)
+
+
+def adapter_tables(model: type[BaseModel], place: str) -> Iterator[str]:
+    """Yield the settings of an adapter, and then those of each table in them."""
+    yield settings_table(model, None)
+    for name, inner in sections(model).items():
+        field = model.model_fields[name]
+        need = " **wajib / required**" if field.is_required() else ""
+        yield f"\n#### `[{place}.{name}]`{need}\n\n{field.description}\n\n"
+        yield from adapter_tables(inner, f"{place}.{name}")
 
 
 # --- errors, metrics, commands -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ class Spec:
     """Where an adapter lives and what it needs."""
 
     target: str  # "package.module:Class"
-    extra: str  # the pip extra that brings its packages
+    extra: str  # the pip extra that brings its packages; empty where the gateway's own are enough
     simulator: str | None = None  # "package.module:Class" of the provider's offline stand-in
 
 
@@ -55,6 +55,7 @@ def _load(target: str, key: str, extra: str) -> Any:
     try:
         return getattr(import_module(module_name), class_name)
     except ModuleNotFoundError as exc:
+        package = f"lapor-gateway[{extra}]" if extra else "lapor-gateway"
         raise Misconfigured(
-            f"adapter {key!r} needs the Python package {exc.name!r}; install it: pip install 'lapor-gateway[{extra}]'"
+            f"adapter {key!r} needs the Python package {exc.name!r}; install it: pip install '{package}'"
         ) from exc

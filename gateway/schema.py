@@ -21,9 +21,11 @@ def schemas(registry: Registry) -> dict[str, dict[str, Any]]:
     gateway, region = _schema(GatewayFile), _schema(RegionFile)
     channels: list[dict[str, Any]] = []
     shared: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
     for key in registry.keys:
-        own = _schema(_settings(registry, key))
+        own = _schema(_settings(registry, key), f"{key}.")
         own.pop("$schema")
+        tables |= own.pop("$defs", {})
         common = _schema(ChannelFile)["properties"]
         # What [adapters.<key>] may already have said is not required a second time.
         shared[key] = {name: value for name, value in own.items() if name != "required"}
@@ -38,6 +40,8 @@ def schemas(registry: Registry) -> dict[str, dict[str, Any]]:
         )
     gateway["properties"]["adapters"] = {"type": "object", "properties": shared, "additionalProperties": False}
     region["properties"]["channels"] = {"type": "object", "additionalProperties": {"oneOf": channels}}
+    for schema in (gateway, region):
+        schema["$defs"] = schema.get("$defs", {}) | tables
     return {"gateway": gateway, "region": region}
 
 
@@ -48,5 +52,9 @@ def _settings(registry: Registry, key: str) -> type[BaseModel]:
     return settings
 
 
-def _schema(model: type[BaseModel]) -> dict[str, Any]:
-    return {"$schema": _DIALECT, **model.model_json_schema()}
+def _schema(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """Return a model's schema; the prefix keeps its tables apart from those of the same name in another adapter."""
+    made = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    if "$defs" in made:
+        made["$defs"] = {f"{prefix}{name}": table for name, table in made["$defs"].items()}
+    return {"$schema": _DIALECT, **made}

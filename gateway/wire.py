@@ -82,7 +82,7 @@ def json_fields(text: bytes) -> Fields:
     """Read a JSON object; raises `Untranslatable` for anything else."""
     try:
         found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError) as exc:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:  # the last: brackets in brackets
         raise Untranslatable("the payload is not JSON") from exc
     if not isinstance(found, dict):
         raise Untranslatable("the payload is not a JSON object")

@@ -14,6 +14,10 @@ BASIC = (
 )
 EXTENSION = "\f^{}\\[~]|€"  # each takes an escape septet and its own
 
+_ESCAPE = 0x1B
+_TABLE = BASIC[:_ESCAPE] + " " + BASIC[_ESCAPE:]  # by octet; an escape that escapes nothing is a space
+_EXTENDED = dict(zip(b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", EXTENSION, strict=True))
+
 _GSM7 = frozenset(BASIC + EXTENSION)
 _TWO_SEPTETS = frozenset(EXTENSION)
 
@@ -66,3 +70,20 @@ def _packed(widths: Iterable[int], characters: int, single: int, part: int) -> i
         if used > part:
             count, used = count + 1, width
     return 1 if total <= single else count
+
+
+def decode(octets: bytes) -> str:
+    """Return the text of GSM 7-bit characters, one in each octet; raises `UnicodeDecodeError` for other octets.
+
+    As TS 23.038 wants it, an escaped octet that is in no extension is what it is without the escape.
+    """
+    text, escaped = [], False
+    for position, octet in enumerate(octets):
+        if octet > 0x7F:
+            raise UnicodeDecodeError("gsm", octets, position, position + 1, "not a septet")
+        if octet == _ESCAPE and not escaped:
+            escaped = True
+            continue
+        text.append(_EXTENDED.get(octet, _TABLE[octet]) if escaped else _TABLE[octet])
+        escaped = False
+    return "".join(text) + (" " if escaped else "")

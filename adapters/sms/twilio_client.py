@@ -19,10 +19,10 @@ from twilio.base.exceptions import TwilioException
 from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
+from adapters.sms import rest
 from gateway.errors import Rejected, Throttled, Unavailable
 
 API = "https://api.twilio.com"  # the only host the SDK builds Message URLs for
-MAX_RETRY_AFTER = 3600.0  # seconds
 
 BUSY = {20429, 21611}  # too many requests; the sender's queue is full
 
@@ -52,7 +52,7 @@ class TwilioApi:
         # The SDK logs query strings, and so phone numbers, at INFO: give it a logger that says nothing.
         silent = logging.getLogger("adapters.sms.twilio.sdk")
         silent.disabled = True
-        logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
+        rest.silence_queries()
         http = TwilioHttpClient(timeout=timeout, logger=silent, request_hooks={"response": [_raise_for_status]})
         if api_base != API:
             http.session.mount(API, _Elsewhere(api_base))
@@ -112,12 +112,12 @@ def _raise_for_status(response: requests.Response, *_args: Any, **_options: Any)
     code = _error_code(response)
     said = f"Twilio error {code}" if code else f"Twilio answered HTTP {status}"
     if status == 429 or code in BUSY:
-        raise Throttled(said, retry_after=_retry_after(response))
+        raise Throttled(said, retry_after=rest.retry_after(response.headers))
     fix = FIXABLE.get(code) or FIXABLE_STATUS.get(status)
     if fix:
         raise Unavailable(f"{said}: {fix}")
     if status < 400 or status >= 500:
-        raise Unavailable(said, retry_after=_retry_after(response))
+        raise Unavailable(said, retry_after=rest.retry_after(response.headers))
     raise Rejected(said)
 
 
@@ -127,18 +127,6 @@ def _error_code(response: requests.Response) -> int:
     except (ValueError, AttributeError):
         return 0
     return code if isinstance(code, int) else 0
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    value = response.headers.get("Retry-After", "")
-    return min(float(value), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
-
-
-def _without_query(record: logging.LogRecord) -> bool:
-    # urllib3 logs every URL at DEBUG; in ours the query holds a citizen's number.
-    if isinstance(record.args, tuple):
-        record.args = tuple(arg.partition("?")[0] if isinstance(arg, str) else arg for arg in record.args)
-    return True
 
 
 class _Elsewhere(HTTPAdapter):

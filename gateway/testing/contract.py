@@ -30,7 +30,9 @@ from gateway.testing.forge import PAYLOADS, RAW_ID, TEXTS, Forge, Provider, outc
 
 QUALITY = ("done", "todo", "exempt")
 
-_fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# differing_executors: every adapter's suite is a class of its own, and runs these tests as its own.
+_unasked = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+_fuzz = settings(max_examples=60, deadline=None, suppress_health_check=_unasked)
 
 
 class AdapterContract:
@@ -153,7 +155,7 @@ class AdapterContract:
         receipt = adapter.reply(reply)
         assert receipt.external_id, "Receipt.external_id is what delivery receipts will name: the provider's id"
         assert provider.replies_to(forge.sender) == [reply.text], "send the text as it is"
-        assert adapter.find(reply) == receipt, "find must recognise a reply that did go out"
+        assert adapter.find(reply) in (None, receipt), "find must name the reply that did go out, and no other"
 
     @pytest.mark.parametrize(
         ("how", "error"),
@@ -177,12 +179,19 @@ class AdapterContract:
         assert provider.replies_to(forge.sender) == [], f"{how}: nothing may have been sent"
 
     def test_lost_answer_is_found(self, adapter: Any, forge: Forge) -> None:
-        """A reply whose answer was lost is found, not sent twice."""
+        """A reply whose answer was lost is found, or recognised by the provider: not sent twice."""
         provider, reply = self._reply(adapter, forge)
+        if why := getattr(forge, "resends", ""):
+            pytest.skip(why)
         provider.fail("drop_after_accept")
         lost = raised_by(adapter.reply, reply)
         assert type(lost) is Unavailable, "a connection that breaks before the answer is Unavailable"
-        assert adapter.find(reply) is not None, "look up whether it went out, so that nobody gets it twice"
+        if adapter.find(reply) is None:
+            adapter.reply(reply)  # as the core does then
+        assert provider.replies_to(forge.sender) == [reply.text], (
+            "look up in find whether it went out, or send an id by which the provider drops a second one; where it can "
+            "do neither, say so on the page and in forge.resends"
+        )
 
     # --- what must not leak, what must be written down ---
 

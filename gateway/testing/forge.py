@@ -52,6 +52,8 @@ class Forge(Protocol):
     refused_code: str  # how the provider's simulator is told to refuse for good: "reject:21211"
     secrets: Iterable[str]  # what must never be logged, besides `sender`
     provider: Provider | None  # None for adapters that never reply
+    # Optional. Why a reply whose answer was lost may be sent twice: the provider can neither be asked nor drop it.
+    resends: str
 
     def message(self, text: str, external_id: str) -> WebhookRequest:
         """Build a signed webhook of a citizen's message from `sender`."""

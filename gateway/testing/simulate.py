@@ -43,11 +43,11 @@ def play(
     try:
         simulator.start()
     except OSError as exc:
-        taken = next(c for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
+        taken, its = next((c, p) for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
         raise Unavailable(
             f"the simulator cannot listen on {exc.filename.removeprefix('http://')} "
-            f'([adapters."{taken.adapter_key}"] api_base): {(exc.strerror or "").lower()}; '
-            "stop the program that has it (see: ss -ltnp), or change that port in gateway.toml"
+            f'([adapters."{taken.adapter_key}"] {its.setting}): {(exc.strerror or "").lower()}; '
+            "stop the program that has it (see: ss -ltnp), or change that port in the configuration"
         ) from exc
     try:
         if count is not None:
@@ -83,8 +83,8 @@ def send_one(settings: Settings, registry: Registry, address: str | None, sender
             return _send_beside(provider, sender, text)
         except (OSError, ValueError, LookupError) as also:
             raise Unavailable(
-                f'{provider.url} ([adapters."{channel.adapter_key}"] api_base) is taken by a program that is no '
-                "simulator; stop it (see: ss -ltnp), or change that port in gateway.toml"
+                f'{provider.url} ([adapters."{channel.adapter_key}"] {provider.setting}) is taken by a program that '
+                "is no simulator; stop it (see: ss -ltnp), or change that port in the configuration"
             ) from also
     try:
         if simulator.send_one(sender, text) != HTTPStatus.OK:

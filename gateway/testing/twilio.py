@@ -6,12 +6,8 @@ It keeps every message, answers as the Message resource does, signs as Twilio si
 from __future__ import annotations
 
 import hmac
-import json
-import threading
 from base64 import b64encode
-from collections import deque
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,19 +15,22 @@ from typing import Any, Self
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
-import requests
-
 from gateway.ports import ChannelContext
-from gateway.testing.twilio_calls import Caller, Pairs, Sent, inbound_form, receipt_form, sign, signed_request
+from gateway.testing.provider import SimulatedProvider
+from gateway.testing.provider_calls import Sent
+from gateway.testing.provider_server import Answer
+from gateway.testing.twilio_calls import Pairs, inbound_form, receipt_form, sign, signed_request
 from gateway.testing.twilio_messages import Message, MessageBook, refusal
-from gateway.testing.twilio_server import ANSWERS, NOT_FOUND, Answer, TwilioServer, failure
+from gateway.testing.twilio_server import ANSWERS, NOT_FOUND, failure
 from gateway.wire import WebhookRequest
 
 __all__ = ["FakeTwilio", "Message", "Sent", "sign"]
 
 
-class FakeTwilio:
+class FakeTwilio(SimulatedProvider):
     """One account with one number, on `http://127.0.0.1:port`."""
+
+    name, failures, calls, setting = "twilio", ANSWERS, ("send", "list"), "api_base"
 
     def __init__(
         self,
@@ -56,15 +55,9 @@ class FakeTwilio:
         """
         self.account_sid, self.sender = account_sid, sender
         self.webhook_url, self.deliver_to, self.sha256_key = webhook_url, deliver_to, sha256_key
-        self._token, self._port, self._delay = auth_token, port, delivery_delay
+        self._token, self._delay = auth_token, delivery_delay
         self._book = MessageBook(account_sid, journal, whole_days=whole_days)
-        self._caller = Caller()
-        self._lock = threading.Lock()
-        self._failures: dict[str, deque[str]] = {"send": deque(), "list": deque()}
-        self._listeners: list[Callable[[Message], None]] = []
-        self._stopping = threading.Event()
-        self._server: TwilioServer | None = None
-        self._phones: ThreadPoolExecutor | None = None
+        super().__init__(port)
 
     @classmethod
     def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
@@ -81,39 +74,6 @@ class FakeTwilio:
             **options,
         )
 
-    # --- life ---
-
-    @property
-    def url(self) -> str:
-        """The base URL of the API, for `api_base`; raises `RuntimeError` before `start`."""
-        if not self._port:
-            raise RuntimeError("start the simulator first")
-        return f"http://127.0.0.1:{self._port}"
-
-    def start(self) -> Self:
-        """Listen; raises `OSError` where the port is taken."""
-        self._stopping.clear()
-        self._server = TwilioServer(self._port, self._answer, self._stopping)
-        self._port = self._server.server_port  # the same one after a stop and a start
-        self._phones = ThreadPoolExecutor(2, "twilio-phones")
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="twilio", daemon=True).start()
-        return self
-
-    def stop(self) -> None:
-        """Stop listening and cut open connections; messages stay."""
-        self._stopping.set()
-        if self._server is not None and self._phones is not None:
-            self._server.close()
-            self._phones.shutdown(cancel_futures=True)
-        self._server = self._phones = None
-        self._caller.close()
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
-
     # --- citizens ---
 
     def send(
@@ -122,8 +82,8 @@ class FakeTwilio:
         text: str,
         media: Sequence[tuple[str, bytes]] = (),
         *,
-        sent_at: datetime | None = None,
         call: bool = True,
+        sent_at: datetime | None = None,
     ) -> Sent:
         """Send a citizen's message, and its signed webhook unless `call` is false (a webhook that got lost).
 
@@ -138,7 +98,7 @@ class FakeTwilio:
 
     def call(self, message: Message) -> Sent:
         """Send the webhook of an inbound message, again or for the first time."""
-        status, error = self._caller.post(self.webhook(message), self.deliver_to)
+        status, error = self._caller.send(self.webhook(message), self.deliver_to)
         return Sent(message.sid, status, error)
 
     def webhook(self, message: Message) -> WebhookRequest:
@@ -168,45 +128,13 @@ class FakeTwilio:
 
         Raises `OSError` where what listens there is no simulator.
         """
-        with requests.Session() as session:
-            session.trust_env = False  # never through a proxy: it is on this machine
-            answer = session.get(f"{self.url}/_simulator/messages", timeout=5)
-            answer.raise_for_status()
-            found = answer.json()["messages"]
-        return [m["body"] for m in found if m["direction"] == "outbound-api" and m["to"] == number]
-
-    def subscribe(self, listener: Callable[[Message], None]) -> None:
-        """Call the listener with every message the gateway sends, on the thread that took it."""
-        self._listeners.append(listener)
-
-    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - it reads as it is meant
-        """Let the next calls fail; `on` is "send" (POST) or "list" (GET).
-
-        `how`: throttle (429), server_error (500), unauthorized (401), reject:CODE (400), timeout (no answer, not
-        stored), drop_after_accept (stored, connection closed without an answer). Raises `ValueError` for others.
-        """
-        if how not in ANSWERS and not (how.startswith("reject:") and how[7:].isdigit()):
-            raise ValueError(f"unknown failure {how!r}; known: {', '.join(ANSWERS)}, reject:CODE")
-        if on not in self._failures:
-            raise ValueError(f"unknown call {on!r}; known: {', '.join(self._failures)}")
-        with self._lock:
-            self._failures[on].extend([how] * next)
-
-    def recover(self) -> None:
-        """Forget the failures that were asked for and have not happened yet."""
-        with self._lock:
-            for waiting in self._failures.values():
-                waiting.clear()
+        return [m["body"] for m in self._elsewhere() if m["direction"] == "outbound-api" and m["to"] == number]
 
     # --- the API ---
 
-    def _answer(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
+    def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
         path, _, query = target.partition("?")
-        if path.startswith("/_simulator/"):
-            return self._control(method, path.removeprefix("/_simulator/"), body)
-        with self._lock:
-            waiting = self._failures["send" if method == "POST" else "list"]
-            how = waiting.popleft() if waiting else ""
+        how = self._failure("send" if method == "POST" else "list")
         if how and how != "drop_after_accept":
             return failure(how)
         right = b64encode(f"{self.account_sid}:{self._token}".encode()).decode()
@@ -223,6 +151,9 @@ class FakeTwilio:
             return Answer(200, found, {"Content-Type": kind}) if found is not None else NOT_FOUND
         return NOT_FOUND
 
+    def _shown(self) -> list[dict[str, Any]]:
+        return [self._book.resource(message) for message in self.messages()]
+
     def _create(self, form: dict[str, str]) -> Answer:
         code = refusal(form, self.sender)
         if code:
@@ -231,8 +162,7 @@ class FakeTwilio:
         message = Message(sid, "outbound-api", self.sender, form["To"], form["Body"], "queued", now, None)
         message.status_callback = form.get("StatusCallback")
         self._book.add(message)
-        for listener in self._listeners:
-            listener(message)
+        self._tell(message)
         answer = Answer(201, self._book.resource(message))
         with suppress(RuntimeError):  # stopped meanwhile: then no phone gets it
             if self._phones is not None:
@@ -245,21 +175,5 @@ class FakeTwilio:
                 return
             message.status, message.date_sent = status, message.date_sent or datetime.now(UTC)
             if message.status_callback:
-                answered, error = self._caller.post(self.receipt(message, status), self.deliver_to)
+                answered, error = self._caller.send(self.receipt(message, status), self.deliver_to)
                 self._book.note("callback", {"sid": message.sid, "status": status, "answer": answered, "error": error})
-
-    def _control(self, method: str, name: str, body: bytes) -> Answer:
-        """Serve another program's wishes: GET messages, POST fail, POST send."""
-        try:
-            asked = json.loads(body or b"{}")
-            if (method, name) == ("GET", "messages"):
-                return Answer(200, {"messages": [self._book.resource(m) for m in self.messages()]})
-            if (method, name) == ("POST", "fail"):
-                self.fail(asked["how"], next=asked.get("next", 1), on=asked.get("on", "send"))
-                return Answer(200, {"asked": asked["how"]})
-            if (method, name) == ("POST", "send"):
-                sent = self.send(asked["from"], asked["text"], call=asked.get("call", True))
-                return Answer(200, {"sid": sent.sid, "status": sent.status, "error": sent.error})
-        except (KeyError, TypeError, ValueError) as exc:
-            return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
-        return NOT_FOUND

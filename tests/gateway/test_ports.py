@@ -64,6 +64,12 @@ def test_a_field_is_never_read_without_saying_what_it_must_be() -> None:
             read(name)
 
 
+@pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b'{"a":' * 100_000])
+def test_what_is_no_json_object_is_untranslatable(body: bytes) -> None:
+    with pytest.raises(Untranslatable):
+        WebhookRequest("POST", "https://x", {}, body).json()
+
+
 @pytest.mark.parametrize(
     ("header", "kind"), [("Application/JSON ; charset=x", "application/json"), ("", ""), ("text/plain", "text/plain")]
 )

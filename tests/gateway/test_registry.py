@@ -34,3 +34,5 @@ def test_an_unknown_key_is_answered_with_the_nearest_or_with_all() -> None:
 def test_a_missing_package_is_answered_with_the_pip_command() -> None:
     with pytest.raises(Misconfigured, match=r"pip install 'lapor-gateway\[sms-gone\]'"):
         REGISTRY.adapter("sms.gone")
+    with pytest.raises(Misconfigured, match=r"pip install 'lapor-gateway'$"):
+        Registry({"sms.bare": Spec("package_nobody_has:Class", "")}).adapter("sms.bare")

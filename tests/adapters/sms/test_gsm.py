@@ -81,3 +81,23 @@ def test_parts_are_enough_and_not_too_many(text):
         assert counted == (1 if text else 0)
     else:
         assert -(-units // part) <= counted <= -(-units // (part - 1))
+
+
+def test_decoding_covers_the_whole_table():
+    octets = bytes(number for number in range(128) if number != 0x1B)
+    assert gsm.decode(octets) == gsm.BASIC
+    assert (
+        gsm.decode(b"\x1b\x0a\x1b\x14\x1b\x28\x1b\x29\x1b\x2f\x1b\x3c\x1b\x3d\x1b\x3e\x1b\x40\x1b\x65") == gsm.EXTENSION
+    )
+
+
+@pytest.mark.parametrize(
+    ("octets", "text"), [(b"", ""), (b"a\x1b", "a "), (b"\x1ba", "a"), (b"\x1b\x1bb", " b"), (b"\x00\x02\x11", "@$_")]
+)
+def test_decoding_at_the_edges(octets, text):
+    assert gsm.decode(octets) == text
+
+
+def test_more_than_seven_bits_is_no_gsm():
+    with pytest.raises(UnicodeDecodeError):
+        gsm.decode(b"caf\xe9")

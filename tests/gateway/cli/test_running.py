@@ -38,6 +38,18 @@ def test_one_message_by_simulate_text_is_answered(simulated: Any) -> None:
     assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
+def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Any) -> None:
+    shipped = (ROOT / "config" / "regions" / "74.71-kendari.toml").read_text()
+    (simulated.root / "keys" / "aggregator").write_text("aggregator-key-for-tests-only")
+    region = shipped.replace(":17082/", f":{free_port()}/").replace("var/keys/kendari-aggregator", "keys/aggregator")
+    (simulated.config / "regions" / "74.71-kendari.toml").write_text(region)
+    with simulated.process("serve"):
+        told = ["simulate", "--channel", "74.71/sms", "--text", "jalan berlubang", "--from", "+6281200000043"]
+        result = simulated.run(*told)
+    assert result.exit_code == 0, result.output
+    assert re.search(r"74711 => \+6281200000043: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
+
+
 def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Any) -> None:
     assert simulated.run("simulate", "--text", "jalan berlubang").exit_code == 1
 

@@ -8,5 +8,6 @@ from __future__ import annotations
 from gateway.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
+    "sms.android": Spec("adapters.sms.android:AndroidSms", "sms-android", "gateway.testing.android_phone:FakePhone"),
     "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
 }

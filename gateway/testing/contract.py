@@ -30,7 +30,12 @@ from gateway.testing.forge import PAYLOADS, RAW_ID, TEXTS, Forge, Provider, outc
 
 QUALITY = ("done", "todo", "exempt")
 
-_fuzz = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+# differing_executors: one test, inherited by many adapters. What failed for one is tried on all, which harms nobody.
+_fuzz = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors],
+)
 
 
 class AdapterContract:

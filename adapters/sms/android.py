@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 CLOUD = "https://api.sms-gate.app/3rdparty/v1"
 PAGE_SIZE = 500  # the most that the app lists at once; one page is stored in one transaction
 EXPORT_EVERY = timedelta(hours=6)  # the phone goes through all its SMS for it
+CLOCK_SLACK = timedelta(minutes=5)  # between our clock and the SMS centre's, whose times are cut to the second
 
 
 class AndroidSettings(ChannelSettings):
@@ -175,17 +176,16 @@ class AndroidSms:
         What is told of the phone is stored when it changes. A phone that does not answer is `Unavailable`.
         """
         now = datetime.now(UTC)
-        state = payloads.Cursor.load(cursor) if cursor else payloads.Cursor(began=now, since=now, until=now)
+        begun = payloads.Cursor(began=now - CLOCK_SLACK, since=now, until=now)
+        state = payloads.Cursor.load(cursor) if cursor else begun
         found: list[Found] = []
         try:
             if self._settings.local and self._settings.look_back:
                 found = self._list(state, now)
             if not state.offset:
                 found += self._look(state, now)
-        except Untranslatable as exc:
-            raise Unavailable(f"the API's answer cannot be read: {exc.message}") from None
-        except Rejected as exc:
-            raise Unavailable(exc.message) from None  # no message is at fault here
+        except (Rejected, Untranslatable) as exc:  # no message is at fault here, and a later look may succeed
+            raise Unavailable(exc.message) from None
         return Batch(found=found, cursor=state.dump(), more=state.offset > 0)
 
     def _list(self, state: payloads.Cursor, now: datetime) -> list[Found]:

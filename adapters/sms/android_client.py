@@ -31,6 +31,10 @@ FIXABLE_WORDS = {
 }
 
 
+class _Named(msgspec.Struct):
+    id: str
+
+
 class PhoneApi:
     """The few calls the adapter makes; each raises `Throttled`, `Unavailable` or `Rejected` and nothing else."""
 
@@ -44,11 +48,26 @@ class PhoneApi:
 
     def send(self, message: dict[str, Any]) -> None:
         """Hand over one message under our id; that it is there already (409) is as good."""
-        self._call("POST", "/messages", message=message, fine={409})
+        answer = self._call("POST", "/messages", message=message, fine={409})
+        if answer.status_code != 409:
+            self._check_id(answer, message["id"])
 
     def has(self, message_id: str) -> bool:
         """Tell whether a message of ours was taken."""
-        return self._call("GET", f"/messages/{message_id}", fine={404}).status_code != 404
+        answer = self._call("GET", f"/messages/{message_id}", fine={404})
+        if answer.status_code == 404:
+            return False
+        self._check_id(answer, message_id)
+        return True
+
+    def _check_id(self, answer: requests.Response, message_id: str) -> None:
+        """Take only the API's own word for it: the login page of a Wi-Fi answers 200 to everything."""
+        try:
+            named = msgspec.json.decode(answer.content, type=_Named).id
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            named = None
+        if named != message_id:
+            raise Unavailable(f"{self._name} gave an answer that is not the API's: check api_base and the network")
 
     def health(self) -> bytes:
         """Return what the phone says of itself; with HTTP 500 where it is not well."""

@@ -28,12 +28,12 @@ class _Check(msgspec.Struct):
 
 
 class _Health(msgspec.Struct):
-    status: str = "pass"
+    status: str
     checks: dict[str, _Check] = {}
 
 
 class _Ping(msgspec.Struct):
-    health: _Health = msgspec.field(default_factory=_Health)
+    health: _Health | None = None  # older apps only say that they live
 
 
 class Device(msgspec.Struct, rename="camel"):
@@ -58,7 +58,7 @@ def longest_unseen(listed: bytes, device_id: str | None) -> bytes:
 
 def ping_notice(payload: bytes) -> Notice:
     """Say how the phone is by its ping."""
-    return _notice(decode(payload, _Ping).health)
+    return _notice(decode(payload, _Ping).health or _Health("pass"))
 
 
 def health_notice(body: bytes) -> Notice:

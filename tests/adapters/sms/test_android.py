@@ -461,6 +461,13 @@ def test_poll_failures_are_all_for_later(fake, adapter, how):
         adapter.poll(None)
 
 
+@pytest.mark.parametrize("how", ["server_error", "not_json"])
+def test_error_is_not_taken_for_health(fake, how):
+    fake.fail(how, on="read")
+    with pytest.raises(Unavailable):
+        make(api_base=fake.url, local=True, look_back=0).poll(None)
+
+
 def test_unreadable_cursor_is_unavailable(adapter):
     with pytest.raises(Unavailable, match="cursor"):
         adapter.poll("{}")
@@ -520,6 +527,17 @@ def test_what_an_operator_can_correct_is_for_later(fake, adapter, how, error, sa
     with pytest.raises(error, match=says) as caught:
         adapter.reply(a_reply())
     assert type(caught.value) is error
+
+
+def test_login_page_of_a_wifi_is_no_receipt(fake, adapter):
+    reply = a_reply()
+    fake.fail("not_json")
+    with pytest.raises(Unavailable, match="not the API's"):
+        adapter.reply(reply)
+    fake.fail("not_json", on="read")
+    with pytest.raises(Unavailable, match="not the API's"):
+        adapter.find(reply)
+    assert fake.replies_to(CITIZEN) == []
 
 
 def test_waiting_time_is_passed_on(fake, adapter):

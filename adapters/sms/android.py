@@ -20,7 +20,7 @@ from adapters.sms import android_health as health
 from adapters.sms import android_payloads as payloads
 from adapters.sms import gsm
 from gateway.errors import Malformed, Rejected, Unavailable, Untranslatable, Unverified
-from gateway.events import CitizenMessage, Event, Ignored
+from gateway.events import CitizenMessage, Event, Ignored, Notice
 from gateway.ports import (
     JSON,
     Batch,
@@ -176,17 +176,17 @@ class AndroidSms:
         What is told of the phone is stored when it changes. A phone that does not answer is `Unavailable`.
         """
         now = datetime.now(UTC)
-        begun = payloads.Cursor(began=now - CLOCK_SLACK, since=now, until=now)
-        state = payloads.Cursor.load(cursor) if cursor else begun
-        found: list[Found] = []
+        state = payloads.Cursor.load(cursor) if cursor else payloads.Cursor(now - CLOCK_SLACK, since=now, until=now)
         try:
-            if self._settings.local and self._settings.look_back:
-                found = self._list(state, now)
-            if not state.offset:
-                found += self._look(state, now)
+            found = self._ask_phone(state, now) if self._settings.local else self._ask_server(state, now)
         except (Rejected, Untranslatable) as exc:  # no message is at fault here, and a later look may succeed
             raise Unavailable(exc.message) from None
         return Batch(found=found, cursor=state.dump(), more=state.offset > 0)
+
+    def _ask_phone(self, state: payloads.Cursor, now: datetime) -> list[Found]:
+        told = self._api.health()
+        found = self._list(state, now) if self._settings.look_back and health.keeps_a_list(told) else []
+        return [*found, *_told(state, health.health_notice(told), told, now)]
 
     def _list(self, state: payloads.Cursor, now: datetime) -> list[Found]:
         """Read one page of the phone's own list of SMS; a list goes back `look_back` seconds before the last one."""
@@ -195,29 +195,21 @@ class AndroidSms:
             state.until = now
             self._api.refresh(since, now)
         listed = self._api.inbox(since, state.until, limit=PAGE_SIZE, offset=state.offset)
-        rows = payloads.rows_of(listed, payloads.Incoming) if listed else []
+        rows = payloads.rows_of(listed, payloads.Incoming)
         state.offset += len(rows)
         if len(rows) < PAGE_SIZE:
             state.since, state.offset = state.until, 0
         return [Found(Envelope(row.key, row.sender), raw) for row, raw in rows]
 
-    def _look(self, state: payloads.Cursor, now: datetime) -> list[Found]:
-        """Ask how the phone is, and in the cloud for what it may have missed."""
+    def _ask_server(self, state: payloads.Cursor, now: datetime) -> list[Found]:
         settings = self._settings
-        if settings.local:
-            told = self._api.health()
-            notice = health.health_notice(told)
-        else:
-            told = health.longest_unseen(self._api.devices(), settings.device_id)
-            notice = health.device_notice(told, now, settings.offline_after)
-            if settings.export_missed and settings.device_id and (state.exported or state.began) + EXPORT_EVERY <= now:
-                since = max(state.began, now - timedelta(seconds=settings.look_back))
-                self._api.export(settings.device_id, since, now)
-                state.exported = now
-        if notice.text == state.said:
-            return []
-        state.said = notice.text
-        return [Found(Envelope(f"phone:{now.isoformat()}"), told)]
+        told = health.longest_unseen(self._api.devices(), settings.device_id)
+        last = state.exported or state.began
+        if settings.export_missed and settings.device_id and last + EXPORT_EVERY <= now:
+            since = max(state.began, last - timedelta(seconds=settings.look_back))
+            self._api.export(settings.device_id, since, now)
+            state.exported = now
+        return _told(state, health.device_notice(told, now, settings.offline_after), told, now)
 
     def reply(self, reply: Reply) -> Receipt:
         """Send one SMS under our own id, so that a second attempt is known; folded to GSM 7-bit where nothing is lost."""
@@ -248,3 +240,11 @@ class AndroidSms:
         settings = self._settings
         base, password = settings.api_base.rstrip("/"), settings.password.reveal()
         return PhoneApi(base, settings.user, password, local=settings.local, timeout=settings.timeout)
+
+
+def _told(state: payloads.Cursor, notice: Notice, told: bytes, now: datetime) -> list[Found]:
+    """Return what was told of the phone, if it is not what was told before."""
+    if notice.text == state.said:
+        return []
+    state.said = notice.text
+    return [Found(Envelope(f"phone:{now.isoformat()}"), told)]

@@ -77,16 +77,15 @@ class PhoneApi:
         """Return the account's phones."""
         return self._call("GET", "/devices").content
 
-    def inbox(self, since: datetime, until: datetime, *, limit: int, offset: int) -> bytes | None:
-        """Return one page of the SMS that the app has seen; `None` where the app is too old to list them."""
+    def inbox(self, since: datetime, until: datetime, *, limit: int, offset: int) -> bytes:
+        """Return one page of the SMS that the app has seen."""
         wanted = {"type": "SMS", "from": since.isoformat(), "to": until.isoformat(), "limit": limit, "offset": offset}
-        answer = self._call("GET", "/inbox", query=wanted, fine={404, 501})
-        return answer.content if answer.ok else None
+        return self._call("GET", "/inbox", query=wanted).content
 
     def refresh(self, since: datetime, until: datetime) -> None:
         """Let the app look through the phone's own SMS for what it has not seen, as after a crash."""
         period = {"since": since.isoformat(), "until": until.isoformat()}
-        self._call("POST", "/inbox/refresh", message=period, fine={404, 501})
+        self._call("POST", "/inbox/refresh", message=period)
 
     def export(self, device_id: str, since: datetime, until: datetime) -> None:
         """Let the phone send the webhooks of a period, now or when it is back."""

@@ -5,6 +5,7 @@ Sources: https://docs.sms-gate.app/features/health/ (checks, and their limits), 
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 
 import msgspec
@@ -22,6 +23,10 @@ CHECKS = {
     "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
 }
 
+# Before, the app has no list of what it received, or puts two times of one SMS into it (its pull request 393): each
+# would be a complaint.
+LISTS_SINCE = (1, 67)
+
 
 class _Check(msgspec.Struct):
     status: str = "pass"
@@ -29,6 +34,7 @@ class _Check(msgspec.Struct):
 
 class _Health(msgspec.Struct):
     status: str
+    version: str = ""
     checks: dict[str, _Check] = {}
 
 
@@ -42,6 +48,12 @@ class Device(msgspec.Struct, rename="camel"):
     id: str
     last_seen: str
     deleted_at: str | None = None
+
+
+def keeps_a_list(body: bytes) -> bool:
+    """Tell by its answer to `GET /health` whether the app's list of received SMS can be trusted."""
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", decode(body, _Health).version)
+    return found is not None and (int(found[1]), int(found[2])) >= LISTS_SINCE
 
 
 def longest_unseen(listed: bytes, device_id: str | None) -> bytes:

@@ -86,8 +86,7 @@ def mms_payload(message: Incoming) -> dict[str, Any]:
         "sender": message.from_,
         "recipient": message.to,
         "simNumber": 1,
-        "body": message.body,
-        "subject": None,
+        **({"body": message.body} if message.body else {}),  # the app leaves empty fields out
         "attachments": [
             {"partId": n, "contentType": kind, "name": f"{n}.bin", "size": len(data), "data": b64encode(data).decode()}
             for n, (kind, data) in enumerate(message.media, start=1)
@@ -96,7 +95,7 @@ def mms_payload(message: Incoming) -> dict[str, Any]:
     }
 
 
-def health(battery: int, failed: bool = False) -> dict[str, Any]:
+def health(battery: int, failed: bool = False, version: str = "1.70.0") -> dict[str, Any]:
     """Return what the app says of itself; the worst check is the whole."""
     level = "fail" if battery < _BATTERY_FAIL else "warn" if battery < _BATTERY_WARN else "pass"
     sending = "fail" if failed else "pass"
@@ -106,7 +105,7 @@ def health(battery: int, failed: bool = False) -> dict[str, Any]:
         "battery:level": {"observedUnit": "percent", "observedValue": battery, "status": level},
     }
     worst = next(word for word in ("fail", "warn", "pass") if word in (level, sending, "pass"))
-    return {"status": worst, "version": "1.70.0", "releaseId": 1, "checks": checks}
+    return {"status": worst, "version": version, "releaseId": 1, "checks": checks}
 
 
 def event_body(event: str, payload: dict[str, Any], device_id: str, *, id: str | None = None) -> bytes:

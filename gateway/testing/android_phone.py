@@ -179,7 +179,7 @@ class FakePhone:
 
     def health(self) -> dict[str, Any]:
         """Return how the phone is."""
-        return events.health(self.battery, self._radio.no_service)
+        return events.health(self.battery, self._radio.no_service, "1.66.0" if self.old else "1.70.0")
 
     # --- what tests and people look at ---
 

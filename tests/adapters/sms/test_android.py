@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from adapters.sms.android import CLOUD, AndroidSettings, AndroidSms
+from adapters.sms.android_health import keeps_a_list
 from gateway.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, Notice
 from gateway.ports import JSON, ChannelContext, Poller, RawMessage, Replier, Reply, Secret, Translator, Webhook
@@ -382,10 +383,20 @@ def test_what_the_phone_had_before_is_not_ours(fake, adapter):
     assert messages_in(drain(adapter, cursor)[0]) == {}
 
 
-def test_app_that_cannot_list_is_still_watched(fake, adapter, begun):
+def test_app_whose_list_cannot_be_trusted_is_still_watched(fake, adapter, begun):
     fake.old = True
+    fake.battery = 12
     fake.send(CITIZEN, "x", call=False)
-    assert drain(adapter, begun)[0] == []
+    ((_, notice),) = drain(adapter, begun)[0]
+    assert notice == Notice(well=False, text="baterai telepon lemah, sambungkan pengisi daya")
+
+
+@pytest.mark.parametrize(
+    ("version", "trusted"),
+    [("1.66.9", False), ("1.67.0", True), ("1.100", True), ("2.0", True), ("", False), ("next", False)],
+)
+def test_which_app_keeps_a_list(version, trusted):
+    assert keeps_a_list(json.dumps({"status": "pass", "version": version}).encode()) == trusted
 
 
 def test_look_back_of_nothing_asks_for_no_list(fake):

@@ -1,0 +1,202 @@
+"""The API of the simulated phone, or of the server it is registered at: logins, messages, inbox, health, failures.
+
+Sources: https://docs.sms-gate.app/integration/api/, https://api.sms-gate.app/docs/ (OpenAPI), and for the phone's own
+list of received SMS the app's source, github.com/capcom6/android-sms-gateway (localserver/routes/InboxRoutes.kt).
+"""
+
+from __future__ import annotations
+
+import hmac
+import json
+import threading
+from base64 import b64encode
+from collections import deque
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+from uuid import uuid4
+
+from gateway.testing.android_events import Incoming, Outgoing, stamp
+from gateway.testing.provider_calls import Sent
+from gateway.testing.provider_server import SILENCE, Answer
+
+FAILURES = {
+    "throttle": Answer(429, {"message": "Too Many Requests"}, {"Retry-After": "1"}),
+    "server_error": Answer(500, {"message": "Internal Server Error"}),
+    "unauthorized": Answer(401, {"message": "Unauthorized"}, {"WWW-Authenticate": 'Basic realm="SMSGate"'}),
+    "timeout": Answer(0, wait=SILENCE),  # not stored
+    "drop_after_accept": Answer(0),  # stored, and not answered
+    "reject:phone": Answer(400, {"message": "failed to use phone in row 1: invalid phone number"}),
+    "reject:device": Answer(400, {"message": "No devices registered"}),
+    "queue_full": Answer(503, {"message": "queue limits exceeded: too old pending message"}, {"Retry-After": "60"}),
+    "redirect": Answer(302, {"message": "moved"}, {"Location": "/elsewhere"}),
+    "not_json": Answer(200, b"<html>"),
+}
+NOT_FOUND = Answer(404, {"message": "Not Found"})
+DEFAULT_PAGE, LONGEST_PAGE = 50, 500
+
+
+class Phone(Protocol):
+    """What the API needs of the phone; `FakePhone` is it."""
+
+    local: bool
+    old: bool
+    device_id: str
+    last_seen: datetime
+
+    @property
+    def reachable(self) -> bool:
+        """Whether the phone has its network."""
+
+    def accept(self, message: dict[str, Any]) -> Outgoing | None:
+        """Take a message to send; `None` where its id is known."""
+
+    def refresh(self) -> None:
+        """Look for SMS that the app has not seen."""
+
+    def health(self) -> dict[str, Any]:
+        """Return how the phone is."""
+
+    def messages(self, *, seen: bool) -> list[Incoming]:
+        """Return what the phone received; `seen`: without what the app has missed."""
+
+    def replies(self) -> list[Outgoing]:
+        """Return what was handed over to be sent."""
+
+    def call(self, message: Incoming) -> Sent:
+        """Send the webhook of a message again."""
+
+    def send(self, from_: str, text: str) -> Sent:
+        """Let the phone receive a message."""
+
+
+class Api:
+    """Answers for a phone."""
+
+    def __init__(self, phone: Phone, user: str, password: str, path: str) -> None:
+        """Answer under `path` to one login."""
+        self._phone, self._path = phone, path
+        self._login = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
+        self._lock = threading.Lock()
+        self._failures: dict[str, deque[str]] = {"send": deque(), "read": deque()}
+        self._webhooks: list[dict[str, Any]] = []
+        self.calls: list[tuple[str, str, bytes]] = []  # method, target, body of every call
+
+    def fail(self, how: str, times: int, on: str) -> None:
+        """Let the next calls fail; raises `ValueError` for a failure that is not in `FAILURES`."""
+        if how not in FAILURES:
+            raise ValueError(f"unknown failure {how!r}; known: {', '.join(FAILURES)}")
+        with self._lock:
+            self._failures[on].extend([how] * times)
+
+    def answer(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
+        """Answer one request."""
+        place, _, query = target.partition("?")
+        if place.startswith("/_simulator/"):
+            return self._control(method, place.removeprefix("/_simulator/"), body)
+        if not place.startswith(self._path):
+            return NOT_FOUND
+        if self._phone.local and not self._phone.reachable:
+            return Answer(0)
+        place = place.removeprefix(self._path)
+        with self._lock:
+            self.calls.append((method, target, body))
+            waiting = self._failures["send" if (method, place) == ("POST", "/messages") else "read"]
+            how = waiting.popleft() if waiting else ""
+        if how and how != "drop_after_accept":
+            return FAILURES[how]
+        if place != "/health" and not hmac.compare_digest(authorization.encode(), self._login.encode()):
+            return FAILURES["unauthorized"]
+        try:
+            answer = self._post(place, body) if method == "POST" else self._get(place, dict(parse_qsl(query)))
+        except (KeyError, TypeError, ValueError) as exc:
+            return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
+        return FAILURES[how] if how else answer
+
+    def _get(self, place: str, query: dict[str, str]) -> Answer:
+        phone = self._phone
+        if place.startswith("/messages/"):
+            found = [message for message in phone.replies() if message.id == place.removeprefix("/messages/")]
+            return Answer(200, found[0].resource(phone.device_id)) if found else NOT_FOUND
+        if place == "/messages":
+            return _listed(message.resource(phone.device_id) for message in phone.replies())
+        if place == "/health":
+            health = phone.health() if phone.local else {"status": "pass", "version": "1", "releaseId": 1, "checks": {}}
+            return Answer(500 if health["status"] == "fail" else 200, health)
+        if place in ("/devices", "/device"):
+            seen = (datetime.now(UTC) if phone.reachable else phone.last_seen).isoformat()
+            return _listed([{"id": phone.device_id, "name": "Samsung/a15", "createdAt": seen, "lastSeen": seen}])
+        if place == "/webhooks":
+            return _listed(self._webhooks)
+        if place == "/inbox":
+            return self._inbox(query)
+        return NOT_FOUND
+
+    def _inbox(self, query: dict[str, str]) -> Answer:
+        if self._phone.old:
+            return NOT_FOUND
+        if not self._phone.local:
+            return Answer(501, {"message": "Inbox API is not implemented yet"})
+        limit, offset = int(query.get("limit", DEFAULT_PAGE)), int(query.get("offset", 0))
+        if not 1 <= limit <= LONGEST_PAGE:
+            raise ValueError("limit must be between 1 and 500")
+        since, until = (datetime.fromisoformat(query[name]) for name in ("from", "to"))
+        rows = [m for m in self._phone.messages(seen=True) if since <= m.received_at <= until and not m.media]
+        rows.sort(key=lambda message: message.received_at, reverse=True)
+        return _listed(
+            {
+                "id": f"text:{message.message_id}",
+                "type": "SMS",
+                "sender": message.from_,
+                "recipient": message.to,
+                "simNumber": 1,
+                "contentPreview": message.body,
+                "createdAt": stamp(message.received_at),
+            }
+            for message in rows[offset : offset + limit]
+        )
+
+    def _post(self, place: str, body: bytes) -> Answer:
+        given = json.loads(body)
+        if place == "/messages":
+            if given.get("deviceId") not in (None, self._phone.device_id):
+                return Answer(400, {"message": "Invalid device ID"})
+            taken = self._phone.accept(given)
+            known = Answer(409, {"message": "duplicate id"})
+            return Answer(202, taken.resource(self._phone.device_id)) if taken else known
+        if place == "/webhooks":
+            hook = {**given, "id": given.get("id") or uuid4().hex[:21]}
+            self._webhooks.append(hook)
+            return Answer(201, hook)
+        if place in ("/inbox/refresh", "/messages/inbox/export"):
+            if self._phone.old and place == "/inbox/refresh":
+                return NOT_FOUND
+            since, until = (datetime.fromisoformat(given[name]) for name in ("since", "until"))
+            self._phone.refresh()
+            if place == "/messages/inbox/export":
+                for message in self._phone.messages(seen=True):
+                    if since <= message.received_at <= until:
+                        self._phone.call(message)
+            return Answer(202)
+        return NOT_FOUND
+
+    def _control(self, method: str, name: str, body: bytes) -> Answer:
+        """Serve another program's wishes: GET messages, POST fail, POST send."""
+        try:
+            asked = json.loads(body or b"{}")
+            if (method, name) == ("GET", "messages"):
+                return Answer(200, {"messages": [{"to": m.to, "body": m.body} for m in self._phone.replies()]})
+            if (method, name) == ("POST", "fail"):
+                self.fail(asked["how"], asked.get("next", 1), asked.get("on", "send"))
+                return Answer(200, {"asked": asked["how"]})
+            if (method, name) == ("POST", "send"):
+                sent = self._phone.send(asked["from"], asked["text"])
+                return Answer(200, {"sid": sent.sid, "status": sent.status, "error": sent.error})
+        except (KeyError, TypeError, ValueError) as exc:
+            return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
+        return NOT_FOUND
+
+
+def _listed(rows: Iterable[dict[str, Any]]) -> Answer:
+    return Answer(200, json.dumps(list(rows)).encode())

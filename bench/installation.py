@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -15,7 +16,7 @@ from pathlib import Path
 
 from load import signed_requests
 
-from gateway.crypto import Keyring, new_key, parse_key
+from gateway.crypto import Keyring, parse_key
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCOUNT = "AC" + "0" * 28 + "1708"
@@ -38,13 +39,12 @@ class Site:
             gateway = gateway.replace('url = "sqlite:///var/gateway.db"', f'url = "{database_url}"')
         gateway += '\n[logging]\nformat = "json"\n'
         (self.folder / "config" / "gateway.toml").write_text(gateway)
-        keys = self.folder / "var" / "keys"
-        keys.mkdir(parents=True)
-        for name in ("storage-1", "lookup"):
-            (keys / name).write_text(new_key())
-        (keys / "api-token").write_text("bench")
-        (keys / "twilio-auth-token").write_text(TOKEN)
+        for path in (self.folder / "config" / "regions").glob("*.toml"):
+            if not path.name.startswith("00-"):  # one channel is measured, and nothing polls beside it
+                path.write_text(re.sub(r"(?m)^\[channels\b[^\n]*\n(?:(?!\[).*\n?)*", "", path.read_text()))
         self._running: list[subprocess.Popen[bytes]] = []
+        self.run("init")
+        (self.folder / "var" / "keys" / "twilio-auth-token").write_text(TOKEN)
         self.run("migrate")
 
     @property

@@ -8,5 +8,6 @@ from __future__ import annotations
 from gateway.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
+    "sms.smpp": Spec("adapters.sms.smpp:SmppSms", "sms-smpp", "gateway.testing.smsc:FakeSmsc"),
     "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
 }

@@ -43,10 +43,10 @@ def play(
     try:
         simulator.start()
     except OSError as exc:
-        taken = next(c for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
+        taken, provider = next(pair for pair in zip(channels, providers, strict=True) if pair[1].url == exc.filename)
         raise Unavailable(
-            f"the simulator cannot listen on {exc.filename.removeprefix('http://')} "
-            f'([adapters."{taken.adapter_key}"] api_base): {(exc.strerror or "").lower()}; '
+            f"the simulator cannot listen on {exc.filename.partition('://')[2]} "
+            f'([adapters."{taken.adapter_key}"] {provider.setting}): {(exc.strerror or "").lower()}; '
             "stop the program that has it (see: ss -ltnp), or change that port in gateway.toml"
         ) from exc
     try:
@@ -83,7 +83,7 @@ def send_one(settings: Settings, registry: Registry, address: str | None, sender
             return _send_beside(provider, sender, text)
         except (OSError, ValueError, LookupError) as also:
             raise Unavailable(
-                f'{provider.url} ([adapters."{channel.adapter_key}"] api_base) is taken by a program that is no '
+                f'{provider.url} ([adapters."{channel.adapter_key}"] {provider.setting}) is taken by a program that is no '
                 "simulator; stop it (see: ss -ltnp), or change that port in gateway.toml"
             ) from also
     try:

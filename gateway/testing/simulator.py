@@ -27,6 +27,7 @@ class Provider(Protocol):
 
     sender: str
     url: str  # where it listens
+    setting: str  # the channel's setting that says so
 
     def start(self) -> Any:
         """Listen; raises `OSError` where the port is taken."""

@@ -33,6 +33,8 @@ __all__ = ["FakeTwilio", "Message", "Sent", "sign"]
 class FakeTwilio:
     """One account with one number, on `http://127.0.0.1:port`."""
 
+    setting = "api_base"  # of the channel, that says where it listens
+
     def __init__(
         self,
         *,

@@ -25,10 +25,12 @@ class SmppSettings(ChannelSettings):
     port: int = Field(default=2775, ge=1, le=65535, description="Its port.")
     tls: bool = Field(default=False, description="Encrypt with TLS; without it, use the operator's VPN.")
     tls_ca: str | None = Field(default=None, description="PEM file with the operator's own certification authority.")
-    system_id: str = Field(min_length=1, max_length=15, description="Name of our account at the operator.")
+    system_id: str = Field(pattern=r"^[!-~]{1,15}$", description="Name of our account at the operator.")
     password: Secret = Field(description="Password of the account; SMPP knows at most 8 characters.")
-    system_type: str = Field(default="", max_length=12, description="If the operator asks for one.")
-    address_range: str = Field(default="", max_length=40, description="Which numbers we serve, if the operator asks.")
+    system_type: str = Field(default="", pattern=r"^[ -~]{0,12}$", description="If the operator asks for one.")
+    address_range: str = Field(
+        default="", pattern=r"^[ -~]{0,40}$", description="Which numbers we serve, if the operator asks."
+    )
     bind_mode: Literal["transceiver", "separate"] = Field(
         default="transceiver", description="One session for both directions, or one for each."
     )
@@ -42,7 +44,7 @@ class SmppSettings(ChannelSettings):
         default=1, ge=0, le=255, description="Type of number of recipients; 1: with country code."
     )
     recipient_npi: int = Field(default=1, ge=0, le=255, description="Numbering plan of recipients.")
-    service_type: str = Field(default="", max_length=5, description="If the operator asks for one.")
+    service_type: str = Field(default="", pattern=r"^[ -~]{0,5}$", description="If the operator asks for one.")
     default_alphabet: DefaultAlphabet = Field(default="gsm7", description="What data_coding 0 means at this operator.")
     codings: dict[int, AlphabetName] = Field(
         default_factory=dict, description="What other values of data_coding mean, where this operator differs."

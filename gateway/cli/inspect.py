@@ -69,7 +69,9 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
-            click.echo(f"    {config.name:<12} {config.adapter_key:<14} {config.context.webhook_url}")
+            called = isinstance(channels[config.region, config.name].adapter, Webhook)
+            url = config.context.webhook_url if called else "–"
+            click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
     click.echo("replies, at their longest:")
     for part in parts:
         click.echo(f"  {part['address']:<10} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")

@@ -19,7 +19,6 @@ from gateway.testing.smsc_server import Connection, Server
 _STATUS = {"throttle": 0x58, "queue_full": 0x14, "server_error": 0x08, "unauthorized": 0x0A}
 _SILENT = ("timeout", "drop_after_accept", "drop")
 _BINDS = {wire.BIND_RECEIVER: (True, False), wire.BIND_TRANSMITTER: (False, True), wire.BIND_TRANSCEIVER: (True, True)}
-_PATIENCE = 10.0  # seconds to wait for the gateway's answer
 
 
 class Text(NamedTuple):
@@ -43,12 +42,23 @@ class FakeSmsc:
     setting = "port"  # of the channel, that says where it listens
 
     def __init__(
-        self, *, system_id: str, password: str, sender: str, port: int = 0, delivery_delay: float = 0.05
+        self,
+        *,
+        system_id: str,
+        password: str,
+        sender: str,
+        port: int = 0,
+        delivery_delay: float = 0.05,
+        patience: float = 10,
     ) -> None:
-        """Make it; nothing listens before `start`. `port` 0 takes a free one; `delivery_delay` lies before receipts."""
+        """Make it; nothing listens before `start`.
+
+        `port` 0 takes a free one. `delivery_delay` in seconds lies before each receipt. A citizen's message waits
+        `patience` seconds for a gateway to connect, and as long for its answer.
+        """
         self.system_id, self.sender = system_id, sender
-        self._password, self._port, self._delay = password, port, delivery_delay
-        self._lock, self._stopping = threading.Lock(), threading.Event()
+        self._password, self._port, self._delay, self._patience = password, port, delivery_delay, patience
+        self._lock, self._stopping, self._bound = threading.Lock(), threading.Event(), threading.Condition()
         self._failures: deque[str] = deque()
         self._listeners: list[Callable[[Text], None]] = []
         self._replies: list[Text] = []
@@ -86,6 +96,8 @@ class FakeSmsc:
     def stop(self) -> None:
         """Stop listening and cut every connection; replies stay."""
         self._stopping.set()
+        with self._bound:
+            self._bound.notify_all()
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -106,17 +118,19 @@ class FakeSmsc:
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Sent:
         """Send a citizen's message, in as many parts as it takes, and wait for the answer to each; no pictures in SMS."""
         if self._server is None:
-            return Sent(*wire.asked(self._port, {"from": from_, "text": text}, _PATIENCE))
+            return Sent(*wire.asked(self._port, {"from": from_, "text": text}, 3 * self._patience))
         return self.deliver(*wire.message(from_, self.sender, text))
 
     def deliver(self, *bodies: bytes) -> Sent:
         """Send deliver_sm with these bodies over one session; return the answer, of several the first that is not 200."""
-        bound = next((bound for bound in self._connections if bound.receives), None)
+        with self._bound:
+            self._bound.wait_for(lambda: self._receiver or self._stopping.is_set(), self._patience)
+            bound = self._receiver
         if bound is None:
             return Sent(None, "no gateway is connected")
         answers = [bound.ask(wire.DELIVER_SM, body) for body in bodies]
         try:
-            refused = [status for answer in answers if (status := answer.result(_PATIENCE))]
+            refused = [status for answer in answers if (status := answer.result(self._patience))]
         except TimeoutError:
             return Sent(None, "the gateway does not answer")
         except ConnectionError:
@@ -128,11 +142,16 @@ class FakeSmsc:
     @property
     def connected(self) -> int:
         """How many sessions are bound."""
-        return sum(bound.receives or bound.sends for bound in self._connections)
+        with self._bound:
+            return sum(bound.receives or bound.sends for bound in self._connections)
 
     @property
     def _connections(self) -> list[Connection]:
         return list(self._server.connections) if self._server else []
+
+    @property
+    def _receiver(self) -> Connection | None:
+        return next((bound for bound in self._connections if bound.receives), None)
 
     def replies_to(self, number: str) -> list[str]:
         """Return the texts the gateway sent to a number, oldest first."""
@@ -143,7 +162,7 @@ class FakeSmsc:
 
         Raises `OSError`, `ValueError` or `LookupError` where what listens there is no simulator.
         """
-        return [str(body) for body in wire.asked(self._port, {"to": number}, _PATIENCE)]
+        return [str(body) for body in wire.asked(self._port, {"to": number}, self._patience)]
 
     def subscribe(self, listener: Callable[[Text], None]) -> None:
         """Call the listener with every reply, once all of its parts have come."""
@@ -168,9 +187,11 @@ class FakeSmsc:
             bound.answered(sequence, status)
         elif command in _BINDS:
             right = wire.strings(pdu[16:], 2) == [self.system_id, self._password]
-            if right:
-                bound.receives, bound.sends = _BINDS[command]
-            bound.write(wire.pdu(command | wire.GENERIC_NACK, sequence, b"SMSC\0", 0 if right else 0x0E))
+            with self._bound:
+                bound.write(wire.pdu(command | wire.GENERIC_NACK, sequence, b"SMSC\0", 0 if right else 0x0E))
+                if right:
+                    bound.receives, bound.sends = _BINDS[command]
+                self._bound.notify_all()
         elif command == wire.SUBMIT_SM:
             self._submit(bound, pdu, sequence)
         elif command in (wire.ENQUIRE_LINK, wire.UNBIND):

@@ -122,8 +122,14 @@ def test_a_refusal_is_told(smsc, gateway):
     assert gateway.work_until(sent) == [(503, "SMPP error 0x64")]
 
 
-def test_nobody_connected(smsc):
-    assert smsc.send(CITIZEN, "x") == (None, "no gateway is connected")
+def test_a_citizen_waits_for_a_gateway():
+    with FakeSmsc(system_id="lapor", password=PASSWORD, sender="1708", patience=0.05) as smsc:
+        assert smsc.send(CITIZEN, "x") == (None, "no gateway is connected")
+    with FakeSmsc(system_id="lapor", password=PASSWORD, sender="1708") as smsc:
+        sent = in_background(smsc.send, CITIZEN, "x")
+        gateway = Gateway(smsc)
+        assert gateway.work_until(sent) == [(200, None)]
+        gateway.close()
 
 
 def test_cut_while_a_citizen_waits(smsc, gateway):
@@ -222,7 +228,7 @@ def test_from_settings():
 
 
 def test_plays_samples():
-    smsc, out = FakeSmsc(system_id="lapor", password=PASSWORD, sender="1708"), io.StringIO()
+    smsc, out = FakeSmsc(system_id="lapor", password=PASSWORD, sender="1708", patience=1), io.StringIO()
     with Simulator([smsc], rate=500, out=out) as simulator:
         assert simulator.send_one(CITIZEN, "x") is None, "nobody is connected yet"
         gateway = Gateway(smsc)

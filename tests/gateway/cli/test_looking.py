@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -231,6 +232,13 @@ system_id = "lapor"
 password = { file = "keys/twilio" }
 sender = "1708"
 """
+
+
+def test_check_shows_a_url_only_where_a_provider_calls(sqlite_site: Any) -> None:
+    sqlite_site.token = "sandi123"  # at most 8 characters
+    shown = sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL}).run("check").output
+    assert "/in/00/sms\n" in shown
+    assert re.search(r"smpp +sms\.smpp +–\n", shown)
 
 
 def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ import ssl
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import cached_property
 from itertools import groupby
 from typing import ClassVar
 
@@ -122,7 +121,7 @@ class SmppSms:
                 raise bind_refusal(status)
             yield session
 
-    @cached_property
+    @property
     def _tls(self) -> ssl.SSLContext | None:
         if not self._settings.tls:
             return None

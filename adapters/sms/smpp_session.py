@@ -29,6 +29,7 @@ OK, INVALID_COMMAND, QUEUE_FULL, NOT_NOW = (
     0x64,
 )  # NOT_NOW: a temporary fault of ours, keep the message
 LAST_SEQUENCE = 0x7FFFFFFF
+MOST_AT_ONCE = 500  # PDUs stored in one transaction
 MOST_WAITING = 5000  # PDUs; an operator whose window is larger is asked to wait
 _TICK = 0.25  # seconds
 
@@ -63,13 +64,11 @@ class Arrivals:
             return True
 
     def take(self, wait: float) -> list[tuple[Session, bytes]]:
-        """Return all that wait, in their order; none after `wait` seconds without any, or after `wake`."""
+        """Return what waits, in its order; nothing after `wait` seconds without any, or after `wake`."""
         with self._changed:
             if not self._waiting:
                 self._changed.wait(wait)
-            taken = list(self._waiting)
-            self._waiting.clear()
-            return taken
+            return [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
 
     def wake(self) -> None:
         """Let `take` return."""
@@ -80,7 +79,7 @@ class Arrivals:
         """Take no more; return what still waits."""
         with self._changed:
             self._closed = True
-        return self.take(0)
+            return list(self._waiting)
 
 
 class Session:

@@ -8,10 +8,8 @@ Needs the `test` extra. Every assertion ends with how to fix it.
 
 from __future__ import annotations
 
-import inspect
 import json
 import logging
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -40,16 +38,14 @@ from gateway.testing.forge import (
     raw_message,
     stored,
 )
+from gateway.testing.page import PageContract
 from gateway.wire import WebhookRequest
 
-QUALITY = ("done", "todo", "exempt")
-
-# The same test runs for every adapter's class, and its fixtures hold for all examples: both as it is meant.
-_MEANT = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)
+_MEANT = (HealthCheck.function_scoped_fixture, HealthCheck.differing_executors)  # one test for every adapter's class
 _fuzz = settings(max_examples=60, deadline=None, suppress_health_check=_MEANT)
 
 
-class AdapterContract:
+class AdapterContract(PageContract):
     """Inherit it, give the three fixtures, and every test below runs for the adapter."""
 
     longest_text: ClassVar[int | None] = None  # characters, where the channel's own form ends before that of our texts
@@ -208,7 +204,7 @@ class AdapterContract:
         if self.finds_lost_answers:
             assert adapter.find(reply) is not None, "look up whether it went out, so that nobody gets it twice"
 
-    # --- what must not leak, what must be written down ---
+    # --- what must not leak ---
 
     def test_logs_hold_no_person_and_no_secret(
         self, adapter: Any, forge: Forge, caplog: pytest.LogCaptureFixture
@@ -238,27 +234,7 @@ class AdapterContract:
         for word in [number, "Rahasia sekali", *forge.secrets]:
             assert word not in written, "a log record holds a person or a secret: silence the library that wrote it"
 
-    def test_page_names_every_setting(self, adapter: Any) -> None:
-        """The operator's page knows every setting."""
-        page = self._page(adapter)
-        for name, setting in type(adapter).Settings.model_fields.items():
-            assert f"`{name}`" in page, f"describe the setting `{name}` in the adapter's page"
-            assert setting.description, f"give the setting {name} a Field(description=...)"
-
-    def test_page_has_quality_list(self, adapter: Any) -> None:
-        """The page says what is done, what is not, and why."""
-        rows = re.findall(r"^- \[(\w+)\] (.+)$", self._page(adapter), re.MULTILINE)
-        assert len(rows) >= 5, "add the quality list to the page: lines like `- [done] signature is verified`"
-        for word, rest in rows:
-            assert word in QUALITY, f"[{word}]: a line of the quality list begins with one of {', '.join(QUALITY)}"
-            assert word != "exempt" or "(" in rest, f"{rest!r}: an exemption needs its reason in brackets"
-
     # --- shared by the tests above ---
-
-    def _page(self, adapter: Any) -> str:
-        path = Path(inspect.getfile(type(adapter))).with_suffix(".md")
-        assert path.exists(), f"write {path.name} beside the module: the page the operator sets the channel up from"
-        return path.read_text("utf-8")
 
     def _signed(self, adapter: Any, forge: Forge) -> WebhookRequest:
         if not isinstance(adapter, Webhook) or not forge.signature_header:

@@ -25,7 +25,7 @@ from adapters.sms import gsm
 from adapters.sms.smpp import MISSING, SmppSettings, SmppSms
 from adapters.sms.smpp_link import Link
 from adapters.sms.smpp_pdu import ALPHABETS, read
-from adapters.sms.smpp_session import MOST_WAITING
+from adapters.sms.smpp_session import MOST_AT_ONCE, MOST_WAITING
 from adapters.sms.smpp_submit import Pace
 from gateway.errors import GatewayError, Overloaded, Rejected, Throttled, Unavailable, Untranslatable
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, MessagePart
@@ -788,6 +788,7 @@ def test_a_flood_beyond_any_window_is_asked_to_wait(operator):
         assert refused == [struct.pack(">3I", 0x80000005, 0x14, 2 + MOST_WAITING + n) for n in range(3)]
         line.open.set()
         assert [operator.read()[8:12] for _ in range(MOST_WAITING + 1)] == [b"\0" * 4] * (MOST_WAITING + 1)
+        assert max(len(batch) for batch in line.batches) == MOST_AT_ONCE
 
 
 def test_an_unbind_that_waits_at_the_end_is_answered(operator):

@@ -1,7 +1,7 @@
 """SMS over SMPP 3.4, straight from an operator's SMSC: one connection, kept open, for both directions.
 
 Source of the wire format: Short Message Peer to Peer Protocol Specification v3.4, issue 1.2 (smpp.org); which section
-says what stands in the modules beside this one. TLVs and alphabets as operators really use them: 3GPP TS 23.038, 23.040.
+says what stands in the modules beside this one. Alphabets and headers of the radio side: 3GPP TS 23.038 and 23.040.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """One bound SMPP session: who answers what, whether the other side still lives, and requests matched to their answers.
 
 Source: SMPP 3.4, issue 1.2, sections 2 (sessions), 3.2 (sequence numbers) and 4. smpplib packs what we send; its client
-is not used: an exception in its handlers leaves a deliver_sm unanswered, and nothing in it may be called by two threads.
+is not used: an exception in its handlers leaves a deliver_sm unanswered, and it is not made for two threads.
 """
 
 from __future__ import annotations

@@ -116,13 +116,13 @@ class FakeSmsc:
     # --- citizens ---
 
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Sent:
-        """Send a citizen's message, in as many parts as it takes, and wait for the answer to each; no pictures in SMS."""
+        """Send a citizen's message, in as many parts as it takes, and wait for the answer to each; SMS has no pictures."""
         if self._server is None:
             return Sent(*wire.asked(self._port, {"from": from_, "text": text}, 3 * self._patience))
         return self.deliver(*wire.message(from_, self.sender, text))
 
     def deliver(self, *bodies: bytes) -> Sent:
-        """Send deliver_sm with these bodies over one session; return the answer, of several the first that is not 200."""
+        """Send deliver_sm with these bodies over one session; return the answer, or the first that is not 200."""
         with self._bound:
             self._bound.wait_for(lambda: self._receiver or self._stopping.is_set(), self._patience)
             bound = self._receiver

@@ -1,6 +1,6 @@
 """The SMPP adapter against a foreign SMSC, the npm package "smpp", with the real inbox on SQLite behind it.
 
-Everything here goes the whole way: their encoder and their PDUs, our connection, the committed row, `translate`, `join`.
+Everything goes the whole way here: their encoder and their PDUs, our connection, the committed row, `translate`, `join`.
 Run as a program, this file is a listener that can be killed: PORT DATABASE-URL.
 """
 

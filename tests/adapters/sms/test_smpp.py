@@ -394,6 +394,17 @@ def test_parts_in_two_alphabets():
     assert make().join(parts).text == "Jalan {rusak😭"
 
 
+@pytest.mark.parametrize("text", [LONG, EMOJI, "{" * 400])
+def test_what_a_careless_operator_cut_is_whole_again(smsc, text):
+    with connected(smsc) as (adapter, line):
+        assert smsc.send(CITIZEN, text).status == 200
+    raws = line.raws()
+    assert len(raws) > 1
+    parts = {adapter.translate(raw)[0].number: raw for raw in raws}
+    message = adapter.join([parts[number] for number in sorted(parts)])
+    assert (message.sender, message.recipient, message.text) == (CITIZEN, "1708", text)
+
+
 # --- which message is which ---
 
 

@@ -1,8 +1,8 @@
 """What an operator sends over SMPP, read from the stored bytes: messages, parts of messages, delivery receipts. Pure.
 
 Source: SMPP 3.4, issue 1.2: sections 4.6 (deliver_sm), 4.7 (data_sm), 5.2.12 (esm_class), 5.2.19 (data_coding), 5.3
-(TLVs) and appendix B (receipts). We read these bytes ourselves, not with smpplib: where a terminating zero is missing it
-starts over at the first field, and makes of a PDU that was cut off a message that nobody sent.
+(TLVs) and appendix B (receipts). We read these bytes ourselves, not with smpplib: where a terminating zero is missing
+it starts over at the first field, and makes of a PDU that was cut off a message that nobody sent.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class FakeSmsc:
     # --- citizens ---
 
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Sent:
-        """Send a citizen's message, in as many parts as it takes, and wait for the answer to each; SMS has no pictures."""
+        """Send a citizen's message in as many parts as it takes; wait for the answer to each. SMS has no pictures."""
         if self._server is None:
             return Sent(*wire.asked(self._port, {"from": from_, "text": text}, 3 * self._patience))
         return self.deliver(*wire.message(from_, self.sender, text))

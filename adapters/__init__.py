@@ -10,5 +10,6 @@ from gateway.registry import Spec
 BUILTIN: dict[str, Spec] = {
     "sms.android": Spec("adapters.sms.android:AndroidSms", "sms-android", "gateway.testing.android_phone:FakePhone"),
     "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.http_aggregator:FakeAggregator"),
+    "sms.smpp": Spec("adapters.sms.smpp:SmppSms", "sms-smpp", "gateway.testing.smsc:FakeSmsc"),
     "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
 }

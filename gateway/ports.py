@@ -46,6 +46,7 @@ Clock = Callable[[], datetime]  # aware, UTC
 
 HTTP = "message/http"  # content type of a stored webhook: the whole request, as it came
 JSON = "application/json"
+SMPP = "application/smpp"  # of a message that came over SMPP: the PDU's exact bytes
 
 
 class ChannelSettings(BaseModel):
@@ -82,7 +83,7 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID  # version 7; also the correlation id of all that follows
     region: str
     channel: str
-    content_type: str  # HTTP or JSON
+    content_type: str  # HTTP, JSON or SMPP
     payload: bytes
     received_at: datetime
 

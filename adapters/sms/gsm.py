@@ -6,7 +6,6 @@ Tables and part sizes: 3GPP TS 23.038 (GSM 03.38), sections 6.2.1 and 6.2.1.1, a
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 
 BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
@@ -14,16 +13,21 @@ BASIC = (
 )
 EXTENSION = "\f^{}\\[~]|€"  # each takes an escape septet and its own
 
-_ESCAPE = 0x1B
-_TABLE = BASIC[:_ESCAPE] + " " + BASIC[_ESCAPE:]  # by octet; an escape that escapes nothing is a space
-_EXTENDED = dict(zip(b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65", EXTENSION, strict=True))
+_ESCAPE = "\x1b"
+_EXTENSION_CODES = b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65"  # in the order of EXTENSION
 
 _GSM7 = frozenset(BASIC + EXTENSION)
 _TWO_SEPTETS = frozenset(EXTENSION)
+_USER_DATA = 140  # octets of one SMS
+_GSM7_SINGLE, _UCS2_SINGLE = 160, 70  # septets, or UTF-16 units
 
-# Septets or UTF-16 units in a message of one part, and in each part of a longer one, whose header takes the rest.
-_GSM7_SINGLE, _GSM7_PART = 160, 153
-_UCS2_SINGLE, _UCS2_PART = 70, 67
+_TABLE = BASIC[:0x1B] + _ESCAPE + BASIC[0x1B:]  # by code
+_EXTENDED = {chr(code): char for code, char in zip(_EXTENSION_CODES, EXTENSION, strict=True)}
+# What is no septet at all shows that the alphabet is another one: it must be seen, not guessed.
+_TO_TEXT = dict(enumerate(_TABLE)) | dict.fromkeys(range(0x80, 0x100), "\ufffd")
+_TO_CODES = {ord(char): chr(code) for code, char in enumerate(_TABLE)} | {
+    ord(char): _ESCAPE + code for code, char in _EXTENDED.items()
+}
 
 _FOLD = str.maketrans(
     dict.fromkeys("‘’‚‛′´`", "'")
@@ -50,40 +54,47 @@ def to_gsm7(text: str) -> str:
     return folded if fits_gsm7(folded) else text
 
 
-def parts(text: str) -> int:
-    """Count the parts an SMS of this text is sent and billed as; an empty text takes none.
+def encode(text: str) -> bytes:
+    """Return the septets of a text that fits, one in each byte, as SMPP carries them."""
+    return text.translate(_TO_CODES).encode("latin-1")
+
+
+def decode(septets: bytes) -> str:
+    """Return the text of septets, one in each byte; a code beyond 7 bits becomes U+FFFD."""
+    first, *escaped = septets.decode("latin-1").split(_ESCAPE)
+    text = [first.translate(_TO_TEXT)]
+    for piece in escaped:
+        # TS 23.038, 6.2.1.1: a code that the extension has not is shown as the basic table has it, and an escape that
+        # escapes nothing as a space.
+        escape = _EXTENDED.get(piece[:1]) or piece[:1].translate(_TO_TEXT) or " "
+        text += [escape, piece[1:].translate(_TO_TEXT)]
+    return "".join(text)
+
+
+def parts(text: str, header: int = 6) -> int:
+    """Count the parts an SMS of this text is sent and billed as; an empty text takes none."""
+    return len(segments(text, header))
+
+
+def segments(text: str, header: int = 6) -> list[str]:
+    """Cut a text into the parts it is sent as; `header` is the octets that each part of several gives away.
 
     An escaped character and a surrogate pair are never split across two parts, so a part may stay one unit short.
     """
     if fits_gsm7(text):
-        return _packed((2 if char in _TWO_SEPTETS else 1 for char in text), len(text), _GSM7_SINGLE, _GSM7_PART)
-    return _packed((2 if char > "\uffff" else 1 for char in text), len(text), _UCS2_SINGLE, _UCS2_PART)
+        widths, single, room = [2 if char in _TWO_SEPTETS else 1 for char in text], _GSM7_SINGLE, _USER_DATA - header
+        return _cut(text, widths, single, room * 8 // 7)
+    widths = [2 if char > "\uffff" else 1 for char in text]
+    return _cut(text, widths, _UCS2_SINGLE, (_USER_DATA - header) // 2)
 
 
-def _packed(widths: Iterable[int], characters: int, single: int, part: int) -> int:
-    if not characters:
-        return 0
-    total, count, used = 0, 1, 0
-    for width in widths:
-        total += width
+def _cut(text: str, widths: list[int], single: int, room: int) -> list[str]:
+    if sum(widths) <= single:
+        return [text] if text else []
+    pieces, start, used = [], 0, 0
+    for position, width in enumerate(widths):
         used += width
-        if used > part:
-            count, used = count + 1, width
-    return 1 if total <= single else count
-
-
-def decode(octets: bytes) -> str:
-    """Return the text of GSM 7-bit characters, one in each octet; raises `UnicodeDecodeError` for other octets.
-
-    As TS 23.038 wants it, an escaped octet that is in no extension is what it is without the escape.
-    """
-    text, escaped = [], False
-    for position, octet in enumerate(octets):
-        if octet > 0x7F:
-            raise UnicodeDecodeError("gsm", octets, position, position + 1, "not a septet")
-        if octet == _ESCAPE and not escaped:
-            escaped = True
-            continue
-        text.append(_EXTENDED.get(octet, _TABLE[octet]) if escaped else _TABLE[octet])
-        escaped = False
-    return "".join(text) + (" " if escaped else "")
+        if used > room:
+            pieces.append(text[start:position])
+            start, used = position, width
+    return [*pieces, text[start:]]

@@ -52,7 +52,9 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
         return content
     try:
         if name == _GSM:
-            return gsm.decode(content)
+            if "\ufffd" in (text := gsm.decode(content)):
+                raise Untranslatable("the text is not gsm")
+            return text
         # Half of a surrogate pair happens to whole messages too: phones and operators cut.
         lenient = cut or (name == _UTF16 and len(content) % 2 == 0)
         return content.decode(name, "replace" if lenient else "strict")

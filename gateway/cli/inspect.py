@@ -19,7 +19,7 @@ from gateway.events import CitizenMessage
 from gateway.ids import new_id
 from gateway.pipeline.assemble import MistypedTicket, StatusQuery
 from gateway.pipeline.compose import Composed, Composer
-from gateway.ports import HTTP, JSON, Channel, RawMessage
+from gateway.ports import HTTP, JSON, SMPP, Channel, RawMessage, Webhook
 from gateway.schema import schemas
 from gateway.settings import Settings
 from gateway.settings_reader import Faults, unread
@@ -69,7 +69,9 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
-            click.echo(f"    {config.name:<12} {config.adapter_key:<14} {config.context.webhook_url}")
+            called = isinstance(channels[config.region, config.name].adapter, Webhook)
+            url = config.context.webhook_url if called else "–"
+            click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
     click.echo("replies, at their longest:")
     for part in parts:
         click.echo(f"  {part['address']:<10} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")
@@ -138,7 +140,7 @@ def status(app: App, as_json: bool) -> None:
 def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
     """Show what a recorded message becomes.
 
-    Stage by stage; nothing is written, nobody is answered. CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), or a JSON resource as a poll brings it.
+    Stage by stage; nothing is written, nobody is answered. CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), a JSON resource as a poll brings it, or an SMPP PDU (.pdu).
     """
     with clear_errors():
         settings = app.settings()
@@ -162,8 +164,8 @@ def _stages(
     settings: Settings, channel: Channel, composer: Composer, payload: bytes
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Yield each stage's name and result, and whether it failed for good."""
-    kind = JSON if payload.lstrip()[:1] == b"{" else HTTP
-    if kind == HTTP:
+    kind = SMPP if payload[:1] == b"\0" else JSON if payload.lstrip()[:1] == b"{" else HTTP
+    if kind == HTTP and isinstance(channel.adapter, Webhook):
         try:
             envelope = channel.adapter.verify(WebhookRequest.load(payload))
             yield "verify", {"verified": True, "key": envelope.key}, False

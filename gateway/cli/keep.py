@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -33,22 +33,30 @@ def init(app: App) -> None:
     root = app.config.resolve().parent
     with clear_errors():
         made = 0
-        for path, is_key in _referred_files(app.config):
+        for path, kind in _referred_files(app.config):
             target = root / path
             if target.exists():
                 continue
             target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
-                file.write((new_key() if is_key else secrets.token_hex(16)) + "\n")
+                file.write(_INVENTED.get(kind, _token)() + "\n")
             click.echo(f"made {path}")
             made += 1
         if made:
             click.echo("keep a copy of the storage keys apart from the database: without them nothing can be read")
 
 
-def _referred_files(config: Path) -> Iterator[tuple[str, bool]]:
-    """Yield every `{ file = … }` of the configuration, and whether it is a storage key."""
+def _token() -> str:
+    return secrets.token_hex(16)
+
+
+# By the setting that refers to it. A password has 8 characters, the most that SMPP knows; it opens a simulator only.
+_INVENTED: dict[str, Callable[[], str]] = {"encryption": new_key, "password": lambda: secrets.token_hex(4)}
+
+
+def _referred_files(config: Path) -> Iterator[tuple[str, str]]:
+    """Yield every `{ file = … }` of the configuration, and what it is: "encryption", or the setting's name."""
     for path in [config / "gateway.toml", *sorted((config / "regions").glob("*.toml"))]:
         try:
             content = tomllib.loads(path.read_text("utf-8-sig"))
@@ -56,19 +64,19 @@ def _referred_files(config: Path) -> Iterator[tuple[str, bool]]:
             raise Misconfigured(f"{path.resolve()} does not exist; use --config DIRECTORY") from exc
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
             raise Misconfigured(f"{path} is not TOML: {exc}") from exc
-        yield from _files_in(content, is_key=False)
+        yield from _files_in(content, "")
 
 
-def _files_in(value: Any, *, is_key: bool) -> Iterator[tuple[str, bool]]:
+def _files_in(value: Any, kind: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
         if list(value) == ["file"] and isinstance(value["file"], str):
-            yield value["file"], is_key
+            yield value["file"], kind
             return
         for name, inner in value.items():
-            yield from _files_in(inner, is_key=is_key or name == "encryption")
+            yield from _files_in(inner, kind if kind == "encryption" else name)
     elif isinstance(value, list):
         for inner in value:
-            yield from _files_in(inner, is_key=is_key)
+            yield from _files_in(inner, kind)
 
 
 @click.command()

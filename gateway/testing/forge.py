@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.errors import GatewayError, Malformed, Untranslatable, Unverified
 from gateway.events import Event
-from gateway.ports import HTTP, JSON, RawMessage
+from gateway.ports import HTTP, JSON, Envelope, Found, RawMessage
 from gateway.wire import WebhookRequest
 
 RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
@@ -31,6 +31,9 @@ _objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.sampled_from(["sid", "id", "direction", "from", "to", "body", "text", "num_media", "date_sent"]),
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("inbound") | st.just([{}]),
 )
+# A message as it reaches the gateway: by webhook, or over a connection that it holds.
+Message = WebhookRequest | Found
+
 PAYLOADS = st.binary(max_size=200) | (_objects | st.lists(_objects)).map(lambda value: json.dumps(value).encode())
 
 
@@ -55,19 +58,29 @@ class Forge(Protocol):
     # Optional. Why a reply whose answer was lost may be sent twice: the provider can neither be asked nor drop it.
     resends: str
 
-    def message(self, text: str, external_id: str) -> WebhookRequest:
-        """Build a signed webhook of a citizen's message from `sender`."""
+    def message(self, text: str, external_id: str) -> Message:
+        """Build a citizen's message from `sender`: a signed webhook, or what `listen` would hand to the core."""
 
-    def unknown(self) -> WebhookRequest:
-        """Build a signed webhook of a kind that the adapter cannot know, as a provider may add one any day."""
+    def unknown(self) -> Message:
+        """Build one of a kind that the adapter cannot know, as a provider may add one any day."""
 
-    def garbage(self, body: bytes) -> WebhookRequest:
-        """Build a correctly signed webhook with this body."""
+    def garbage(self, body: bytes) -> Message:
+        """Build one with this body, correctly signed."""
 
 
-def stored(request: WebhookRequest) -> RawMessage:
-    """Return a webhook as the inbox keeps it."""
-    return raw_message(request.dump(), HTTP)
+def stored(message: Message) -> RawMessage:
+    """Return a message as the inbox keeps it."""
+    if isinstance(message, Found):
+        return raw_message(message.payload, message.content_type)
+    return raw_message(message.dump(), HTTP)
+
+
+def envelope_of(adapter: Any, message: Message) -> Envelope:
+    """Return how a message is told from others; raises `Unverified` or `Malformed` for a webhook."""
+    if isinstance(message, Found):
+        return message.envelope
+    envelope: Envelope = adapter.verify(message)
+    return envelope
 
 
 def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
@@ -77,15 +90,15 @@ def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
     )
 
 
-def outcome(adapter: Any, request: WebhookRequest) -> dict[str, Any]:
-    """Return what verify and translate make of a request, in the form of an `expected/*.json` file."""
+def outcome(adapter: Any, message: Message) -> dict[str, Any]:
+    """Return what verify and translate make of a message, in the form of an `expected/*.json` file."""
     try:
-        envelope = adapter.verify(request)
+        envelope = envelope_of(adapter, message)
     except (Unverified, Malformed) as exc:
         return {"refused": exc.code}
     found: dict[str, Any] = {"envelope": {"key": envelope.key, "sender": envelope.sender}}
     try:
-        events = adapter.translate(stored(request))
+        events = adapter.translate(stored(message))
     except Untranslatable as exc:
         return found | {"dead": exc.reason}
     return found | {"events": [_shown(event) for event in events]}

@@ -98,6 +98,5 @@ def test_decoding_at_the_edges(octets, text):
     assert gsm.decode(octets) == text
 
 
-def test_more_than_seven_bits_is_no_gsm():
-    with pytest.raises(UnicodeDecodeError):
-        gsm.decode(b"caf\xe9")
+def test_more_than_seven_bits_is_seen():
+    assert gsm.decode(b"caf\xe9") == "caf\ufffd"

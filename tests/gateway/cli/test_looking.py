@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -217,6 +218,41 @@ def test_try_reads_a_json_resource(sqlite_site: Any, tmp_path: Path) -> None:
     found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
     assert [line["stage"] for line in found] == ["translate", "assemble", "answer"]
     assert found[1]["result"]["request"] == "HelpRequest"
+
+
+SMPP_CHANNEL = """
+code = "74.71"
+name = "Kota Kendari"
+agency = "Pemerintah Kota Kendari"
+
+[channels.smpp]
+adapter = "sms.smpp"
+host = "127.0.0.1"
+system_id = "lapor"
+password = { file = "keys/twilio" }
+sender = "1708"
+"""
+
+
+def test_check_shows_a_url_only_where_a_provider_calls(sqlite_site: Any) -> None:
+    sqlite_site.token = "sandi123"  # at most 8 characters
+    shown = sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL}).run("check").output
+    assert "/in/00/sms\n" in shown
+    assert re.search(r"smpp +sms\.smpp +–\n", shown)
+
+
+def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:
+    requests = Path(__file__).parents[2] / "adapters/sms/smpp/requests"
+    sqlite_site.token = "sandi123"  # at most 8 characters
+    sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL})
+    sample = requests / "message-ucs2-emoji.pdu"
+    found = json.loads(sqlite_site.run("try", "74.71/smpp", str(sample), "--json").output)
+    assert [line["stage"] for line in found] == ["translate", "assemble", "enrich", "route", "answer"]
+    assert found[0]["result"]["text"] == "Banjir 😭 di Kampung Melayu"
+    sample = tmp_path / "sample.http"
+    sample.write_bytes(b"GET / HTTP/1.1\r\n\r\n")
+    result = sqlite_site.run("try", "74.71/smpp", str(sample))
+    assert (result.exit_code, "did not come over SMPP" in result.output) == (FOUND, True)
 
 
 def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_path: Path) -> None:

@@ -142,11 +142,6 @@ class Database:
             ) from exc
         self._lock_file = file
 
-    def ping(self) -> None:
-        """Ask the database for an answer; raises `Unavailable`."""
-        with self.read() as connection:
-            connection.execute(sa.text("SELECT 1"))
-
     def close(self) -> None:
         """Close all connections, and let go of an SQLite file."""
         self.engine.dispose()

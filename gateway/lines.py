@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from gateway.errors import GatewayError, Unavailable
 from gateway.ids import new_id
-from gateway.observe import Metrics, describe, log
+from gateway.observe import describe, log
 from gateway.pipeline.commit import Address, Committer
 from gateway.pipeline.receive import incoming
 from gateway.ports import Channel, Found, Listener
@@ -29,10 +29,10 @@ _LONGEST_WAIT = 60.0  # seconds between two attempts: an operator's outage must 
 class Lines:
     """All connections of this process."""
 
-    def __init__(self, spool: Spool, committer: Committer, metrics: Metrics, channels: Iterable[Channel]) -> None:
+    def __init__(self, spool: Spool, committer: Committer, channels: Iterable[Channel]) -> None:
         self._stop = threading.Event()
         self._lines = [
-            _Line(channel, spool, committer, metrics, self._stop)
+            _Line(channel, spool, committer, self._stop)
             for channel in channels
             if isinstance(channel.adapter, Listener)
         ]
@@ -66,12 +66,9 @@ class Lines:
 class _Line:
     """One connection: what `listen` is given, and the thread that calls it."""
 
-    def __init__(
-        self, channel: Channel, spool: Spool, committer: Committer, metrics: Metrics, stop: threading.Event
-    ) -> None:
+    def __init__(self, channel: Channel, spool: Spool, committer: Committer, stop: threading.Event) -> None:
         self.address = (channel.region, channel.name)
         self._channel, self._spool, self._committer, self._stop = channel, spool, committer, stop
-        self._up = metrics.lines.labels(*self.address)
         self._holder = new_id()
         self._until = 0.0  # until when the lease is ours, by time.monotonic(); 0: it is not
         self._failures = 0
@@ -87,7 +84,6 @@ class _Line:
     def up(self) -> None:
         """Write down that the connection stands."""
         self._failures = 0
-        self._up.set(1)
         self._spool.cursors.succeed(*self.address)
         log.info("connected", region=self.address[0], channel=self.address[1])
 
@@ -138,7 +134,6 @@ class _Line:
                 self._stop.wait(_STAND_BY)
                 continue
             error = self._hold()
-            self._up.set(0)
             if error is not None:
                 self._failed(error)
             self._release()

@@ -15,7 +15,7 @@ from contextlib import suppress
 from typing import Any, Literal, TextIO
 
 import structlog
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Histogram
 from prometheus_client.process_collector import ProcessCollector
 
 from gateway.errors import GatewayError
@@ -146,9 +146,6 @@ class Metrics:
         self.dead = counter("dead", "Rows that became dead letters.", ["stage", "reason"])
         self.provider_errors = counter("provider_errors", "Errors of providers and the centre.", [*channel, "reason"])
         self.polls = counter("polls", "Polls of providers, by outcome: done, failed, elsewhere.", [*channel, "outcome"])
-        self.lines = Gauge(
-            "lapor_line_up", "Whether this process's held connection stands.", channel, registry=self.registry
-        )
         self.batch = Histogram(
             "lapor_batch_size",
             "Rows in one transaction, by stage.",

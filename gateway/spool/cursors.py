@@ -95,6 +95,17 @@ class Cursors:
         connection.execute(dialect.insert(cursors).values(region=region, channel=channel).on_conflict_do_nothing())
 
 
+def stands(row: sa.Row[Any] | None, now: datetime) -> bool:
+    """Tell from its row whether a held connection stands: somebody holds it, and it has not failed since."""
+    return (
+        row is not None
+        and row.lease_until is not None
+        and row.lease_until >= now
+        and row.failing_since is None
+        and row.succeeded_at is not None
+    )
+
+
 _KEY = ("region", "channel", "what")
 ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
 

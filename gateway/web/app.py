@@ -18,6 +18,8 @@ from gateway import __version__, migrate
 from gateway.bootstrap import Gateway
 from gateway.errors import GatewayError
 from gateway.ids import check_ticket
+from gateway.ports import Listener
+from gateway.spool.cursors import stands
 from gateway.status import report
 
 _MOST = 200  # complaints in one answer
@@ -129,7 +131,7 @@ class QueueDepth(Collector):
 
     def collect(self) -> Iterable[Metric]:
         """Ask the database; where it fails the gauges are absent and `lapor_database_up` is 0."""
-        waiting, oldest, dead, up = self._families()
+        waiting, oldest, dead, lines, up = self._families()
         spool = self._gateway.spool
         now = spool.clock()
         try:
@@ -141,11 +143,15 @@ class QueueDepth(Collector):
                     oldest.add_metric(labels, max(0.0, age))
                 for (region, channel), count in queue.dead_counts().items():
                     dead.add_metric([name, region, channel], count)
+            rows = {(row.region, row.channel): row for row in spool.cursors.all()}
         except GatewayError:
             up.add_metric([], 0)
             return [up]
+        for address, configured in self._gateway.channels.items():
+            if isinstance(configured.adapter, Listener):
+                lines.add_metric(list(address), int(stands(rows.get(address), now)))
         up.add_metric([], 1)
-        return [waiting, oldest, dead, up]
+        return [waiting, oldest, dead, lines, up]
 
     @staticmethod
     def _families() -> tuple[GaugeMetricFamily, ...]:
@@ -154,5 +160,8 @@ class QueueDepth(Collector):
             GaugeMetricFamily("lapor_waiting", "Unfinished rows.", labels=labels),
             GaugeMetricFamily("lapor_oldest_waiting_seconds", "Age of the oldest unfinished row.", labels=labels),
             GaugeMetricFamily("lapor_dead_letters", "Dead letters.", labels=labels),
+            GaugeMetricFamily(
+                "lapor_line_up", "Whether a held connection stands, in some process.", labels=["region", "channel"]
+            ),
             GaugeMetricFamily("lapor_database_up", "Whether the database answered this scrape.", labels=[]),
         )

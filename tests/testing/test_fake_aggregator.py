@@ -17,8 +17,7 @@ import pytest
 import requests
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing import http_aggregator_calls as calls
-from gateway.testing.http_aggregator import FakeAggregator
+from gateway.testing.simulators.http_aggregator import FakeAggregator, calls
 
 CITIZEN = "+6281200000101"
 PUBLIC = "https://gateway.example/in/00/sms"
@@ -239,5 +238,5 @@ def test_an_answer_that_is_too_much_for_a_simulator_is_told():
 
 def test_simulator_needs_no_adapter():
     # In a new interpreter, because this one has them.
-    code = "import sys, gateway.testing.http_aggregator; sys.exit([m for m in sys.modules if m.startswith('adapters')] or 0)"
+    code = "import sys, gateway.testing.simulators.http_aggregator; sys.exit([m for m in sys.modules if m.startswith('adapters')] or 0)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

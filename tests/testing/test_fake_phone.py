@@ -15,8 +15,7 @@ from android_sms_gateway.client import APIClient
 from android_sms_gateway.enums import HealthStatus, ProcessState, WebhookEvent
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing.android_phone import FakePhone
-from gateway.testing.android_webhooks import sign
+from gateway.testing.simulators.android import FakePhone, sign
 
 CITIZEN, OURS = "+6281200000101", "+6281200000100"
 PUBLIC = "https://gateway.example/in/18.10/telepon"

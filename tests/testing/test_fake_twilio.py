@@ -20,7 +20,7 @@ from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing.twilio import FakeTwilio
+from gateway.testing.simulators.twilio import FakeTwilio
 
 SID, TOKEN = "AC" + "f" * 32, "test-token"
 CITIZEN = "+6281200000101"
@@ -309,7 +309,7 @@ def test_from_settings():
 
 def test_simulator_needs_neither_adapters_nor_the_sdk():
     code = (
-        "import sys, gateway.testing.twilio, gateway.testing.simulator; "
+        "import sys, gateway.testing.simulators.twilio, gateway.testing.simulator; "
         "sys.exit([m for m in sys.modules if m.partition('.')[0] in ('adapters', 'twilio')] or 0)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -18,10 +18,9 @@ from adapters.sms.android_health import keeps_a_list
 from gateway.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, Notice
 from gateway.ports import JSON, ChannelContext, Poller, RawMessage, Replier, Reply, Secret, Translator, Webhook
-from gateway.testing.android_events import received_payload
-from gateway.testing.android_phone import FakePhone, Incoming
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import MOMENT, raw_message, stored
+from gateway.testing.simulators.android import FakePhone, Incoming, received_payload
 from gateway.wire import WebhookRequest
 
 HERE = Path(__file__).parent / "android"

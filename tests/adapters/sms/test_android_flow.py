@@ -20,8 +20,7 @@ from gateway.registry import Registry
 from gateway.settings_reader import load
 from gateway.spool.tables import State, inbox, outbox, references
 from gateway.testing import requestfile
-from gateway.testing.android_events import received_payload
-from gateway.testing.android_phone import FakePhone
+from gateway.testing.simulators.android import FakePhone, received_payload
 from gateway.wire import WebhookRequest
 
 ROOT = Path(__file__).parents[3]

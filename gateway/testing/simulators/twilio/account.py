@@ -16,12 +16,12 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from gateway.ports import ChannelContext
-from gateway.testing.provider import SimulatedProvider
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import Answer
-from gateway.testing.twilio_calls import Pairs, inbound_form, receipt_form, sign, signed_request
-from gateway.testing.twilio_messages import Message, MessageBook, refusal
-from gateway.testing.twilio_server import ANSWERS, NOT_FOUND, failure
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.provider import SimulatedProvider
+from gateway.testing.simulators.server import Answer
+from gateway.testing.simulators.twilio.failures import ANSWERS, NOT_FOUND, failure
+from gateway.testing.simulators.twilio.messages import Message, MessageBook, refusal
+from gateway.testing.simulators.twilio.webhooks import Pairs, inbound_form, receipt_form, sign, signed_request
 from gateway.wire import WebhookRequest
 
 __all__ = ["FakeTwilio", "Message", "Sent", "sign"]

@@ -16,13 +16,13 @@ from uuid import uuid4
 import requests
 
 from gateway.ports import ChannelContext
-from gateway.testing import android_events as events
-from gateway.testing.android_api import Api
-from gateway.testing.android_events import Incoming, Outgoing
-from gateway.testing.android_radio import Radio
-from gateway.testing.android_webhooks import RETRIES, RETRY_FIRST, WebhookQueue, signed_request
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import ProviderServer as Server
+from gateway.testing.simulators.android import events
+from gateway.testing.simulators.android.api import Api
+from gateway.testing.simulators.android.events import Incoming, Outgoing
+from gateway.testing.simulators.android.radio import Radio
+from gateway.testing.simulators.android.webhooks import RETRIES, RETRY_FIRST, WebhookQueue, signed_request
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.server import ProviderServer as Server
 from gateway.wire import WebhookRequest
 
 __all__ = ["FakePhone", "Incoming", "Outgoing", "Sent"]

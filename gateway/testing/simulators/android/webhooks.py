@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from gateway.testing.provider_calls import Caller
+from gateway.testing.simulators.caller import Caller
 from gateway.wire import WebhookRequest
 
 RETRY_FIRST, RETRIES = 10.0, 14  # seconds, doubled each time: about two days

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from gateway.testing.android_events import Incoming, Outgoing, stamp
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import SILENCE, Answer
+from gateway.testing.simulators.android.events import Incoming, Outgoing, stamp
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.server import SILENCE, Answer
 
 FAILURES = {
     "throttle": Answer(429, {"message": "Too Many Requests"}, {"Retry-After": "1"}),

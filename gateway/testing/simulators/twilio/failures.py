@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.testing.provider_server import SILENCE, Answer
+from gateway.testing.simulators.server import SILENCE, Answer
 
 # Failures that can be asked for by name: status, Twilio's code, message, headers.
 ANSWERS: dict[str, tuple[int, int, str, dict[str, str]]] = {

@@ -15,10 +15,10 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from gateway.ports import ChannelContext
-from gateway.testing import http_aggregator_calls as calls
-from gateway.testing.provider import SimulatedProvider
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import SILENCE, Answer
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.http_aggregator import calls
+from gateway.testing.simulators.provider import SimulatedProvider
+from gateway.testing.simulators.server import SILENCE, Answer
 from gateway.wire import WebhookRequest
 
 FAILURES = {

@@ -12,8 +12,8 @@ from typing import Any, Self
 
 import requests
 
-from gateway.testing.provider_calls import Caller, Sent
-from gateway.testing.provider_server import Answer, ProviderServer
+from gateway.testing.simulators.caller import Caller, Sent
+from gateway.testing.simulators.server import Answer, ProviderServer
 
 _NOT_HERE = Answer(404, {"message": "the simulator has no such page"})
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from gateway.testing.twilio_messages import VERSION, Message, segments
+from gateway.testing.simulators.twilio.messages import VERSION, Message, segments
 from gateway.wire import WebhookRequest
 
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"

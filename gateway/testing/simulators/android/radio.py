@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from gateway.testing.android_events import Outgoing, stamp
-from gateway.testing.twilio_messages import segments
+from gateway.testing.simulators.android.events import Outgoing, stamp
+from gateway.testing.simulators.twilio.messages import segments
 
 
 class Radio:

@@ -160,4 +160,4 @@ def test_lost_answer_sends_nothing_twice(gateway, phone):
     work(gateway)
     assert {row.state for row in stored(gateway, outbox)} == {State.DONE}
     assert len(phone.replies_to(CITIZEN)) == 1
-    assert [method for method, target, _ in phone.api.calls if target.startswith("/messages")] == ["POST", "GET"]
+    assert [method for method, target, _ in phone.calls if target.startswith("/messages")] == ["POST", "GET"]

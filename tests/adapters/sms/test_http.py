@@ -189,7 +189,7 @@ def test_receipts_come_back_to_the_reply(name, text):
     with FakeAggregator(settings, webhook_url=URL) as fake:
         adapter = HttpSms(pointed(settings, fake.url), CONTEXT)
         receipt = adapter.reply(a_reply(text))
-        (message,) = fake.messages(CITIZEN)
+        (message,) = fake.replies(CITIZEN)
         assert message.body == text
         words = [word for word, state in settings.receipts.states.items() if state is Delivery.DELIVERED]
         request = fake.receipt(message, words[0])

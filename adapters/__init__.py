@@ -8,9 +8,7 @@ from __future__ import annotations
 from gateway.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
-    "sms.android": Spec(
-        "adapters.sms.android:AndroidSms", "sms-android", "gateway.testing.simulators.android:FakePhone"
-    ),
+    "sms.android": Spec("adapters.sms.android:AndroidSms", "", "gateway.testing.simulators.android:FakePhone"),
     "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.simulators.http_aggregator:FakeAggregator"),
     "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.simulators.twilio:FakeTwilio"),
 }

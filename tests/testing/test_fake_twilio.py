@@ -154,7 +154,9 @@ def test_timeout_stores_nothing_and_drop_stores(fake):
 
 def test_recover_and_wrong_wishes(fake):
     fake.fail("server_error", next=9)
+    assert (fake.failing(), fake.failing("list")) == (9, 0)
     fake.recover()
+    assert fake.failing() == 0
     assert sdk(fake).messages.create(to=CITIZEN, from_="1708", body="x").sid
     for how, on in (("explode", "send"), ("reject:x", "send"), ("throttle", "nowhere")):
         with pytest.raises(ValueError, match="known"):

@@ -160,6 +160,11 @@ class SimulatedProvider(ABC):
             for waiting in self._failing.values():
                 waiting.clear()
 
+    def failing(self, on: str = "send") -> int:
+        """Return how many failures that were asked for have not happened yet."""
+        with self._lock:
+            return len(self._failing[on])
+
     def _failure(self, kind: str) -> str:
         """Return how this call is to fail, or nothing."""
         with self._lock:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from gateway.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
-    "sms.android": Spec("adapters.sms.android:AndroidSms", "sms-android", "gateway.testing.android_phone:FakePhone"),
-    "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.http_aggregator:FakeAggregator"),
-    "sms.smpp": Spec("adapters.sms.smpp:SmppSms", "sms-smpp", "gateway.testing.smsc:FakeSmsc"),
-    "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.twilio:FakeTwilio"),
+    "sms.android": Spec("adapters.sms.android:AndroidSms", "", "gateway.testing.simulators.android:FakePhone"),
+    "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.simulators.http_aggregator:FakeAggregator"),
+    "sms.smpp": Spec("adapters.sms.smpp:SmppSms", "sms-smpp", "gateway.testing.simulators.smsc:FakeSmsc"),
+    "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.simulators.twilio:FakeTwilio"),
 }

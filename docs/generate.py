@@ -231,9 +231,16 @@ def all_commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, cl
             yield from all_commands(command, f"{prefix}{name} ")
 
 
+def context_of(command: click.Command) -> click.Context:
+    """Return a context as the command line gives it: a command remembers the help option that it is first asked with."""
+    if command is program:
+        return click.Context(program, **program.context_settings)
+    return click.Context(command, parent=context_of(program))
+
+
 def options_of(command: click.Command) -> list[list[str]]:
     """Return a row for each option that is shown."""
-    context = click.Context(command)
+    context = context_of(command)
     rows = []
     for option in command.params:
         if not isinstance(option, click.Option) or option.hidden:
@@ -253,7 +260,7 @@ def commands_page() -> str:
     parts = [MARK, TEXTS["pages"]["commands"], table(head, options_of(program))]
     parts += ["\n## Kode keluar / exit codes\n\n", exits]
     for name, command in listed.items():
-        pieces = " ".join(command.collect_usage_pieces(click.Context(command)))
+        pieces = " ".join(command.collect_usage_pieces(context_of(command)))
         english = "\n\n".join(" ".join(p.split()) for p in (command.help or "").strip().split("\n\n"))
         parts += [f"\n## `{name}`\n\n{texts[name]}\n\n{english}\n\n"]
         parts += [f"```\nrun_gateway.py {name} {pieces}\n```\n"]

@@ -22,7 +22,7 @@ from gateway.ids import check_ticket
 from gateway.registry import Registry
 from gateway.settings_reader import load
 from gateway.spool.tables import Kind, State, cases, inbox, outbox, tickets
-from gateway.testing.twilio import FakeTwilio
+from gateway.testing.simulators.twilio import FakeTwilio
 
 CITIZEN = "+6281200000001"
 SENTENCE = "PRINGSEWU jalan berlubang di depan pasar, sudah ada yang jatuh"

@@ -9,7 +9,6 @@ Sources of the wire formats, all under https://docs.sms-gate.app:
 
 from __future__ import annotations
 
-import hmac
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Self
@@ -19,6 +18,7 @@ from pydantic import Field, model_validator
 from adapters.sms import android_health as health
 from adapters.sms import android_payloads as payloads
 from adapters.sms import gsm
+from adapters.sms.signature import keys_of, signed_by
 from gateway.errors import Malformed, Rejected, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Event, Ignored, Notice
 from gateway.ports import (
@@ -107,8 +107,7 @@ class AndroidSms:
         self._settings, self._context, self._own = settings, context, settings.sender
         self.own_addresses = (settings.sender,)
         self.poll_every = settings.poll_every
-        keys = [settings.signing_key, settings.previous_signing_key]
-        self._keys = tuple(key.reveal().encode() for key in keys if key)
+        self._keys = keys_of(settings.signing_key, settings.previous_signing_key)
 
     # In, inside the HTTP request: quick, no database.
 
@@ -123,11 +122,8 @@ class AndroidSms:
             raise Unverified("header X-Signature or X-Timestamp is missing or misshapen")
         if request.url.partition("?")[0] != self._context.webhook_url:
             raise Unverified("this is not the channel's address")
-        signed, signature = request.body + stamp.encode(), given.lower().encode("latin-1", "replace")
-        for key in self._keys:
-            if hmac.compare_digest(hmac.digest(key, signed, "sha256").hex().encode(), signature):
-                break
-        else:
+        signature = given.encode("latin-1", "replace")
+        if not signed_by(self._keys, request.body + stamp.encode(), signature, "sha256", "hex"):
             raise Unverified("header X-Signature does not match")
         # Body and time are signed run together: without this, digits could be moved from one to the other.
         if not request.body.rstrip().endswith(b"}"):

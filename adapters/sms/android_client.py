@@ -14,9 +14,8 @@ from typing import Any
 import msgspec
 import requests
 
-from gateway.errors import Rejected, Throttled, Unavailable
-
-MAX_RETRY_AFTER = 3600.0  # seconds
+from adapters.sms import rest
+from gateway.errors import Unavailable
 
 # What somebody can put right in the settings or on the phone: the reply must live until they have.
 FIXABLE_STATUS = {
@@ -40,11 +39,9 @@ class PhoneApi:
 
     def __init__(self, base: str, user: str, password: str, *, local: bool, timeout: float) -> None:
         """Open nothing yet; `timeout` in seconds holds for connecting and for each read."""
-        self._base, self._timeout = base, timeout
-        self._name = "the phone" if local else "the phone's server"
-        self._session = requests.Session()
-        self._session.auth = (user, password)
-        self._session.trust_env = not local  # a proxy to the internet does not reach the phone in the drawer
+        self._base, self._name = base, "the phone" if local else "the phone's server"
+        # A proxy to the internet does not reach the phone in the drawer.
+        self._client = rest.Client(self._name, timeout=timeout, login=(user, password), use_proxies=not local)
 
     def send(self, message: dict[str, Any]) -> None:
         """Hand over one message under our id; that it is there already (409) is as good."""
@@ -101,43 +98,14 @@ class PhoneApi:
         query: dict[str, Any] | None = None,
         fine: Container[int] = (),
     ) -> requests.Response:
-        """Make one call; a status in `fine` is an answer, not an error.
-
-        `from None`: the originals quote URLs and answers.
-        """
-        try:
-            answer = self._session.request(
-                method,
-                self._base + path,
-                params=query,
-                data=msgspec.json.encode(message) if message is not None else None,
-                headers={"Content-Type": "application/json"} if message is not None else None,
-                timeout=self._timeout,
-                allow_redirects=False,  # a redirected POST would come as GET, and the login go elsewhere
-            )
-        except requests.Timeout:
-            raise Unavailable(f"{self._name} did not answer in time") from None
-        except requests.RequestException as exc:
-            raise Unavailable(f"{self._name} cannot be reached ({type(exc).__name__})") from None
-        if not 200 <= answer.status_code < 300 and answer.status_code not in fine:
-            self._fail(answer)
-        return answer
-
-    def _fail(self, answer: requests.Response) -> None:
+        """Make one call; a status in `fine` is an answer, not an error."""
+        body = msgspec.json.encode(message) if message is not None else None
+        headers = {"Content-Type": "application/json"} if body else None
+        answer = self._client.call(method, self._base + path, query=query, body=body, headers=headers)
         status = answer.status_code
-        said = f"{self._name} answered HTTP {status}"
-        if status == 429:
-            raise Throttled(said, retry_after=_retry_after(answer))
+        if 200 <= status < 300 or status in fine:
+            return answer
         fix = FIXABLE_STATUS.get(status)
         if status == 400:
             fix = next((fix for word, fix in FIXABLE_WORDS.items() if word.search(answer.text)), None)
-        if fix:
-            raise Unavailable(f"{said}: {fix}")
-        if status < 400 or status >= 500:
-            raise Unavailable(said, retry_after=_retry_after(answer))
-        raise Rejected(said)
-
-
-def _retry_after(answer: requests.Response) -> float | None:
-    value = answer.headers.get("Retry-After", "")
-    return min(float(value), MAX_RETRY_AFTER) if value.isascii() and value.isdigit() else None
+        raise rest.failure(f"{self._name} answered HTTP {status}", answer, fix=fix)

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from adapters.sms.cursor import StoredCursor
 from gateway.complaint import Attachment
-from gateway.errors import Unavailable, Untranslatable
+from gateway.errors import Untranslatable
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt
 from gateway.ports import Envelope
 from gateway.wire import Fields, json_fields
@@ -83,7 +84,7 @@ class Incoming(msgspec.Struct, rename="camel"):
         return message_key(self.sender or "", self.created_at or "", self.content_preview or "")
 
 
-class Cursor(msgspec.Struct):
+class Cursor(StoredCursor):
     """How far a poll has come; times are UTC."""
 
     began: datetime  # first poll of all: what the phone got before is not ours
@@ -92,18 +93,6 @@ class Cursor(msgspec.Struct):
     offset: int = 0  # how much of it was read
     said: str = ""  # what was last told of the phone
     exported: datetime | None = None  # when the phone was last asked to send its messages again
-
-    def dump(self) -> str:
-        """Return the cursor as JSON text."""
-        return msgspec.json.encode(self).decode()
-
-    @classmethod
-    def load(cls, stored: str) -> Cursor:
-        """Read what `dump` wrote; raises `Unavailable` for anything else."""
-        try:
-            return msgspec.json.decode(stored, type=cls)
-        except msgspec.DecodeError as exc:
-            raise Unavailable("the stored cursor cannot be read; reset it to begin again from now") from exc
 
 
 def envelope(body: bytes) -> Envelope:

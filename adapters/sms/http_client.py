@@ -20,17 +20,7 @@ from gateway.errors import Rejected, Throttled, Unavailable
 _SHOWN = re.compile(r"[\w.-]{1,32}", re.ASCII)  # a code that may be told to the operator: no sentence, and no number
 _LONG_NUMBER = re.compile(r"\d{7}")
 
-# HTTP statuses that ask us to come back, or that an operator can put right: the reply must live until then.
-STATUSES = {
-    401: Outcome.UNAVAILABLE,
-    403: Outcome.UNAVAILABLE,
-    404: Outcome.UNAVAILABLE,
-    405: Outcome.UNAVAILABLE,
-    407: Outcome.UNAVAILABLE,
-    408: Outcome.UNAVAILABLE,
-    425: Outcome.UNAVAILABLE,
-    429: Outcome.THROTTLED,
-}
+# What an operator can put right.
 FIXES = {
     401: "user name, password or key of send is wrong",
     403: "user name, password or key of send is wrong, or our address is not allowed",
@@ -44,13 +34,9 @@ class Aggregator:
 
     def __init__(self, send: Send, sender: str, callback: str) -> None:
         """Open nothing yet."""
-        rest.silence_queries()
-        self._send = send
+        self._send, self._client = send, rest.Client("the aggregator", timeout=send.timeout)
         self._fixed = {name: secret.reveal() for name, secret in send.secrets.items()}
         self._fixed |= {"from": sender, "callback": callback}
-        self._session = requests.Session()
-        # Else requests would look for a password in ~/.netrc and replace our header by it.
-        self._session.auth = _as_it_is
         self._authorization = {"Authorization": authorization(send.basic)} if send.basic else {}
 
     def send(self, to: str, text: str, id_: str) -> str:
@@ -85,20 +71,7 @@ class Aggregator:
             else:
                 body = written.encode()
                 headers.setdefault("Content-Type", "application/x-www-form-urlencoded")
-        try:
-            return self._session.request(
-                send.method,
-                url,
-                data=body or None,
-                headers=headers | self._authorization,
-                timeout=send.timeout,
-                allow_redirects=False,
-            )
-        except requests.Timeout:
-            raise Unavailable("the aggregator did not answer in time") from None
-        except (requests.RequestException, ValueError) as exc:
-            # `from None`: the original quotes the URL, and so a phone number.
-            raise Unavailable(f"the aggregator cannot be reached ({type(exc).__name__})") from None
+        return self._client.call(send.method, url, body=body or None, headers=headers | self._authorization)
 
     def _outcome(self, code: str, status: int) -> Outcome:
         """Return what an answer means: the operator's table first, then HTTP; what nobody explained is tried again."""
@@ -106,9 +79,9 @@ class Aggregator:
         told = outcomes.get(code) or outcomes.get(str(status))
         if told:
             return told
-        if status in STATUSES:
-            return STATUSES[status]
-        if 400 <= status < 500:
+        if status == 429:
+            return Outcome.THROTTLED
+        if 400 <= status < 500 and status not in rest.NOT_THE_MESSAGE:
             return Outcome.REJECTED
         return Outcome.SENT if 200 <= status < 300 and self._send.code is None else Outcome.UNAVAILABLE
 
@@ -152,7 +125,3 @@ def _deep(value: Any, values: Mapping[str, str]) -> Any:
     if isinstance(value, dict):
         return {name: _deep(inner, values) for name, inner in value.items()}
     return [_deep(inner, values) for inner in value] if isinstance(value, list) else value
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -9,8 +9,6 @@ Sources of the wire formats, all under https://www.twilio.com/docs:
 
 from __future__ import annotations
 
-import hmac
-from base64 import b64encode
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import count
@@ -20,6 +18,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from adapters.sms import gsm
+from adapters.sms.signature import keys_of, signed_by
 from adapters.sms.twilio_payloads import (
     ALGORITHMS,
     INBOUND,
@@ -103,9 +102,8 @@ class TwilioSms:
         self._settings, self._context = settings, context
         self.own_addresses = (settings.sender,)
         self.poll_every = settings.poll_every
-        tokens = [settings.auth_token, settings.previous_auth_token]
-        self._tokens = tuple(token.reveal().encode() for token in tokens if token)
-        self._keys = {name: (key.reveal().encode(),) for name, key in settings.webhook_keys.items()}
+        self._tokens = keys_of(settings.auth_token, settings.previous_auth_token)
+        self._keys = {name: keys_of(key) for name, key in settings.webhook_keys.items()}
         self._urls = url_variants(context.webhook_url)
 
     # In, inside the HTTP request: quick, no database.
@@ -136,9 +134,8 @@ class TwilioSms:
             form = dict(reversed(pairs))
         signature = given.encode("latin-1", "replace")
         for url in self._urls if request.url == self._context.webhook_url else url_variants(request.url):
-            for key in keys:
-                if hmac.compare_digest(b64encode(hmac.digest(key, url + signed, algorithm)), signature):
-                    return envelope(form)
+            if signed_by(keys, url + signed, signature, algorithm, "base64"):
+                return envelope(form)
         raise Unverified("header X-Twilio-Signature does not match")
 
     def accepted(self, request: WebhookRequest) -> Response:

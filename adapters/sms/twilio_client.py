@@ -20,7 +20,7 @@ from twilio.http.http_client import TwilioHttpClient
 from twilio.rest import Client
 
 from adapters.sms import rest
-from gateway.errors import Rejected, Throttled, Unavailable
+from gateway.errors import Unavailable
 
 API = "https://api.twilio.com"  # the only host the SDK builds Message URLs for
 
@@ -95,11 +95,8 @@ def _classified() -> Iterator[None]:
     `from None` everywhere: the originals quote URLs and texts that hold phone numbers.
     """
     try:
-        yield
-    except requests.Timeout:
-        raise Unavailable("Twilio did not answer in time") from None
-    except requests.RequestException as exc:
-        raise Unavailable(f"Twilio cannot be reached ({type(exc).__name__})") from None
+        with rest.reaching("Twilio"):
+            yield
     except (TwilioException, ValueError) as exc:
         raise Unavailable(f"Twilio's answer cannot be read ({type(exc).__name__})") from None
 
@@ -111,14 +108,8 @@ def _raise_for_status(response: requests.Response, *_args: Any, **_options: Any)
         return
     code = _error_code(response)
     said = f"Twilio error {code}" if code else f"Twilio answered HTTP {status}"
-    if status == 429 or code in BUSY:
-        raise Throttled(said, retry_after=rest.retry_after(response.headers))
     fix = FIXABLE.get(code) or FIXABLE_STATUS.get(status)
-    if fix:
-        raise Unavailable(f"{said}: {fix}")
-    if status < 400 or status >= 500:
-        raise Unavailable(said, retry_after=rest.retry_after(response.headers))
-    raise Rejected(said)
+    raise rest.failure(said, response, fix=fix, busy=code in BUSY)
 
 
 def _error_code(response: requests.Response) -> int:

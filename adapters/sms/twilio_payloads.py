@@ -13,6 +13,7 @@ from urllib.parse import urlparse
 
 import msgspec
 
+from adapters.sms.cursor import StoredCursor
 from gateway.errors import Malformed, Unavailable, Untranslatable
 from gateway.events import Delivery
 from gateway.ports import Envelope
@@ -58,25 +59,13 @@ class _Page(msgspec.Struct):
     next_page_uri: str | None = None
 
 
-class Cursor(msgspec.Struct):
+class Cursor(StoredCursor):
     """How far a poll has come; times are UTC."""
 
     since: datetime  # newest message of the last round that was read to its end
     began: datetime  # when this round began
     newest: datetime  # newest message of this round so far
     next: str | None = None  # path of the page to read next; none: begin a round
-
-    def dump(self) -> str:
-        """Return the cursor as JSON text."""
-        return msgspec.json.encode(self).decode()
-
-    @classmethod
-    def load(cls, stored: str) -> Cursor:
-        """Read what `dump` wrote; raises `Unavailable` for anything else."""
-        try:
-            return msgspec.json.decode(stored, type=cls)
-        except msgspec.DecodeError as exc:
-            raise Unavailable("the stored cursor cannot be read; reset it to begin with the overlap again") from exc
 
 
 def read_page(text: str) -> tuple[list[tuple[Listed, bytes]], str | None]:

@@ -1,4 +1,4 @@
-"""Request files: whole HTTP requests kept byte for byte, as `tests/adapters/<channel>/requests/*.http`.
+"""Request files: whole HTTP requests kept byte for byte, as `tests/adapters/<folder>/<module>/requests/*.http`.
 
 A file is what went over the wire: request line with the public URL, headers, blank line, body; lines of the head end
 with CR LF (RFC 9112, section 2.1). Signatures cover exact bytes, so an editor or git must not touch them: keep

@@ -23,7 +23,7 @@ IN_FLIGHT = 32  # messages sent or waiting for their lane
 
 
 class Provider(Protocol):
-    """What the simulator needs of a simulated provider; `FakeTwilio` is one."""
+    """What the simulator needs of a simulated provider; those of `gateway.testing.simulators` are."""
 
     sender: str
     url: str  # where it listens

@@ -16,7 +16,7 @@ from rig.load import Load, Written, outcomes
 from rig.proxy import Proxy
 
 from gateway.testing.postgres import PostgresServer
-from gateway.testing.twilio import Message
+from gateway.testing.simulators.twilio import Message
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 

@@ -10,7 +10,7 @@ from rig.books import Books
 from rig.installation import SIGTERM, Installation, until
 from rig.load import Attempt, Written
 
-from gateway.testing.twilio import Message
+from gateway.testing.simulators.twilio import Message
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 
@@ -83,7 +83,7 @@ def test_killed_in_the_middle_of_a_poll(sqlite_url: str, install: Install, tell:
     installation.twilio.fail("timeout", on="list")
     serve = installation.program("serve").start()
     books = Books(installation)
-    until(lambda: not installation.twilio._failing["list"], 20, "a poll to be under way")
+    until(lambda: not installation.twilio.failing("list"), 20, "a poll to be under way")
     assert books.rows("SELECT 1 FROM cursor WHERE lease_until IS NOT NULL")
     serve.kill()
     serve.start()

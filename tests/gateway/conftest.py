@@ -45,8 +45,7 @@ from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import metadata as spool_metadata
 from gateway.testing.postgres import PostgresDatabases
-from gateway.testing.twilio import FakeTwilio
-from gateway.testing.twilio_calls import signed_request
+from gateway.testing.simulators.twilio import FakeTwilio, signed_request
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "AC" + "0" * 28 + "1708"

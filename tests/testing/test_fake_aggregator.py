@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
-import time
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -17,12 +11,10 @@ import pytest
 import requests
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing import http_aggregator_calls as calls
-from gateway.testing.http_aggregator import FakeAggregator
+from gateway.testing.simulators.http_aggregator import FakeAggregator, calls
 
 CITIZEN = "+6281200000101"
 PUBLIC = "https://gateway.example/in/00/sms"
-ROOT = Path(__file__).parents[2]
 
 
 def settings(**changes: Any) -> Any:
@@ -71,34 +63,6 @@ def settings(**changes: Any) -> Any:
 
 
 @pytest.fixture
-def gateway():
-    """A listener that keeps what it is sent; its answer can be set."""
-    seen = []
-
-    class Endpoint(BaseHTTPRequestHandler):
-        def do_GET(self):
-            seen.append((self.command, self.path, self.rfile.read(int(self.headers.get("Content-Length") or 0))))
-            self.send_response(server.answer)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def do_POST(self):
-            self.do_GET()
-
-        def log_message(self, *args):
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.daemon_threads = True
-    server.answer, server.seen = 200, seen
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
 def fake(gateway):
     with FakeAggregator(settings(), webhook_url=PUBLIC, deliver_to=gateway.url, delivery_delay=0.01) as fake:
         yield fake
@@ -110,19 +74,10 @@ def post(fake: FakeAggregator, **changes: str) -> requests.Response:
         return session.post(f"{fake.url}/send?v=1", given | changes, timeout=5)
 
 
-def wait_for(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    pytest.fail("did not happen in time")
-
-
 def test_a_citizens_message(fake, gateway):
     sent = fake.send(CITIZEN, "Jalan rusak & gelap")
     assert (sent.status, sent.error) == (200, None)
-    ((method, target, _),) = gateway.seen
+    ((method, target, *_),) = gateway.calls
     assert (method, urlsplit(target).path) == ("GET", "/in/00/sms")
     assert dict(parse_qsl(urlsplit(target).query)) == {
         "id": sent.sid,
@@ -138,17 +93,17 @@ def test_a_refusal_is_told(fake, gateway):
     assert fake.send(CITIZEN, "x").status == 503
 
 
-def test_a_reply_is_taken_and_reported(fake, gateway):
+def test_a_reply_is_taken_and_reported(fake, gateway, wait_for):
     heard = []
     fake.subscribe(heard.append)
     answer = post(fake)
-    (message,) = fake.messages(CITIZEN)
+    (message,) = fake.replies(CITIZEN)
     assert answer.text == f"OK {message.id}"
     assert (message.from_, message.to, message.body) == ("1708", CITIZEN, "Laporan diterima")
     assert heard == [message]
     wait_for(lambda: len(fake.receipts) == 2)
     assert fake.receipts == [("S", 200), ("D", 200)]
-    told = [dict(parse_qsl(urlsplit(target).query)) for _, target, _ in gateway.seen]
+    told = [dict(parse_qsl(urlsplit(target).query)) for _, target, *_ in gateway.calls]
     assert told == [{"mid": message.id, "st": word, "token": "secret"} for word in "SD"]
 
 
@@ -164,7 +119,7 @@ def test_a_repeated_id_is_dropped(fake):
 )
 def test_what_is_wrong_is_refused(fake, changes, status):
     assert post(fake, **changes).status_code == status
-    assert len(fake.messages()) == (status == 200)
+    assert len(fake.replies()) == (status == 200)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +128,7 @@ def test_what_is_wrong_is_refused(fake, changes, status):
 def test_failures_on_demand(fake, how, status):
     fake.fail(how)
     assert post(fake).status_code == status
-    assert fake.messages() == []
+    assert fake.replies() == []
     assert post(fake).status_code == 200
 
 
@@ -181,7 +136,7 @@ def test_a_lost_answer_is_a_message_all_the_same(fake):
     fake.fail("drop_after_accept")
     with pytest.raises(requests.ConnectionError):
         post(fake)
-    assert len(fake.messages()) == 1
+    assert len(fake.replies()) == 1
 
 
 @pytest.mark.parametrize(("how", "on"), [("x", "send"), ("reject:x", "send"), ("throttle", "list")])
@@ -235,9 +190,3 @@ def test_answers_hold_what_the_settings_look_for(where, values, answer):
 def test_an_answer_that_is_too_much_for_a_simulator_is_told():
     with pytest.raises(ValueError, match="cannot simulate"):
         calls.answer_text([None, r"/id=[0-9]+;(x+)/"], ["", "i"])
-
-
-def test_simulator_needs_no_adapter():
-    # In a new interpreter, because this one has them.
-    code = "import sys, gateway.testing.http_aggregator; sys.exit([m for m in sys.modules if m.startswith('adapters')] or 0)"
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)

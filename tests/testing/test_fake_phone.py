@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
@@ -15,39 +13,10 @@ from android_sms_gateway.client import APIClient
 from android_sms_gateway.enums import HealthStatus, ProcessState, WebhookEvent
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing.android_phone import FakePhone
-from gateway.testing.android_webhooks import sign
+from gateway.testing.simulators.android import FakePhone, sign
 
 CITIZEN, OURS = "+6281200000101", "+6281200000100"
 PUBLIC = "https://gateway.example/in/18.10/telepon"
-
-
-@pytest.fixture
-def gateway():
-    """A listener that keeps what it is sent; its answers can be set."""
-    calls = []
-
-    class Endpoint(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            calls.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
-            self.send_response(server.answers.pop(0) if server.answers else 200)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args):
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.daemon_threads = True
-    server.answers, server.calls = [], calls
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture
@@ -85,22 +54,15 @@ def message(id="m-1", text="Laporan diterima", **options):
     )
 
 
-def wait_for(what):
-    deadline = time.monotonic() + 5
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
 def told(gateway):
     """Return the events that the gateway was sent."""
-    return [json.loads(body) for _, _, body in gateway.calls]
+    return [json.loads(body) for *_, body, _ in gateway.calls]
 
 
 # --- the client ---
 
 
-def test_client_sends_and_reads_the_state(fake, client):
+def test_client_sends_and_reads_the_state(fake, client, wait_for):
     sent = client.send(message())
     assert (sent.id, sent.device_id) == ("m-1", fake.device_id)
     assert sent.recipients[0].phone_number == CITIZEN
@@ -199,33 +161,33 @@ def test_webhook_is_signed_and_goes_to_the_public_address(make, gateway):
     phone = make()
     sent = phone.send(CITIZEN, "x")
     assert (sent.status, sent.error) == (200, None)
-    ((path, headers, body),) = gateway.calls
+    ((_, path, headers, body, _),) = gateway.calls
     assert (path, headers["host"]) == ("/in/18.10/telepon", "gateway.example")
     assert headers["x-signature"] == sign("k", body, headers["x-timestamp"])
     assert headers["content-type"] == "application/json"
 
 
-def test_webhook_is_tried_again(make, gateway):
+def test_webhook_is_tried_again(make, gateway, wait_for):
     phone = make()
     gateway.answers = [503, 500, 404]
     assert phone.send(CITIZEN, "x").status == 503
     wait_for(lambda: len(gateway.calls) == 4)
     wait_for(lambda: not phone.waiting())
-    assert len({body for _, _, body in gateway.calls}) == 1
+    assert len({body for *_, body, _ in gateway.calls}) == 1
 
 
-def test_each_attempt_is_signed_at_its_own_time(make, gateway):
+def test_each_attempt_is_signed_at_its_own_time(make, gateway, wait_for):
     phone = make(retry_first=1.1)
     gateway.answers = [503]
     phone.send(CITIZEN, "x")
     wait_for(lambda: len(gateway.calls) == 2)
-    stamps = [headers["x-timestamp"] for _, headers, _ in gateway.calls]
+    stamps = [headers["x-timestamp"] for _, _, headers, *_ in gateway.calls]
     assert stamps[0] < stamps[1]
-    for stamp, (_, headers, body) in zip(stamps, gateway.calls, strict=True):
+    for stamp, (_, _, headers, body, _) in zip(stamps, gateway.calls, strict=True):
         assert headers["x-signature"] == sign("k", body, stamp)
 
 
-def test_webhook_is_given_up_in_the_end(make, gateway):
+def test_webhook_is_given_up_in_the_end(make, gateway, wait_for):
     phone = make(retries=2, retry_first=0.01)
     gateway.answers = [500] * 3
     phone.send(CITIZEN, "x")
@@ -233,7 +195,7 @@ def test_webhook_is_given_up_in_the_end(make, gateway):
     assert phone.waiting() == 0
 
 
-def test_waits_double(make, gateway):
+def test_waits_double(make, gateway, wait_for):
     phone = make(retry_first=0.1, retries=2)
     gateway.answers, began = [500] * 3, time.monotonic()
     phone.send(CITIZEN, "x")
@@ -241,7 +203,7 @@ def test_waits_double(make, gateway):
     assert time.monotonic() - began >= 0.3
 
 
-def test_phone_that_comes_back_sends_what_waited(make, gateway):
+def test_phone_that_comes_back_sends_what_waited(make, gateway, wait_for):
     phone = make(retry_first=60)
     phone.go_offline()
     assert phone.send(CITIZEN, "x").status is None
@@ -250,7 +212,7 @@ def test_phone_that_comes_back_sends_what_waited(make, gateway):
     wait_for(lambda: len(gateway.calls) == 1)
 
 
-def test_server_keeps_replies_for_a_phone_that_is_off(fake, client):
+def test_server_keeps_replies_for_a_phone_that_is_off(fake, client, wait_for):
     fake.go_offline()
     client.send(message())
     time.sleep(0.05)
@@ -259,14 +221,14 @@ def test_server_keeps_replies_for_a_phone_that_is_off(fake, client):
     wait_for(lambda: client.get_state("m-1").state == ProcessState.Delivered)
 
 
-def test_every_part_is_reported(fake, client, gateway):
+def test_every_part_is_reported(fake, client, gateway, wait_for):
     client.send(message(text="ä" * 150))
     wait_for(lambda: len(gateway.calls) == 4)
     assert [event["event"] for event in told(gateway)] == ["sms:sent", *["sms:delivered"] * 3]
     assert {event["payload"]["messageId"] for event in told(gateway)} == {"m-1"}
 
 
-def test_card_without_service_fails(fake, client, gateway):
+def test_card_without_service_fails(fake, client, gateway, wait_for):
     fake.lose_service()
     client.send(message())
     wait_for(lambda: gateway.calls)
@@ -331,6 +293,16 @@ def test_another_process_asks_for_the_replies(make, fake, client):
 def test_unknown_failure_is_refused(fake):
     with pytest.raises(ValueError, match="unknown failure"):
         fake.fail("invented")
+
+
+def test_phone_that_nobody_reaches_answers_nothing_and_keeps_its_failures(make):
+    phone = make()
+    phone.fail("reject:418", on="read")
+    phone.go_offline()
+    with pytest.raises(requests.ConnectionError):
+        listed(phone)
+    phone.come_back()
+    assert [listed(phone).status_code for _ in range(2)] == [418, 200]
 
 
 def test_same_port_after_a_stop(make):

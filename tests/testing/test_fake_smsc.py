@@ -18,9 +18,8 @@ import smpplib.exceptions
 
 from adapters.sms.smpp import SmppSettings
 from gateway.ports import ChannelContext, Secret
-from gateway.testing import smsc_wire as wire
 from gateway.testing.simulator import SAMPLES, Simulator, load_samples
-from gateway.testing.smsc import FakeSmsc
+from gateway.testing.simulators.smsc import FakeSmsc, wire
 
 CITIZEN = "+6281200000999"
 PASSWORD = "sandi123"
@@ -243,7 +242,7 @@ def test_plays_samples():
 
 
 def test_simulator_needs_no_adapter():
-    code = "import sys, gateway.testing.smsc; sys.exit([m for m in sys.modules if m.startswith('adapters')] or 0)"
+    code = "import sys, gateway.testing.simulators.smsc; sys.exit([m for m in sys.modules if m.startswith('adapters')] or 0)"
     subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
 
 

@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
-import time
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl
 
 import pytest
@@ -20,7 +15,7 @@ from twilio.request_validator import RequestValidator, get_signature_algorithm
 from twilio.rest import Client
 
 from gateway.ports import ChannelContext, Secret
-from gateway.testing.twilio import FakeTwilio
+from gateway.testing.simulators.twilio import FakeTwilio
 
 SID, TOKEN = "AC" + "f" * 32, "test-token"
 CITIZEN = "+6281200000101"
@@ -46,34 +41,6 @@ def sdk(fake, token=TOKEN, timeout=5.0):
 
 
 @pytest.fixture
-def gateway():
-    """A listener that keeps what it is sent; its answer can be set."""
-    calls = []
-
-    class Endpoint(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self):
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            calls.append((self.path, dict(self.headers.items()), body, self.client_address))
-            self.send_response(server.answer)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-
-        def log_message(self, *args):
-            return
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Endpoint)
-    server.daemon_threads = True
-    server.answer, server.calls = 200, calls
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
-
-
-@pytest.fixture
 def fake(gateway, tmp_path):
     options = {
         "webhook_url": PUBLIC,
@@ -83,15 +50,6 @@ def fake(gateway, tmp_path):
     }
     with FakeTwilio(account_sid=SID, auth_token=TOKEN, sender="1708", **options) as fake:
         yield fake
-
-
-def wait_for(condition, seconds=5):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.01)
-    pytest.fail("did not happen in time")
 
 
 def test_create_fetch_list(fake):
@@ -196,7 +154,9 @@ def test_timeout_stores_nothing_and_drop_stores(fake):
 
 def test_recover_and_wrong_wishes(fake):
     fake.fail("server_error", next=9)
+    assert (fake.failing(), fake.failing("list")) == (9, 0)
     fake.recover()
+    assert fake.failing() == 0
     assert sdk(fake).messages.create(to=CITIZEN, from_="1708", body="x").sid
     for how, on in (("explode", "send"), ("reject:x", "send"), ("throttle", "nowhere")):
         with pytest.raises(ValueError, match="known"):
@@ -222,7 +182,7 @@ def test_webhook_is_signed_over_the_public_url(fake, gateway, key):
     fake.sha256_key = key
     sent = fake.send(CITIZEN, "Jalan rusak & gelap 😭", [("image/jpeg", b"x")])
     assert sent.status == 200
-    path, headers, body, _ = gateway.calls[0]
+    _, path, headers, body, _ = gateway.calls[0]
     assert path == "/hooks/00/sms?x=1"
     assert headers["host"] == "gateway.example"
     form = dict(parse_qsl(body.decode(), keep_blank_values=True))
@@ -257,20 +217,20 @@ def test_nobody_there(fake):
 def test_redelivery_is_the_same_message(fake, gateway):
     sent = fake.send(CITIZEN, "x")
     assert fake.call(fake.messages("inbound")[0]).sid == sent.sid
-    assert gateway.calls[0][2] == gateway.calls[1][2]
+    assert gateway.calls[0].body == gateway.calls[1].body
 
 
-def test_receipts_follow_in_order(fake, gateway):
+def test_receipts_follow_in_order(fake, gateway, wait_for):
     made = sdk(fake).messages.create(to=CITIZEN, from_="1708", body="x", status_callback=SIGNED)
     wait_for(lambda: len(gateway.calls) == 2)
-    forms = [dict(parse_qsl(body.decode(), keep_blank_values=True)) for _, _, body, _ in gateway.calls]
+    forms = [dict(parse_qsl(body.decode(), keep_blank_values=True)) for *_, body, _ in gateway.calls]
     assert [(f["MessageSid"], f["MessageStatus"]) for f in forms] == [(made.sid, "sent"), (made.sid, "delivered")]
-    for form, (_, headers, _, _) in zip(forms, gateway.calls, strict=True):
+    for form, (_, _, headers, _, _) in zip(forms, gateway.calls, strict=True):
         assert RequestValidator(TOKEN).validate(SIGNED, form, headers["x-twilio-signature"])
     assert sdk(fake).messages(made.sid).fetch().status == "delivered"
 
 
-def test_journal_tells_what_was_sent(fake, gateway, tmp_path):
+def test_journal_tells_what_was_sent(fake, gateway, tmp_path, wait_for):
     fake.send(CITIZEN, "masuk")
     sdk(fake).messages.create(to=CITIZEN, from_="1708", body="keluar", status_callback=SIGNED)
     journal = tmp_path / "journal"
@@ -305,11 +265,3 @@ def test_from_settings():
     Settings.api_base = "https://api.twilio.com"
     with pytest.raises(ValueError, match=r"api_base to http://127\.0\.0\.1"):
         FakeTwilio.from_settings(Settings(), context)
-
-
-def test_simulator_needs_neither_adapters_nor_the_sdk():
-    code = (
-        "import sys, gateway.testing.twilio, gateway.testing.simulator; "
-        "sys.exit([m for m in sys.modules if m.partition('.')[0] in ('adapters', 'twilio')] or 0)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)

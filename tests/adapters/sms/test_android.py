@@ -18,10 +18,9 @@ from adapters.sms.android_health import keeps_a_list
 from gateway.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, Notice
 from gateway.ports import JSON, ChannelContext, Poller, RawMessage, Replier, Reply, Secret, Translator, Webhook
-from gateway.testing.android_events import received_payload
-from gateway.testing.android_phone import FakePhone, Incoming
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import MOMENT, raw_message, stored
+from gateway.testing.simulators.android import FakePhone, Incoming, received_payload
 from gateway.wire import WebhookRequest
 
 HERE = Path(__file__).parent / "android"
@@ -401,7 +400,7 @@ def test_which_app_keeps_a_list(version, trusted):
 
 def test_look_back_of_nothing_asks_for_no_list(fake):
     drain(make(api_base=fake.url, local=True, look_back=0))
-    assert [target for _, target, _ in fake.api.calls] == ["/health"]
+    assert [target for _, target, _ in fake.calls] == ["/health"]
 
 
 def notices(found: list[tuple[str, object]]) -> list[Notice]:
@@ -455,12 +454,12 @@ def test_account_without_the_phone_is_unavailable(cloud):
 def test_missed_messages_are_asked_for_every_six_hours(cloud):
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, export_missed=True)
     _, cursor = drain(adapter)
-    asked = [body for _, target, body in cloud.api.calls if target.endswith("/export")]
+    asked = [body for _, target, body in cloud.calls if target.endswith("/export")]
     assert asked == []  # nothing can have been missed yet
     _, cursor = drain(adapter, earlier(cursor, hours=7))
     _, cursor = drain(adapter, cursor)
     drain(adapter, earlier(cursor, hours=7))
-    asked = [json.loads(body) for _, target, body in cloud.api.calls if target.endswith("/export")]
+    asked = [json.loads(body) for _, target, body in cloud.calls if target.endswith("/export")]
     assert [set(period) for period in asked] == [{"deviceId", "since", "until"}] * 2
     assert asked[0]["deviceId"] == cloud.device_id
 
@@ -509,7 +508,7 @@ def test_what_a_reply_says(cloud):
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, sim_number=2, ttl=600, receipts=False)
     reply = a_reply("Tiket “12345678” – diterima…")
     adapter.reply(reply)
-    ((method, target, body),) = cloud.api.calls
+    ((method, target, body),) = cloud.calls
     assert (method, target) == ("POST", "/3rdparty/v1/messages")
     assert json.loads(body) == {
         "id": str(reply.id),

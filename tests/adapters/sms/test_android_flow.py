@@ -20,8 +20,7 @@ from gateway.registry import Registry
 from gateway.settings_reader import load
 from gateway.spool.tables import State, inbox, outbox, references
 from gateway.testing import requestfile
-from gateway.testing.android_events import received_payload
-from gateway.testing.android_phone import FakePhone
+from gateway.testing.simulators.android import FakePhone, received_payload
 from gateway.wire import WebhookRequest
 
 ROOT = Path(__file__).parents[3]
@@ -161,4 +160,4 @@ def test_lost_answer_sends_nothing_twice(gateway, phone):
     work(gateway)
     assert {row.state for row in stored(gateway, outbox)} == {State.DONE}
     assert len(phone.replies_to(CITIZEN)) == 1
-    assert [method for method, target, _ in phone.api.calls if target.startswith("/messages")] == ["POST", "GET"]
+    assert [method for method, target, _ in phone.calls if target.startswith("/messages")] == ["POST", "GET"]

@@ -23,10 +23,9 @@ from gateway.ports import ChannelContext, Joiner, Replier, Reply, Translator, We
 from gateway.registry import Registry
 from gateway.schema import schemas
 from gateway.settings_reader import load
-from gateway.testing import http_aggregator_calls as calls
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import stored
-from gateway.testing.http_aggregator import FakeAggregator
+from gateway.testing.simulators.http_aggregator import FakeAggregator, calls
 from gateway.wire import WebhookRequest
 
 HERE = Path(__file__).parent
@@ -190,7 +189,7 @@ def test_receipts_come_back_to_the_reply(name, text):
     with FakeAggregator(settings, webhook_url=URL) as fake:
         adapter = HttpSms(pointed(settings, fake.url), CONTEXT)
         receipt = adapter.reply(a_reply(text))
-        (message,) = fake.messages(CITIZEN)
+        (message,) = fake.replies(CITIZEN)
         assert message.body == text
         words = [word for word, state in settings.receipts.states.items() if state is Delivery.DELIVERED]
         request = fake.receipt(message, words[0])
@@ -667,7 +666,7 @@ class Canned(FakeAggregator):
 
 
 def calls_answer(status, body):
-    from gateway.testing.provider_server import Answer
+    from gateway.testing.simulators.server import Answer
 
     return Answer(status, body, {"Retry-After": "7"})
 

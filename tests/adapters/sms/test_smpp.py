@@ -43,10 +43,9 @@ from gateway.ports import (
     Translator,
     Webhook,
 )
-from gateway.testing import smsc_wire as wire
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import RAW_ID, raw_message
-from gateway.testing.smsc import FakeSmsc
+from gateway.testing.simulators.smsc import FakeSmsc, wire
 
 HERE = Path(__file__).parent / "smpp"
 CITIZEN = "+6281200000999"

@@ -28,10 +28,10 @@ from gateway.ports import JSON, ChannelContext, Poller, Replier, Reply, Secret, 
 from gateway.testing import requestfile
 from gateway.testing.contract import AdapterContract
 from gateway.testing.forge import raw_message, stored
-from gateway.testing.twilio import FakeTwilio, Message, sign
+from gateway.testing.simulators.twilio import FakeTwilio, Message, sign
 from gateway.wire import WebhookRequest, form_pairs
 
-HERE = Path(__file__).parent
+HERE = Path(__file__).parent / "twilio"
 MESSAGE = "SM" + "0" * 31 + "1"
 SID = "AC" + "0123456789abcdef" * 2
 TOKEN, OLD_TOKEN, KEY = "test-token-nobody-uses", "test-token-before", "test-shared-key"
@@ -506,7 +506,7 @@ def test_receiving_needs_no_sdk():
         "import sys, adapters.sms.twilio; "
         "sys.exit([m for m in ('twilio', 'requests', 'urllib3') if m in sys.modules] or 0)"
     )
-    subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parents[2])
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parents[3])
 
 
 def test_edge_in_the_environment_changes_nothing(fake, monkeypatch):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from gateway.testing.twilio import FakeTwilio, Message
+from gateway.testing.simulators.twilio import FakeTwilio, Message
 from rig.installation import Installation, until
 from rig.load import Written
 

@@ -17,7 +17,7 @@ from typing import Any, Self
 import psutil
 
 from gateway.crypto import new_key
-from gateway.testing.twilio import FakeTwilio
+from gateway.testing.simulators.twilio import FakeTwilio
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = "1708"

@@ -14,7 +14,7 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from gateway.testing.twilio import FakeTwilio, Message
+from gateway.testing.simulators.twilio import FakeTwilio, Message
 from gateway.wire import WebhookRequest
 from rig.installation import NUMBER
 

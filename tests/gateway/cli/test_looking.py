@@ -263,7 +263,7 @@ def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_
     assert "untranslatable: field sid is missing" in result.output
 
 
-REQUESTS = sorted((Path(__file__).parents[2] / "adapters/sms/requests").glob("*.http"))
+REQUESTS = sorted((Path(__file__).parents[2] / "adapters/sms/twilio/requests").glob("*.http"))
 
 
 @pytest.mark.parametrize("sample", REQUESTS, ids=lambda path: path.stem)

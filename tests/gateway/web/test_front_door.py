@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from gateway.database import Database
 from gateway.spool.tables import cases, inbox
 from gateway.testing.postgres import PostgresServer, PostgresUnavailable
-from gateway.testing.twilio_calls import signed_request
+from gateway.testing.simulators.twilio import signed_request
 from gateway.wire import WebhookRequest
 
 LIMITS = "header_timeout = 1\nbody_timeout = 1\nmax_body_bytes = 200000\nmax_header_bytes = 8000\nshutdown_timeout = 10"

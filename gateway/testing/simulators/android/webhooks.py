@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable
 
-from gateway.testing.provider_calls import Caller
 from gateway.wire import WebhookRequest
 
 RETRY_FIRST, RETRIES = 10.0, 14  # seconds, doubled each time: about two days
@@ -39,11 +38,9 @@ def signed_request(url: str, key: str, body: bytes, at: float | None = None) -> 
 class WebhookQueue:
     """Sends events until they are taken: at once, and then after a time that doubles; each attempt is signed anew."""
 
-    def __init__(
-        self, request: Callable[[bytes], WebhookRequest], deliver_to: str | None, first: float, retries: int
-    ) -> None:
-        self._request, self._deliver_to, self._first, self._retries = request, deliver_to, first, retries
-        self._caller = Caller()
+    def __init__(self, send: Callable[[bytes], tuple[int | None, str | None]], first: float, retries: int) -> None:
+        """Make it; `send` makes one attempt, `first` in seconds is the first wait."""
+        self._send, self._first, self._retries = send, first, retries
         self._waiting: list[tuple[float, int, int, bytes]] = []  # when due, order, attempts so far, body
         self._order = itertools.count()
         self._changed = threading.Condition()
@@ -63,7 +60,6 @@ class WebhookQueue:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join()
-        self._caller.close()
 
     def set_offline(self, offline: bool) -> None:
         """Say whether the phone has no way to the gateway; back again, everything that waits is due."""
@@ -87,7 +83,7 @@ class WebhookQueue:
         status: int | None = None
         error: str | None = "the phone is offline"
         if not self._offline:
-            status, error = self._caller.send(self._request(body), self._deliver_to)
+            status, error = self._send(body)
         if (status is None or not 200 <= status < 300) and attempts < self._retries:
             with self._changed:
                 due = time.monotonic() + self._first * 2**attempts

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from gateway.testing.twilio_messages import VERSION, Message, segments
+from gateway.testing.simulators.segments import segments
+from gateway.testing.simulators.twilio.messages import VERSION, Message
 from gateway.wire import WebhookRequest
 
 FORM = "application/x-www-form-urlencoded; charset=UTF-8"
@@ -30,7 +31,7 @@ def inbound_form(message: Message, account_sid: str, media_base: str) -> list[tu
     pairs = [("ToCountry", "ID"), ("ToState", ""), ("SmsMessageSid", message.sid)]
     pairs += [("NumMedia", str(len(message.media))), ("ToCity", ""), ("FromZip", ""), ("SmsSid", message.sid)]
     pairs += [("FromState", ""), ("SmsStatus", "received"), ("FromCity", ""), ("Body", message.body)]
-    pairs += [("FromCountry", "ID"), ("To", message.to), ("ToZip", ""), ("NumSegments", segments(message.body))]
+    pairs += [("FromCountry", "ID"), ("To", message.to), ("ToZip", ""), ("NumSegments", str(segments(message.body)))]
     pairs += [("MessageSid", message.sid), ("AccountSid", account_sid), ("From", message.from_)]
     for number, (sid, (content_type, _)) in enumerate(message.media.items()):
         pairs += [(f"MediaContentType{number}", content_type), (f"MediaUrl{number}", f"{media_base}/Media/{sid}")]

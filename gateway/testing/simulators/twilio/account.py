@@ -6,31 +6,27 @@ It keeps every message, answers as the Message resource does, signs as Twilio si
 from __future__ import annotations
 
 import hmac
-from base64 import b64encode
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from gateway.ports import ChannelContext
-from gateway.testing.provider import SimulatedProvider
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import Answer
-from gateway.testing.twilio_calls import Pairs, inbound_form, receipt_form, sign, signed_request
-from gateway.testing.twilio_messages import Message, MessageBook, refusal
-from gateway.testing.twilio_server import ANSWERS, NOT_FOUND, failure
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.provider import SimulatedProvider, login
+from gateway.testing.simulators.server import Answer
+from gateway.testing.simulators.twilio.failures import FAILURES, NOT_FOUND, failure
+from gateway.testing.simulators.twilio.messages import Message, MessageBook, refusal
+from gateway.testing.simulators.twilio.webhooks import Pairs, inbound_form, receipt_form, signed_request
 from gateway.wire import WebhookRequest
-
-__all__ = ["FakeTwilio", "Message", "Sent", "sign"]
 
 
 class FakeTwilio(SimulatedProvider):
     """One account with one number, on `http://127.0.0.1:port`."""
 
-    name, failures, calls, setting = "twilio", ANSWERS, ("send", "list"), "api_base"
+    name, failures, kinds, setting = "twilio", FAILURES, ("send", "list"), "api_base"
 
     def __init__(
         self,
@@ -48,29 +44,25 @@ class FakeTwilio(SimulatedProvider):
     ) -> None:
         """Make it; nothing listens before `start`.
 
-        `webhook_url` is the public URL, which signatures cover; `deliver_to` another base URL (scheme and host) that
-        the connection really goes to. `port` 0 takes a free one. `journal` gets one JSON line per event, written
-        through at once. `whole_days` filters dates by day, as Twilio documents. `delivery_delay` in seconds lies
-        before each status callback. `sha256_key` (name, secret) signs with SHA-256 and the settings header.
+        `journal` gets one JSON line per event, written through at once. `whole_days` filters dates by day, as Twilio
+        documents. `delivery_delay` in seconds lies before each status callback. `sha256_key` (name, secret) signs with
+        SHA-256 and the settings header.
         """
-        self.account_sid, self.sender = account_sid, sender
-        self.webhook_url, self.deliver_to, self.sha256_key = webhook_url, deliver_to, sha256_key
+        super().__init__(port, webhook_url=webhook_url, deliver_to=deliver_to)
+        self.account_sid, self.sender, self.sha256_key = account_sid, sender, sha256_key
         self._token, self._delay = auth_token, delivery_delay
         self._book = MessageBook(account_sid, journal, whole_days=whole_days)
-        super().__init__(port)
 
     @classmethod
     def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
         """Make the counterpart of a configured channel; it listens where the channel's `api_base` points."""
-        base = urlsplit(settings.api_base)
-        if base.hostname != "127.0.0.1" or not base.port:
-            raise ValueError(f"to simulate {context.channel!r}, set api_base to http://127.0.0.1:PORT")
+        port, _ = cls._place(settings.api_base, context)
         return cls(
             account_sid=settings.account_sid,
             auth_token=settings.auth_token.reveal(),
             sender=settings.sender,
             webhook_url=context.webhook_url,
-            port=base.port,
+            port=port,
             **options,
         )
 
@@ -98,7 +90,7 @@ class FakeTwilio(SimulatedProvider):
 
     def call(self, message: Message) -> Sent:
         """Send the webhook of an inbound message, again or for the first time."""
-        status, error = self._caller.send(self.webhook(message), self.deliver_to)
+        status, error = self._call_gateway(self.webhook(message))
         return Sent(message.sid, status, error)
 
     def webhook(self, message: Message) -> WebhookRequest:
@@ -119,31 +111,25 @@ class FakeTwilio(SimulatedProvider):
         """Return messages, oldest first; of one direction ("inbound", "outbound-api") or to one number if asked."""
         return [m for m in self._book.every() if direction in (None, m.direction) and to in (None, m.to)]
 
-    def replies_to(self, number: str) -> list[str]:
-        """Return the texts the gateway sent to a number, oldest first."""
-        return [message.body for message in self.messages("outbound-api", number)]
-
-    def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process has, which listens on our port.
-
-        Raises `OSError` where what listens there is no simulator.
-        """
-        return [m["body"] for m in self._elsewhere() if m["direction"] == "outbound-api" and m["to"] == number]
+    def replies(self, to: str | None = None) -> list[Message]:
+        """Return the messages the gateway sent, oldest first; to one number if asked."""
+        return self.messages("outbound-api", to)
 
     # --- the API ---
 
+    def _kind(self, method: str, path: str) -> str:
+        return "send" if method == "POST" else "list"
+
+    def _refused(self, code: int) -> Answer:
+        return failure(400, code)
+
     def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
         path, _, query = target.partition("?")
-        how = self._failure("send" if method == "POST" else "list")
-        if how and how != "drop_after_accept":
-            return failure(how)
-        right = b64encode(f"{self.account_sid}:{self._token}".encode()).decode()
-        if not hmac.compare_digest(authorization.encode(), f"Basic {right}".encode()):
-            return failure("unauthorized")
+        if not hmac.compare_digest(authorization.encode(), login(self.account_sid, self._token).encode()):
+            return FAILURES["unauthorized"]
         place = self._book.place
         if (method, path) == ("POST", f"{place}.json"):
-            answer = self._create(dict(parse_qsl(body.decode(), keep_blank_values=True)))
-            return failure(how) if how else answer
+            return self._create(dict(parse_qsl(body.decode(), keep_blank_values=True)))
         if (method, path) == ("GET", f"{place}.json"):
             return Answer(200, self._book.page(dict(parse_qsl(query, keep_blank_values=True))))
         if method == "GET" and path.startswith(f"{place}/"):
@@ -157,16 +143,14 @@ class FakeTwilio(SimulatedProvider):
     def _create(self, form: dict[str, str]) -> Answer:
         code = refusal(form, self.sender)
         if code:
-            return failure(f"reject:{code}")
+            return failure(400, code)
         now, sid = datetime.now(UTC), "SM" + uuid4().hex
         message = Message(sid, "outbound-api", self.sender, form["To"], form["Body"], "queued", now, None)
         message.status_callback = form.get("StatusCallback")
         self._book.add(message)
         self._tell(message)
         answer = Answer(201, self._book.resource(message))
-        with suppress(RuntimeError):  # stopped meanwhile: then no phone gets it
-            if self._phones is not None:
-                self._phones.submit(self._deliver, message)
+        self._later(self._deliver, message)
         return answer
 
     def _deliver(self, message: Message) -> None:
@@ -175,5 +159,5 @@ class FakeTwilio(SimulatedProvider):
                 return
             message.status, message.date_sent = status, message.date_sent or datetime.now(UTC)
             if message.status_callback:
-                answered, error = self._caller.send(self.receipt(message, status), self.deliver_to)
+                answered, error = self._call_gateway(self.receipt(message, status))
                 self._book.note("callback", {"sid": message.sid, "status": status, "answer": answered, "error": error})

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
@@ -15,18 +14,16 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from gateway.ports import ChannelContext
-from gateway.testing import http_aggregator_calls as calls
-from gateway.testing.provider import SimulatedProvider
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import SILENCE, Answer
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.http_aggregator import calls
+from gateway.testing.simulators.provider import SimulatedProvider, login
+from gateway.testing.simulators.server import Answer
 from gateway.wire import WebhookRequest
 
 FAILURES = {
     "throttle": Answer(429, b"Too many requests", {"Retry-After": "1"}),
     "server_error": Answer(500, b"Internal error"),
     "unauthorized": Answer(401, b"Authorization failed"),
-    "timeout": Answer(0, wait=SILENCE),
-    "drop_after_accept": Answer(0),
 }
 
 
@@ -58,12 +55,10 @@ class FakeAggregator(SimulatedProvider):
     ) -> None:
         """Make it of a channel's settings; nothing listens before `start`.
 
-        `webhook_url` is the public URL; `deliver_to` another base URL that calls really go to. `delivery_delay` in
-        seconds lies before each receipt.
+        `delivery_delay` in seconds lies before each receipt.
         """
-        super().__init__(port)
-        self._settings, self.sender = settings, settings.sender
-        self.webhook_url, self.deliver_to, self._delay = webhook_url, deliver_to, delivery_delay
+        super().__init__(port, webhook_url=webhook_url, deliver_to=deliver_to)
+        self._settings, self.sender, self._delay = settings, settings.sender, delivery_delay
         self._taken: dict[str, Message] = {}  # by our own id
         self._ids: dict[str, str] = {}  # the gateway's id → ours, where it sends one to be recognised by
         self.receipts: list[tuple[str, int | None]] = []  # status told, and what the gateway answered
@@ -71,10 +66,8 @@ class FakeAggregator(SimulatedProvider):
     @classmethod
     def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
         """Make the counterpart of a configured channel; it listens where the channel's `send.url` points."""
-        base = urlsplit(settings.send.url if settings.send else "")
-        if base.hostname != "127.0.0.1" or not base.port:
-            raise ValueError(f"to simulate {context.channel!r}, set send.url to http://127.0.0.1:PORT/…")
-        return cls(settings, webhook_url=context.webhook_url, port=base.port, **options)
+        port, _ = cls._place(settings.send.url if settings.send else "", context)
+        return cls(settings, webhook_url=context.webhook_url, port=port, **options)
 
     # --- citizens ---
 
@@ -83,7 +76,7 @@ class FakeAggregator(SimulatedProvider):
         id_ = str(uuid4())
         if not call:
             return Sent(id_, None, "not called")
-        status, error = self._caller.send(self.webhook(from_, text, id_), self.deliver_to)
+        status, error = self._call_gateway(self.webhook(from_, text, id_))
         return Sent(id_, status, error)
 
     def webhook(self, from_: str, text: str, id_: str, *, at: datetime | None = None) -> WebhookRequest:
@@ -115,33 +108,15 @@ class FakeAggregator(SimulatedProvider):
 
     # --- what tests and people look at ---
 
-    def messages(self, to: str | None = None) -> list[Message]:
-        """Return the replies, oldest first; those to one number if asked."""
+    def replies(self, to: str | None = None) -> list[Message]:
+        """Return what the gateway sent, oldest first; to one number if asked."""
         with self._lock:
             return [message for message in self._taken.values() if to in (None, message.to)]
 
-    def replies_to(self, number: str) -> list[str]:
-        """Return the texts the gateway sent to a number, oldest first."""
-        return [message.body for message in self.messages(number)]
-
-    def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process has, which listens on our port.
-
-        Raises `OSError` where what listens there is no simulator.
-        """
-        return [message["body"] for message in self._elsewhere() if message["to"] == number]
-
     # --- the API ---
 
-    def _shown(self) -> list[dict[str, Any]]:
-        return [{"id": m.id, "from": m.from_, "to": m.to, "body": m.body} for m in self.messages()]
-
     def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
-        send, how = self._settings.send, self._failure("send")
-        if how.startswith("reject:"):
-            return Answer(int(how.removeprefix("reject:")), b"Refused")
-        if how and how != "drop_after_accept":
-            return FAILURES[how]
+        send = self._settings.send
         wanted = urlsplit(send.url)
         if method != send.method or target.partition("?")[0] != wanted.path:
             return Answer(404, b"Not found")
@@ -154,8 +129,7 @@ class FakeAggregator(SimulatedProvider):
             return FAILURES["unauthorized"]
         if not said["to"].lstrip("+").isdigit():
             return Answer(400, b"Refused")
-        answer = self._take(said)
-        return FAILURES[how] if how else answer
+        return self._take(said)
 
     def _knows(self, said: Mapping[str, str], authorization: str) -> bool:
         """Tell whether every secret is the right one."""
@@ -166,7 +140,7 @@ class FakeAggregator(SimulatedProvider):
         header = next((text for name, text in send.headers.items() if name.lower() == "authorization"), "")
         for name, value in secrets.items():
             header = header.replace(f"{{{name}}}", value)
-        return authorization == (calls.basic(send.basic) if send.basic else header)
+        return authorization == (login(send.basic.username, send.basic.password.reveal()) if send.basic else header)
 
     def _take(self, said: Mapping[str, str]) -> Answer:
         send = self._settings.send
@@ -181,9 +155,8 @@ class FakeAggregator(SimulatedProvider):
                 if "id" in said:
                     self._ids[said["id"]] = id_
             self._tell(message)
-            with suppress(RuntimeError):  # stopped meanwhile: then no phone gets it
-                if self._phones is not None and self._settings.receipts and message.callback:
-                    self._phones.submit(self._deliver, message)
+            if self._settings.receipts and message.callback:
+                self._later(self._deliver, message)
         sent = next((code for code, outcome in send.outcomes.items() if outcome == "sent"), "")
         kind = "text/plain" if (send.id or send.code or "/").startswith("/") else "application/json"
         return Answer(200, calls.answer_text([send.code, send.id], [sent, id_]), {"Content-Type": kind})
@@ -195,7 +168,7 @@ class FakeAggregator(SimulatedProvider):
                 continue
             if self._stopping.wait(self._delay):
                 return
-            answered, _ = self._caller.send(self.receipt(message, status), self.deliver_to)
+            answered, _ = self._call_gateway(self.receipt(message, status))
             self.receipts.append((status, answered))
 
 

@@ -13,8 +13,8 @@ from itertools import count
 from typing import Any, NamedTuple, Self
 
 from gateway.ports import ChannelContext
-from gateway.testing import smsc_wire as wire
-from gateway.testing.smsc_server import Connection, Server
+from gateway.testing.simulators.smsc import wire
+from gateway.testing.simulators.smsc.server import Connection, Server
 
 _STATUS = {"throttle": 0x58, "queue_full": 0x14, "server_error": 0x08, "unauthorized": 0x0A}
 _SILENT = ("timeout", "drop_after_accept", "drop")

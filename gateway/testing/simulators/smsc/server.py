@@ -10,7 +10,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-from gateway.testing import smsc_wire as wire
+from gateway.testing.simulators.smsc import wire
 
 _PATIENCE = 10.0  # seconds
 

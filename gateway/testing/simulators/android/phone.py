@@ -6,30 +6,28 @@ second reading of the documents: it shares nothing with the adapter.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Sequence
+import hmac
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Self
-from urllib.parse import urlsplit
 from uuid import uuid4
 
-import requests
-
 from gateway.ports import ChannelContext
-from gateway.testing import android_events as events
-from gateway.testing.android_api import Api
-from gateway.testing.android_events import Incoming, Outgoing
-from gateway.testing.android_radio import Radio
-from gateway.testing.android_webhooks import RETRIES, RETRY_FIRST, WebhookQueue, signed_request
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import ProviderServer as Server
+from gateway.testing.simulators.android import events
+from gateway.testing.simulators.android.api import FAILURES, NOT_FOUND, Api
+from gateway.testing.simulators.android.events import Incoming, Outgoing
+from gateway.testing.simulators.android.radio import Radio
+from gateway.testing.simulators.android.webhooks import RETRIES, RETRY_FIRST, WebhookQueue, signed_request
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.provider import SimulatedProvider, login
+from gateway.testing.simulators.server import Answer
 from gateway.wire import WebhookRequest
 
-__all__ = ["FakePhone", "Incoming", "Outgoing", "Sent"]
 
-
-class FakePhone:
+class FakePhone(SimulatedProvider):
     """One phone with one SIM card, on `http://127.0.0.1:port`; `local` is its own server, else the one in the cloud."""
+
+    name, failures, kinds, setting = "android", FAILURES, ("send", "read"), "api_base"
 
     def __init__(
         self,
@@ -50,37 +48,32 @@ class FakePhone:
     ) -> None:
         """Make it; nothing listens before `start`.
 
-        `deliver_to` is another base URL than the public one that connections really go to; `path` lies before the
-        API's own; `retry_first` in seconds is the first wait before a webhook is tried again.
+        `delivery_delay` in seconds lies before each event of a reply; `retry_first` is the first wait before a webhook
+        is tried again.
         """
-        self.sender, self.webhook_url, self.device_id, self.local = sender, webhook_url, device_id, local
+        super().__init__(port, path=path, webhook_url=webhook_url, deliver_to=deliver_to)
+        self.sender, self.device_id, self.local = sender, device_id, local
         self.signing_key, self.battery, self.last_seen = signing_key, 90, datetime.now(UTC)
         self.old = False  # an app of before 2026, without a list of what it received
-        self.api = Api(self, user, password, path)
-        self._port, self._path = port, path
-        self._queue = WebhookQueue(self.signed, deliver_to, retry_first, retries)
-        self._lock = threading.Lock()
+        self._login, self._api = login(user, password), Api(self)
+        self._queue = WebhookQueue(lambda body: self._call_gateway(self.signed(body)), retry_first, retries)
+        self._radio = Radio(sender, self._report, lambda: self._stopping.wait(delivery_delay))
         self._incoming: list[Incoming] = []
         self._unseen: set[str] = set()  # ids of messages that the app has missed
         self._offline = False
-        self._radio = Radio(sender, lambda name, payload: self._queue.put(self.event(name, payload)), delivery_delay)
-        self._stopping = threading.Event()
-        self._server: Server | None = None
 
     @classmethod
     def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
         """Make the counterpart of a configured channel; it listens where the channel's `api_base` points."""
-        base = urlsplit(settings.api_base)
-        if base.hostname != "127.0.0.1" or not base.port:
-            raise ValueError(f"to simulate {context.channel!r}, set api_base to http://127.0.0.1:PORT")
+        port, path = cls._place(settings.api_base, context)
         return cls(
             user=settings.user,
             password=settings.password.reveal(),
             signing_key=settings.signing_key.reveal(),
             sender=settings.sender,
             webhook_url=context.webhook_url,
-            port=base.port,
-            path=base.path.rstrip("/"),
+            port=port,
+            path=path.rstrip("/"),
             local=settings.local,
             **({"device_id": settings.device_id} if settings.device_id else {}),
             **options,
@@ -88,37 +81,16 @@ class FakePhone:
 
     # --- life ---
 
-    @property
-    def url(self) -> str:
-        """The base URL of the API, for `api_base`; raises `RuntimeError` before `start`."""
-        if not self._port:
-            raise RuntimeError("start the simulator first")
-        return f"http://127.0.0.1:{self._port}{self._path}"
-
     def start(self) -> Self:
-        """Listen; raises `OSError` where the port is taken."""
-        self._stopping.clear()
-        self._server = Server(self._port, self.api.answer, self._stopping)
-        self._port = self._server.server_port  # the same one after a stop and a start
-        self._radio.start()
+        """Listen, and try again what is due; raises `OSError` where the port is taken."""
+        super().start()
         self._queue.start()
-        threading.Thread(target=self._server.serve_forever, args=(0.02,), name="android", daemon=True).start()
         return self
 
     def stop(self) -> None:
         """Stop listening and cut open connections; messages and webhooks that wait stay."""
-        self._stopping.set()
-        if self._server is not None:
-            self._server.close()
-            self._radio.stop()
-            self._queue.stop()
-        self._server = None
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(self, *_exc: object) -> None:
-        self.stop()
+        self._queue.stop()
+        super().stop()
 
     def go_offline(self) -> None:
         """Take the phone off its network: nothing reaches it, its webhooks wait, its server goes on without it."""
@@ -129,7 +101,9 @@ class FakePhone:
         """Give the phone its network back: what waited on either side goes out."""
         self._offline, self.last_seen = False, datetime.now(UTC)
         self._queue.set_offline(False)
-        self._radio.transmit_pending()
+        for message in self._radio.messages():
+            if message.state == "Pending":
+                self._later(self._radio.transmit, message)
 
     # --- citizens ---
 
@@ -192,38 +166,36 @@ class FakePhone:
         """Return what the gateway handed over, oldest first; to one number if asked."""
         return [message for message in self._radio.messages() if to in (None, message.to)]
 
-    def replies_to(self, number: str) -> list[str]:
-        """Return the texts the gateway handed over for a number, oldest first."""
-        return [message.body for message in self.replies(number)]
-
     def waiting(self) -> int:
         """Return how many webhooks wait to be tried again."""
         return self._queue.waiting()
-
-    def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process has, which listens on our port.
-
-        Raises `OSError` where what listens there is no simulator.
-        """
-        with requests.Session() as session:
-            session.trust_env = False  # never through a proxy: it is on this machine
-            answer = session.get(f"http://127.0.0.1:{self._port}/_simulator/messages", timeout=5)
-            answer.raise_for_status()
-            return [message["body"] for message in answer.json()["messages"] if message["to"] == number]
-
-    def subscribe(self, listener: Callable[[Outgoing], None]) -> None:
-        """Call the listener with every message the gateway hands over, on the thread that took it."""
-        self._radio.listeners.append(listener)
-
-    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - it reads as it is meant
-        """Let the next calls fail as `android_api.FAILURES` names it; `on` is "send" (POST /messages) or "read"."""
-        self.api.fail(how, next, on)
 
     def lose_service(self, lost: bool = True) -> None:
         """Let the SIM card lose its network: what is handed over from now on fails."""
         self._radio.no_service = lost
 
-    # --- what the API asks of the phone ---
+    # --- the API, and what it asks of the phone ---
+
+    def _kind(self, method: str, path: str) -> str:
+        return "send" if (method, path) == ("POST", f"{self._path}/messages") else "read"
+
+    def _failure(self, kind: str) -> str:
+        # Whom nobody reaches fails nobody: what was asked for waits.
+        return super()._failure(kind) if self.reachable or not self.local else ""
+
+    def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
+        path, _, query = target.partition("?")
+        if self.local and not self.reachable:
+            return Answer(0)
+        if not path.startswith(self._path):
+            return NOT_FOUND
+        place = path.removeprefix(self._path)
+        if place != "/health" and not hmac.compare_digest(authorization.encode(), self._login.encode()):
+            return FAILURES["unauthorized"]
+        return self._api.answer(method, place, query, body)
+
+    def _report(self, event: str, payload: dict[str, Any]) -> None:
+        self._queue.put(self.event(event, payload))
 
     @property
     def reachable(self) -> bool:
@@ -237,4 +209,9 @@ class FakePhone:
 
     def accept(self, message: dict[str, Any]) -> Outgoing | None:
         """Take a message to send; `None` where its id is known."""
-        return self._radio.accept(message, now=self.reachable)
+        taken = self._radio.accept(message)
+        if taken is not None:
+            self._tell(taken)
+            if self.reachable:
+                self._later(self._radio.transmit, taken)
+        return taken

@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from gateway.testing.simulators.provider import login
 from gateway.wire import WebhookRequest
 
 FORM = "application/x-www-form-urlencoded"
@@ -88,16 +89,11 @@ def authenticated(
     if auth.token and auth.token.header:
         made[auth.token.header.lower()] = auth.token.value.reveal()
     if auth.basic:
-        made["authorization"] = basic(auth.basic)
+        made["authorization"] = login(auth.basic.username, auth.basic.password.reveal())
     if auth.hmac:
         made |= signature(auth.hmac, method, url, body, at or datetime.now(UTC))
     client = str(auth.networks[0].network_address) if auth.addresses else "127.0.0.1"
     return WebhookRequest(method, url, made, body, client)
-
-
-def basic(login: Any) -> str:
-    """Return the header Authorization of a login."""
-    return "Basic " + b64encode(f"{login.username}:{login.password.reveal()}".encode()).decode()
 
 
 def signature(signed: Any, method: str, url: str, body: bytes, at: datetime) -> dict[str, str]:

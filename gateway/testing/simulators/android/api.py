@@ -1,4 +1,4 @@
-"""The API of the simulated phone, or of the server it is registered at: logins, messages, inbox, health, failures.
+"""The API of the simulated phone, or of the server it is registered at, and how it fails.
 
 Sources: https://docs.sms-gate.app/integration/api/, https://api.sms-gate.app/docs/ (OpenAPI), and for the phone's own
 list of received SMS the app's source, github.com/capcom6/android-sms-gateway (localserver/routes/InboxRoutes.kt).
@@ -6,27 +6,21 @@ list of received SMS the app's source, github.com/capcom6/android-sms-gateway (l
 
 from __future__ import annotations
 
-import hmac
 import json
-import threading
-from base64 import b64encode
-from collections import deque
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Protocol
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from gateway.testing.android_events import Incoming, Outgoing, stamp
-from gateway.testing.provider_calls import Sent
-from gateway.testing.provider_server import SILENCE, Answer
+from gateway.testing.simulators.android.events import Incoming, Outgoing, stamp
+from gateway.testing.simulators.caller import Sent
+from gateway.testing.simulators.server import Answer
 
 FAILURES = {
     "throttle": Answer(429, {"message": "Too Many Requests"}, {"Retry-After": "1"}),
     "server_error": Answer(500, {"message": "Internal Server Error"}),
     "unauthorized": Answer(401, {"message": "Unauthorized"}, {"WWW-Authenticate": 'Basic realm="SMSGate"'}),
-    "timeout": Answer(0, wait=SILENCE),  # not stored
-    "drop_after_accept": Answer(0),  # stored, and not answered
     "reject:phone": Answer(400, {"message": "failed to use phone in row 1: invalid phone number"}),
     "reject:device": Answer(400, {"message": "No devices registered"}),
     "queue_full": Answer(503, {"message": "queue limits exceeded: too old pending message"}, {"Retry-After": "60"}),
@@ -61,58 +55,26 @@ class Phone(Protocol):
     def messages(self, *, seen: bool) -> list[Incoming]:
         """Return what the phone received; `seen`: without what the app has missed."""
 
-    def replies(self) -> list[Outgoing]:
+    def replies(self, to: str | None = None) -> list[Outgoing]:
         """Return what was handed over to be sent."""
 
     def call(self, message: Incoming) -> Sent:
         """Send the webhook of a message again."""
 
-    def send(self, from_: str, text: str) -> Sent:
-        """Let the phone receive a message."""
-
 
 class Api:
     """Answers for a phone."""
 
-    def __init__(self, phone: Phone, user: str, password: str, path: str) -> None:
-        """Answer under `path` to one login."""
-        self._phone, self._path = phone, path
-        self._login = "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-        self._lock = threading.Lock()
-        self._failures: dict[str, deque[str]] = {"send": deque(), "read": deque()}
+    def __init__(self, phone: Phone) -> None:
+        self._phone = phone
         self._webhooks: list[dict[str, Any]] = []
-        self.calls: list[tuple[str, str, bytes]] = []  # method, target, body of every call
 
-    def fail(self, how: str, times: int, on: str) -> None:
-        """Let the next calls fail; raises `ValueError` for a failure that is not in `FAILURES`."""
-        if how not in FAILURES:
-            raise ValueError(f"unknown failure {how!r}; known: {', '.join(FAILURES)}")
-        with self._lock:
-            self._failures[on].extend([how] * times)
-
-    def answer(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
-        """Answer one request."""
-        place, _, query = target.partition("?")
-        if place.startswith("/_simulator/"):
-            return self._control(method, place.removeprefix("/_simulator/"), body)
-        if not place.startswith(self._path):
-            return NOT_FOUND
-        if self._phone.local and not self._phone.reachable:
-            return Answer(0)
-        place = place.removeprefix(self._path)
-        with self._lock:
-            self.calls.append((method, target, body))
-            waiting = self._failures["send" if (method, place) == ("POST", "/messages") else "read"]
-            how = waiting.popleft() if waiting else ""
-        if how and how != "drop_after_accept":
-            return FAILURES[how]
-        if place != "/health" and not hmac.compare_digest(authorization.encode(), self._login.encode()):
-            return FAILURES["unauthorized"]
+    def answer(self, method: str, place: str, query: str, body: bytes) -> Answer:
+        """Answer one call of somebody who is logged in; `place` begins after the API's path."""
         try:
-            answer = self._post(place, body) if method == "POST" else self._get(place, dict(parse_qsl(query)))
+            return self._post(place, body) if method == "POST" else self._get(place, dict(parse_qsl(query)))
         except (KeyError, TypeError, ValueError) as exc:
             return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
-        return FAILURES[how] if how else answer
 
     def _get(self, place: str, query: dict[str, str]) -> Answer:
         phone = self._phone
@@ -179,22 +141,6 @@ class Api:
                     if since <= message.received_at <= until:
                         self._phone.call(message)
             return Answer(202)
-        return NOT_FOUND
-
-    def _control(self, method: str, name: str, body: bytes) -> Answer:
-        """Serve another program's wishes: GET messages, POST fail, POST send."""
-        try:
-            asked = json.loads(body or b"{}")
-            if (method, name) == ("GET", "messages"):
-                return Answer(200, {"messages": [{"to": m.to, "body": m.body} for m in self._phone.replies()]})
-            if (method, name) == ("POST", "fail"):
-                self.fail(asked["how"], asked.get("next", 1), asked.get("on", "send"))
-                return Answer(200, {"asked": asked["how"]})
-            if (method, name) == ("POST", "send"):
-                sent = self._phone.send(asked["from"], asked["text"])
-                return Answer(200, {"sid": sent.sid, "status": sent.status, "error": sent.error})
-        except (KeyError, TypeError, ValueError) as exc:
-            return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
         return NOT_FOUND
 
 

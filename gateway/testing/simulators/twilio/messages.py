@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from gateway.testing.simulators.segments import segments
+
 VERSION = "2010-04-01"
 
 # The paging fields of a list that always fits on one page.
@@ -102,7 +104,7 @@ class MessageBook:
             "from": message.from_,
             "messaging_service_sid": None,
             "num_media": str(len(message.media)),
-            "num_segments": segments(message.body),
+            "num_segments": str(segments(message.body)),
             "price": None,
             "price_unit": "USD",
             "sid": message.sid,
@@ -182,12 +184,6 @@ def refusal(form: Mapping[str, str], sender: str) -> int:
         21617: len(text) > 1600,
     }
     return next((code for code, faulty in faults.items() if faulty), 0)
-
-
-def segments(text: str) -> str:
-    """Return NumSegments; near enough, since exact counting is the adapter's business and nobody reads it back."""
-    units, single, part = (len(text), 160, 153) if text.isascii() else (len(text.encode("utf-16-le")) // 2, 70, 67)
-    return str(1 if units <= single else -(-units // part))
 
 
 def _rfc2822(moment: datetime | None) -> str | None:

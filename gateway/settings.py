@@ -185,6 +185,8 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "help": frozenset(),
 }
 
+REPLIES = tuple(_PLACEHOLDERS)  # what citizens are answered, by template
+
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",

@@ -15,13 +15,14 @@ from gateway.bootstrap import build, make_channels
 from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.complaint import Status
 from gateway.errors import GatewayError, Misconfigured, Refused
-from gateway.events import CitizenMessage
-from gateway.ids import new_id
-from gateway.pipeline.assemble import MistypedTicket, StatusQuery
+from gateway.events import CitizenMessage, MessagePart
+from gateway.ids import LONGEST_TICKET, new_id
+from gateway.pipeline.assemble import Consent, MistypedTicket, StatusQuery, Withdrawal
 from gateway.pipeline.compose import Composed, Composer
+from gateway.pipeline.join import join
 from gateway.ports import HTTP, JSON, Channel, RawMessage
 from gateway.schema import schemas
-from gateway.settings import Settings
+from gateway.settings import REPLIES, Settings
 from gateway.settings_reader import Faults, unread
 from gateway.status import report
 from gateway.wire import WebhookRequest
@@ -83,7 +84,7 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
         agencies += [route.agency for route in region.file.routes]
         agencies += [region.file.agency] if region.file.agency else []
     values = {
-        "ticket": "1234567890",
+        "ticket": "9" * LONGEST_TICKET,
         "agency": max(agencies, key=len),
         "region": max((region.file.name for region in settings.regions), key=len),
         "status": max((file.templates.status_words.get(word, word.value) for word in Status), key=len),
@@ -92,7 +93,7 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
     for channel in channels:
         if not channel.replies:
             continue
-        for name in ("ticket", "status", "status_unknown", "status_format", "help"):
+        for name in REPLIES:
             text = getattr(file.templates, name).format(**values)
             parts = channel.adapter.parts(text)
             yield {"address": channel.address, "template": name, "parts": parts, "length": len(text)}
@@ -184,6 +185,8 @@ def _stages(
         return
     for event in events:
         yield "translate", {"event": type(event).__name__, **msgspec.to_builtins(event)}, False
+        if isinstance(event, MessagePart):
+            yield _part(settings, channel, raw, event)
         if not isinstance(event, CitizenMessage):
             continue
         composed = composer.compose(event, raw, channel, raw.id)
@@ -194,6 +197,17 @@ def _stages(
             yield "enrich", {name: seen[name] for name in shown}, False
             yield "route", seen["agency"], False
         yield "answer", _answer(settings, channel, composed), False
+
+
+def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePart) -> tuple[str, dict[str, Any], bool]:
+    """Tell what a part waits for, and what it reads like alone."""
+    missing = [number for number in range(1, part.total + 1) if number != part.number]
+    try:
+        alone = join(channel, {part.number: raw}, part.total).text
+    except GatewayError as exc:
+        return "join", {"error": exc.reason}, True
+    waits = {"waits_for": missing, "seconds": settings.gateway.conversation.parts_wait} if missing else {}
+    return "join", {**waits, "alone": alone}, False
 
 
 _SAMPLE_TICKET = "12345671"
@@ -211,14 +225,17 @@ def _answer(settings: Settings, channel: Channel, composed: Composed) -> dict[st
             agency=composed.complaint.agency.value,
             region=names.get(composed.complaint.place.code or channel.region, ""),
         )
-    elif isinstance(request, StatusQuery):
-        text = templates.status.format(
+    elif isinstance(request, StatusQuery | Withdrawal):
+        template = templates.status if isinstance(request, StatusQuery) else templates.withdrawn
+        text = template.format(
             ticket=request.ticket,
             status=templates.status_words[Status.RECEIVED],
             agency=settings.gateway.national_desk,
             date=f"{datetime.now(UTC):%d-%m-%Y}",
         )
         otherwise = templates.status_unknown.format(ticket=request.ticket)
+    elif isinstance(request, Consent):
+        text = templates.agreed if request.given else templates.stopped
     else:
         text = templates.status_format if isinstance(request, MistypedTicket) else templates.help
     found = {"to": composed.contact, "text": text, "parts": channel.adapter.parts(text)}

@@ -15,13 +15,10 @@ from gateway.ids import check_ticket
 # minutes for a message made to keep them busy.
 _LONGEST_COMMAND = 80
 _HELP = re.compile(r"(?:bantuan|help|info)[?!. ]*", re.IGNORECASE)
-_STATUS = re.compile(
-    r"(?:cek )?status ?[:#.]? ?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
-)
+_TICKET = r" ?[:#.]?(?: ?(?:laporan|tiket|no(?:mor)?\b)\.?)*+ ?[:#]? ?([\d .\-]*)[?!.]*"
+_STATUS = re.compile("(?:cek )?status" + _TICKET, re.IGNORECASE)
 # Digits must follow "batal": "batalkan kenaikan tarif parkir" is a complaint. Alone it asks which ticket.
-_WITHDRAW = re.compile(
-    r"batal(?:kan)? ?[:#.]? ?(?:laporan ?)?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
-)
+_WITHDRAW = re.compile("batal(?:kan)?" + _TICKET, re.IGNORECASE)
 _STOP = re.compile(r"(?:stop|berhenti)[?!. ]*", re.IGNORECASE)
 _AGREE = re.compile(r"(?:ya,? )?setuju[?!. ]*", re.IGNORECASE)
 # "baru" opens many a sentence ("baru saja...", "baru-baru ini..."): it is a command in capitals, before a colon, or

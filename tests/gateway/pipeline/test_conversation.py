@@ -573,3 +573,43 @@ def test_numbers_of_the_tickets_are_what_the_citizen_is_told(talk: Any, waves: A
     talk("BARU sampah menumpuk")
     assert {row["number"] for row in rows(tickets)} == {row["ticket"] for row in rows(complaints)}
     assert len(waves.answers()) == 2
+
+
+# --- what it costs -----------------------------------------------------------------------------------------------
+
+
+def statements(gateway: Any) -> list[str]:
+    """Return what one batch of intake asks of the database."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.append(statement)
+
+    sa.event.listen(gateway.database.engine, "before_cursor_execute", note)
+    gateway.stages[0].run_once()
+    sa.event.remove(gateway.database.engine, "before_cursor_execute", note)
+    return asked
+
+
+def test_a_batch_of_strangers_costs_one_question_more_for_the_conversation(waves: Any) -> None:
+    def ask(count: int, **files: Any) -> list[str]:
+        gateway = waves.gateway(**files)
+        waves.count = getattr(waves, "count", 0)
+        for _ in range(count):
+            waves.count += 1
+            waves.say(gateway, f"lampu mati {waves.count}", **{"from": f"+62812{waves.count:08}"})
+        return statements(gateway)
+
+    few, many = ask(3, window=WINDOW), ask(40, window=WINDOW)
+    assert len(few) == len(many)
+    assert len(many) - len(ask(40)) == 1, "which case did each sender open last"
+    assert sum("follow_up" in statement for statement in many) == 1, "was any of them added before"
+
+
+def test_a_part_costs_a_few_statements_however_many_came_before(waves: Any) -> None:
+    gateway = waves.gateway()
+    costs = []
+    for number in range(1, 8):
+        waves.part(gateway, number, ["x"] * 9)
+        costs.append(len(statements(gateway)))
+    assert len(set(costs[1:])) == 1

@@ -11,8 +11,9 @@ try:
 
     from adapters import BUILTIN
     from gateway import __version__
+    from gateway.cli.attempt import try_message
     from gateway.cli.context import App
-    from gateway.cli.inspect import check, status, try_message
+    from gateway.cli.inspect import check, status
     from gateway.cli.keep import init, keys, migrate
     from gateway.cli.letters import dead, replay
     from gateway.cli.run import serve, simulate, web, work

@@ -156,8 +156,8 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     consequences = Consequences(
         spool, casework, handover, file.templates, metrics, replies_per_hour=file.replies.per_hour
     )
-    joining = Joining(spool, channels, timedelta(seconds=talk.parts_wait))
-    gatherer = Gatherer(spool, joining, composer, channels, consequences, metrics)
+    joining = Joining(spool, channels, composer, timedelta(seconds=talk.parts_wait))
+    gatherer = Gatherer(spool, joining, consequences, metrics)
     intake = Intake(
         spool,
         channels,

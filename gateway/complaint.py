@@ -106,7 +106,7 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
     """What a reporter wrote later about a complaint of theirs."""
 
-    id: UUID  # the message's correlation id; the idempotency key
+    id: UUID  # a keyed hash of the message's id at its provider; the idempotency key
     text: str
     at: datetime  # when the message came
     reason: str  # by which rule it belongs to the complaint

@@ -9,9 +9,10 @@ from stdnum import damm
 from stdnum.exceptions import ValidationError
 from uuid_utils.compat import uuid7
 
-__all__ = ["check_ticket", "first_id_at", "make_ticket", "new_id", "time_of"]
+__all__ = ["LONGEST_TICKET", "check_ticket", "first_id_at", "make_ticket", "new_id", "time_of"]
 
 new_id = uuid7
+LONGEST_TICKET = 15  # digits
 
 
 def first_id_at(moment: datetime) -> UUID:
@@ -40,4 +41,4 @@ def check_ticket(text: str) -> bool:
         damm.validate(text)
     except ValidationError:
         return False
-    return 2 <= len(text) <= 15
+    return 2 <= len(text) <= LONGEST_TICKET

@@ -120,9 +120,9 @@ class Jobs:
         """Delete finished messages and replies, and our copies of delivered complaints, that were kept long enough."""
         before = self._spool.clock() - self._retention
         drops: dict[str, Callable[[], int]] = {
+            "drafts": lambda: self._spool.drafts.purge(before, _PURGE_BATCH),  # first: a draft keeps its parts
             "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
             "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
-            "drafts": lambda: self._spool.drafts.purge(before, _PURGE_BATCH),
             "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),
         }
         try:

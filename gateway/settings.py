@@ -185,6 +185,8 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "help": frozenset(),
 }
 
+REPLIES = tuple(_PLACEHOLDERS)  # what citizens are answered, by template
+
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",
@@ -227,11 +229,11 @@ class Templates(_Section):
     )
     stopped: str = Field(
         "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
-        description="To STOP.",
+        description="To STOP: from then on only what somebody asks is answered.",
     )
     agreed: str = Field(
         "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
-        description="To SETUJU.",
+        description="To SETUJU, which undoes STOP.",
     )
     help: str = Field(
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "

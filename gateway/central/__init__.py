@@ -1,4 +1,4 @@
-"""The port to the central LAPOR store. Its driver `sql` is in this package; others fit the same three methods."""
+"""The port to the central LAPOR store. Its driver `sql` is in this package; others fit the same methods."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class CentralStore(Protocol):
         """Rewrite what a replay reads differently, with a line of history; raises `Unavailable` or `Rejected`."""
 
     def add(self, complaint_id: UUID, addition: Addition) -> Standing:
-        """Add what the reporter wrote later, once for each addition's id; raises `Unavailable` where it is not there."""
+        """Add what the reporter wrote later, once for each addition's id; with another text it replaces the former.
+
+        Raises `Unavailable` where the complaint is not there.
+        """
 
     def withdraw(self, complaint_id: UUID, why: str) -> Standing:
         """Archive an open complaint whose reporter takes it back; one that has ended is left as it is.

@@ -149,10 +149,16 @@ class SqlCentralStore:
         }
         with self.database.begin() as connection:
             status = self._locked(connection, complaint_id)
-            if self.database.insert(connection, additions, [row], ignore_conflicts=True, returning="id"):
+            new = self.database.insert(connection, additions, [row], ignore_conflicts=True, returning="id")
+            if new or self._rewritten(connection, row):
                 self._note(connection, complaint_id, status, status, f"addition by the reporter: {addition.reason}")
                 connection.execute(sa.update(table).where(table.c.id == complaint_id).values(updated_at=self._clock()))
         return self.find([complaint_id])[complaint_id]
+
+    def _rewritten(self, connection: sa.Connection, row: dict[str, Any]) -> bool:
+        """Give an addition that is there already its new text, where that is another."""
+        changed = sa.update(additions).where(additions.c.id == row["id"], additions.c.text != row["text"])
+        return connection.execute(changed.values(text=row["text"], attachments=row["attachments"])).rowcount > 0
 
     def withdraw(self, complaint_id: UUID, why: str) -> Standing:
         """Archive an open complaint, with a line of history."""
@@ -220,7 +226,7 @@ class SqlCentralStore:
             lines = sa.select(history).where(history.c.complaint_id == row.id).order_by(history.c.id)
             past = [dict(line._mapping) for line in connection.execute(lines)]
             later = sa.select(additions.c.at, additions.c.text).where(additions.c.complaint_id == row.id)
-            added = [dict(line._mapping) for line in connection.execute(later.order_by(additions.c.id))]
+            added = [dict(line._mapping) for line in connection.execute(later.order_by(additions.c.at, additions.c.id))]
         shown = _public(row, tuple(column.name for column in table.c if column.name != "reporter"))
         if not row.confidential:
             shown["reasons"] = msgspec.json.decode(shown["reasons"])

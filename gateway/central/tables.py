@@ -61,7 +61,7 @@ history = sa.Table(  # append-only: a trigger refuses UPDATE and DELETE
 additions = sa.Table(
     "complaint_addition",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),  # the message's correlation id: it is added once
+    sa.Column("id", sa.Uuid, primary_key=True),  # a keyed hash of the message's id: it is added once
     sa.Column("complaint_id", sa.Uuid, nullable=False, index=True),
     sa.Column("at", Instant, nullable=False),  # when the reporter's message came
     sa.Column("text", sa.Text, nullable=False),

@@ -15,17 +15,17 @@ from gateway.ids import check_ticket
 # minutes for a message made to keep them busy.
 _LONGEST_COMMAND = 80
 _HELP = re.compile(r"(?:bantuan|help|info)[?!. ]*", re.IGNORECASE)
-_STATUS = re.compile(
-    r"(?:cek )?status ?[:#.]? ?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
-)
+_TICKET = r" ?[:#.]?(?: ?(?:laporan|tiket|no(?:mor)?\b)\.?)*+ ?[:#]? ?([\d .\-]*)[?!.]*"
+_STATUS = re.compile("(?:cek )?status" + _TICKET, re.IGNORECASE)
 # Digits must follow "batal": "batalkan kenaikan tarif parkir" is a complaint. Alone it asks which ticket.
-_WITHDRAW = re.compile(
-    r"batal(?:kan)? ?[:#.]? ?(?:laporan ?)?(?:no(?:mor)?\b\.? ?)?(?:tiket ?)?[:#]? ?([\d .\-]*)[?!.]*", re.IGNORECASE
-)
+_WITHDRAW = re.compile("batal(?:kan)?" + _TICKET, re.IGNORECASE)
 _STOP = re.compile(r"(?:stop|berhenti)[?!. ]*", re.IGNORECASE)
 _AGREE = re.compile(r"(?:ya,? )?setuju[?!. ]*", re.IGNORECASE)
-# "baru" opens many a sentence ("baru saja..."): it is a command in capitals only, or before a colon or a dash.
-_NEW = re.compile(r"\s*(?:BARU\b[\s:,;.\-–—]*|baru\s*[:\-–—]\s*)", 0)
+# "baru" opens many a sentence ("baru saja...", "baru-baru ini..."): it is a command in capitals, before a colon, or
+# before a dash that stands alone.
+_NEW = re.compile(
+    r"\s*+(?:BARU\b|(?i:baru)(?=\s*+:|\s++[\-–—]\s))(?!\s*+[\-–—]?+\s*+(?i:baru)\b)(?P<between>[\s:,;.!\-–—]*+)"
+)
 # A word with what people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive: no
 # backtracking. A quote or bracket that opens after the word belongs to the report.
 _PREFIX = re.compile(r"[\s*_#(\[<]*+([A-Za-z0-9]++)(?![^\W_])[\s:,;.!?/|+&*_\-–—)\]>]*+")
@@ -42,11 +42,12 @@ class Report:
     anonymous: bool = False
     confidential: bool = False
     new: bool = False  # BARU: in any case a report of its own
+    headless: bool = False  # its first part never came: nobody knows which command words it began with
 
     @property
     def plain(self) -> bool:
-        """Whether no command word asks for a report of its own."""
-        return not (self.new or self.anonymous or self.confidential or self.keyword)
+        """Whether no command word asks for a report of its own, as far as we know."""
+        return not (self.new or self.anonymous or self.confidential or self.keyword or self.headless)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,10 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
     rest = text
     while True:
         if not new and (marked := _NEW.match(rest)):
-            new, rest = True, rest[marked.end() :]
+            new = True
+            if _shouted(rest, marked, keywords):
+                break
+            rest = rest[marked.end() :]
         if not (prefix := _PREFIX.match(rest)):
             break
         word = prefix[1].upper()
@@ -130,3 +134,12 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
         confidential=confidential,
         new=new,
     )
+
+
+def _shouted(text: str, marked: re.Match[str], keywords: Mapping[str, str]) -> bool:
+    """Tell whether BARU may just be the first word of a text in capitals; it then stays in the text."""
+    rest = text[marked.end() :]
+    if marked["between"].strip() or not rest.isupper():
+        return False
+    following = _PREFIX.match(rest)
+    return following is None or following[1] not in {"ANONIM", "RAHASIA", *keywords}

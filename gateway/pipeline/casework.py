@@ -5,10 +5,11 @@ One message makes one complaint, or one addition to one: what is already known b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -35,6 +36,14 @@ class Filing:
         return self.case.opened_at
 
 
+class _Keyed(NamedTuple):
+    """A filing with the keyed hashes of its message and its sender."""
+
+    filing: Filing
+    external: UUID
+    sender: UUID
+
+
 def reads_apart(report: Report, complaint: Complaint, earlier: Complaint) -> str | None:
     """Return why a further message reads like a report of its own, or `None` where it adds to the earlier. Pure."""
     if not report.plain:
@@ -48,6 +57,19 @@ def reads_apart(report: Report, complaint: Complaint, earlier: Complaint) -> str
     ):
         return f"another class than the report before: {complaint.classification.reason}"
     return None
+
+
+def _told(report: Report, why: str | None, earlier: Recent | None) -> str | None:
+    """Return what a complaint may say of the reason why it stands alone. Pure.
+
+    Nothing that shows whose an anonymous report is: of an anonymous one the same words whether or not its sender had
+    written before, and of one that follows an anonymous one nothing.
+    """
+    if report.headless:
+        return "its first part is missing: it may have begun with ANONIM or RAHASIA"
+    if report.anonymous:
+        return "ANONIM: always a report of its own"
+    return None if earlier is None or earlier.complaint.anonymous else why
 
 
 class Casework:
@@ -64,57 +86,69 @@ class Casework:
         """
         if not filings:
             return None
-        cases = self._spool.cases
-        keys = {filing.case.complaint.id: cases.keys_of(filing.case) for filing in filings}
-        known = cases.known(connection, [external for external, _ in keys.values()])
-        recent = self._recent(connection, filings, {sender for _, sender in keys.values()})
+        keyed = [_Keyed(filing, *self._spool.cases.keys_of(filing.case)) for filing in filings]
+        recent = self._recent(connection, keyed)
+        known = self._known(connection, keyed, recent)
         new: list[NewCase] = []
-        for filing in filings:
-            external, sender = keys[filing.case.complaint.id]
+        further: list[tuple[Filing, Recent]] = []
+        for filing, external, sender in keyed:
             if external in known:
                 continue
             known.add(external)
-            earlier, case = recent.get(sender), filing.case
-            if self._window and earlier is not None and filing.heard_at - earlier.heard_at <= self._window:
-                apart = reads_apart(filing.report, case.complaint, earlier.complaint)
-                if apart is None:
-                    self._add(connection, filing, external, earlier)
-                    recent[sender] = earlier.heard_again(filing.heard_at)
-                    continue
-                case = case.told_apart(apart)
+            case, earlier = filing.case, self._earlier(recent.get(sender), filing.heard_at)
+            why = reads_apart(filing.report, case.complaint, earlier.complaint) if earlier else None
+            if earlier is not None and why is None:
+                further.append((filing, earlier))
+                recent[sender] = earlier.heard_again(filing.heard_at)
+                continue
+            if told := _told(filing.report, why, earlier):
+                case = case.told_apart(told)
             new.append(case)
             recent[sender] = Recent(case.complaint.id, case.complaint, filing.heard_at)
-        return self._open(connection, new)
+        handed = self._open(connection, new)
+        for filing, earlier in further:  # after the cases they may belong to: the centre hears of those first
+            self._follow(connection, filing, earlier)
+        return handed
 
-    def _recent(self, connection: Any, filings: Sequence[Filing], senders: set[UUID]) -> dict[UUID, Recent]:
+    def _recent(self, connection: Any, keyed: Sequence[_Keyed]) -> dict[UUID, Recent]:
         if not self._window:
             return {}
-        since = min(filing.heard_at for filing in filings) - self._window
-        return self._spool.cases.recent(connection, list(senders), since)
+        since = min(one.filing.heard_at for one in keyed) - self._window
+        return self._spool.cases.recent(connection, list({one.sender for one in keyed}), since)
 
-    def _add(self, connection: Any, filing: Filing, external: UUID, earlier: Recent) -> None:
-        seconds = max(0, round((filing.heard_at - earlier.heard_at).total_seconds()))
-        reason = f"{seconds} s after the message before, and it reads like more of it"
-        self._spool.cases.follow(connection, earlier.id, external, filing.heard_at)
-        case = filing.case
-        self.add(connection, earlier.id, case.complaint, filing.heard_at, case.correlation_id, reason)
+    def _known(self, connection: Any, keyed: Sequence[_Keyed], recent: Mapping[UUID, Recent]) -> set[UUID]:
+        """Return those messages that were filed before, as far as that matters.
 
-    def add(
-        self,
-        connection: Any,
-        case_id: UUID,
-        said: Complaint,
-        at: datetime,
-        correlation_id: UUID,
-        reason: str,
-    ) -> None:
+        Whether one has opened a case is asked only where it could be added to one: to open it again does nothing.
+        """
+        cases, writers = self._spool.cases, Counter(one.sender for one in keyed)
+        doubtful = [one.external for one in keyed if one.sender in recent or writers[one.sender] > 1]
+        everything = [one.external for one in keyed]
+        return cases.with_follow_up(connection, everything) | cases.with_case(connection, doubtful)
+
+    def _earlier(self, last: Recent | None, at: datetime) -> Recent | None:
+        """Return a sender's last case if it is near enough: a replayed message may also be older than that case."""
+        return last if last and self._window and abs(at - last.heard_at) <= self._window else None
+
+    def _follow(self, connection: Any, filing: Filing, earlier: Recent) -> None:
+        external, _ = self._spool.cases.keys_of(filing.case)
+        if self._spool.cases.follow(connection, earlier.id, external, filing.heard_at):
+            seconds = round(abs(filing.heard_at - earlier.heard_at).total_seconds())
+            self.add(connection, earlier.id, filing, f"{seconds} s after the message before, and it reads like more")
+
+    def add(self, connection: Any, case_id: UUID, filing: Filing, reason: str) -> None:
         """Queue what a further message says for the case's complaint at the centre."""
-        addition = Addition(id=said.id, text=said.description, at=at, reason=reason, attachments=said.attachments)
-        job = {"id": case_id, "region": said.source.region, "channel": said.source.channel}
-        job["correlation_id"] = correlation_id
+        said = filing.case.complaint
+        external, _ = self._spool.cases.keys_of(filing.case)
+        addition = Addition(
+            id=external, text=said.description, at=filing.heard_at, reason=reason, attachments=said.attachments
+        )
+        job = _job(case_id, said, filing.case.correlation_id)
         self._spool.outbox.add_cases(connection, Kind.ADD, [job], content=msgspec.json.encode(addition))
 
     def _open(self, connection: Any, new: Sequence[NewCase]) -> Handed | None:
+        if not new:
+            return None
         rows = self._spool.cases.open(connection, new)
         claim = self._handover.reserve() if rows else None
         hold = Hold(claim, self._lease) if claim else None
@@ -127,7 +161,10 @@ class Casework:
     def amend(self, connection: Any, complaint: Complaint, correlation_id: UUID, why: str) -> None:
         """Rewrite a case's complaint, here and at the centre."""
         self._spool.cases.rewrite(connection, complaint)
-        job = {"id": complaint.id, "region": complaint.source.region, "channel": complaint.source.channel}
-        self._spool.outbox.add_cases(
-            connection, Kind.AMEND, [job | {"correlation_id": correlation_id}], content=why.encode()
-        )
+        job = _job(complaint.id, complaint, correlation_id)
+        self._spool.outbox.add_cases(connection, Kind.AMEND, [job], content=why.encode())
+
+
+def _job(case_id: UUID, said: Complaint, correlation_id: UUID) -> dict[str, Any]:
+    source = said.source
+    return {"id": case_id, "region": source.region, "channel": source.channel, "correlation_id": correlation_id}

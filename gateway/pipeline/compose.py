@@ -33,15 +33,30 @@ class Composer:
         self._router = Router(regions, gateway.routes, gateway.national_desk)
         self._keywords: Mapping[str, str] = {word: region.code for region in regions for word in region.keywords}
 
-    def compose(self, message: CitizenMessage, raw: RawMessage, channel: Channel, complaint_id: UUID) -> Composed:
-        """Understand one message; the id is used if it turns out to be a report."""
+    def compose(
+        self,
+        message: CitizenMessage,
+        raw: RawMessage,
+        channel: Channel,
+        complaint_id: UUID,
+        *,
+        headless: bool = False,
+    ) -> Composed:
+        """Understand one message; the id is used if it turns out to be a report.
+
+        One whose first part is missing may have begun with ANONIM or RAHASIA: it is treated as if it had.
+        """
         number = phone(message.sender) if message.sender_is_phone else None
         sender = number or message.sender
         answerable = channel.replies and (number is not None or not message.sender_is_phone)
         text = clean(message.text)
         # Keywords choose among regions where a channel serves them all; a region's own channel has chosen already.
         keywords = self._keywords if raw.region == NATIONAL else {}
-        request = assemble(text, keywords, has_attachments=bool(message.attachments))
+        request: Request
+        if headless:
+            request = Report(text=text, anonymous=True, confidential=True, headless=True)
+        else:
+            request = assemble(text, keywords, has_attachments=bool(message.attachments))
         complaint = None
         if isinstance(request, Report):
             complaint = self._complaint(request, message, raw, channel, sender, number, complaint_id)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +27,13 @@ from gateway.spool.outbox import Draft
 from gateway.spool.tables import Kind
 
 
+class Late(Enum):
+    """Which part of a message came after the rest had been sent on."""
+
+    FIRST = "first"  # only now is it known whether it began with ANONIM or RAHASIA
+    OTHER = "other"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Said:
     """One citizen's message, understood, and where it came in."""
@@ -35,7 +43,7 @@ class Said:
     channel: str
     correlation_id: UUID
     received_at: datetime
-    late: bool = False  # it was sent on before, without a part that has come now
+    late: Late | None = None  # it was sent on before, without a part that has come now
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +51,7 @@ class Written:
     """What is to be done once the transaction has committed."""
 
     said: Sequence[Said]
-    handed: Handed | None
+    handed: Sequence[Handed]
     held: Sequence[Draft]
 
 
@@ -65,19 +73,26 @@ class Consequences:
 
     def write(self, connection: Any, said: Sequence[Said]) -> Written:
         """Write what follows from messages, in their order."""
+        handed: list[Handed | None] = []
+        filings: list[Filing] = []
+        drafts: list[Draft] = []
         for one in said:
-            if one.late:
-                self._complete(connection, one)
-        fresh = [one for one in said if not one.late]
-        handed = self._casework.file(connection, [filing for one in fresh if (filing := _filing(one))])
-        drafts = [draft for one in fresh if (draft := self._answer(connection, one))]
+            if one.late or isinstance(one.composed.request, Withdrawal):  # it changes what those before it began
+                handed.append(self._casework.file(connection, filings))
+                filings = []
+            if filing := _filing(one):
+                if not (one.late and self._complete(connection, filing, one.late)):
+                    filings.append(filing)
+            elif draft := self._answer(connection, one):
+                drafts.append(draft)
+        handed.append(self._casework.file(connection, filings))
         held = self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
-        return Written(said, handed, held)
+        return Written(said, [one for one in handed if one], held)
 
     def committed(self, written: Written) -> None:
         """Pass on and count what is now durable."""
-        if written.handed:
-            self._handover.put(written.handed)
+        for handed in written.handed:
+            self._handover.put(handed)
         for draft in written.held:
             self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
         if len(written.said) == 1:
@@ -86,18 +101,23 @@ class Consequences:
         elif written.said:
             log.info("translated", count=len(written.said))
 
-    def _complete(self, connection: Any, one: Said) -> None:
-        """Put a message's late part where the rest of it went."""
-        complaint = one.composed.complaint
-        if complaint is None:
-            return
-        cases, source = self._spool.cases, complaint.source
-        case = cases.of_message(connection, source.region, source.channel, source.external_id)
+    def _complete(self, connection: Any, filing: Filing, late: Late) -> bool:
+        """Put a message's late part where the rest of it went; `False` where that went nowhere."""
+        complaint, cases = filing.case.complaint, self._spool.cases
+        address = (complaint.source.region, complaint.source.channel, complaint.source.external_id)
+        case = cases.of_message(connection, *address)
         if case is not None and case.complaint is not None:
-            amended = with_identity(complaint, case.complaint)
-            self._casework.amend(connection, amended, one.correlation_id, "a late part of the message came")
-        elif case_id := cases.followed(connection, source.region, source.channel, source.external_id):
-            self._casework.add(connection, case_id, complaint, one.received_at, one.correlation_id, "a late part of it")
+            if late is Late.FIRST:
+                amended = msgspec.structs.replace(complaint, id=case.id)
+            else:
+                amended = with_identity(complaint, case.complaint)
+            self._casework.amend(connection, amended, filing.case.correlation_id, "a late part of the message came")
+            return True
+        case_id = case.id if case else cases.followed(connection, *address)
+        if case_id is None:
+            return False
+        self._casework.add(connection, case_id, filing, "a late part of it came")
+        return True
 
     def _answer(self, connection: Any, one: Said) -> Draft | None:
         """Return the reply to a command; what the centre must be asked or told first is queued instead."""

@@ -2,33 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.errors import GatewayError, Unavailable
-from gateway.ids import new_id
 from gateway.observe import Metrics, describe, log
-from gateway.pipeline.compose import Composer
-from gateway.pipeline.consequences import Consequences, Said
-from gateway.pipeline.join import Joined, Joining
-from gateway.pipeline.translate import Channels, channel_of
+from gateway.pipeline.consequences import Consequences
+from gateway.pipeline.join import Joining
 from gateway.spool import Spool
 from gateway.spool.drafts import Draft
 
-_BATCH = 50  # drafts in one transaction; they are few
-
-
-def said(joined: Joined, composer: Composer, channels: Channels) -> Said:
-    """Return what a joined message says, under the correlation id of its first part."""
-    raw = joined.raw
-    channel = channel_of(channels, raw.region, raw.channel)
-    return Said(
-        composed=composer.compose(joined.message, raw, channel, new_id()),
-        region=raw.region,
-        channel=raw.channel,
-        correlation_id=raw.id,
-        received_at=raw.received_at,
-        late=joined.late,
-    )
+_BATCH = 50  # drafts, each in a transaction of its own: they are few, and a bad one must not hold up the others
 
 
 class Gatherer:
@@ -36,44 +17,56 @@ class Gatherer:
 
     stage = "gather"
 
-    def __init__(
-        self,
-        spool: Spool,
-        joining: Joining,
-        composer: Composer,
-        channels: Channels,
-        consequences: Consequences,
-        metrics: Metrics,
-    ) -> None:
-        self._spool, self._joining, self._composer, self._channels = spool, joining, composer, channels
-        self._consequences, self._metrics = consequences, metrics
+    def __init__(self, spool: Spool, joining: Joining, consequences: Consequences, metrics: Metrics) -> None:
+        self._spool, self._joining, self._consequences, self._metrics = spool, joining, consequences, metrics
 
     def run_once(self) -> int:
-        """Send on what is due; return how many messages that were. No call leaves the transaction."""
-        with self._spool.database.begin() as connection:
-            due = self._spool.drafts.due(connection, _BATCH)
-            found = [one for draft in due if (one := self._joined(connection, draft))]
-            written = self._consequences.write(connection, found)
-        self._consequences.committed(written)
-        return len(due)
+        """Send on what is due; return how many messages that were."""
+        count = 0
+        while count < _BATCH and self._send_one():
+            count += 1
+        return count
 
     def close(self) -> None:
         """Hold nothing between batches."""
 
-    def _joined(self, connection: Any, draft: Draft) -> Said | None:
-        """Join a draft; where that cannot be done its parts become dead letters, to be replayed after a fix."""
+    def _send_one(self) -> bool:
+        draft: Draft | None = None
         try:
-            joined = self._joining.join(connection, draft)
-            log.info("incomplete", region=draft.region, channel=draft.channel, count=len(draft.missing))
-            return said(joined, self._composer, self._channels)
+            with self._spool.database.begin() as connection:
+                draft = self._spool.drafts.due(connection)
+                if draft is None:
+                    return False
+                written = self._consequences.write(connection, [self._joining.send_on(connection, draft)])
         except Unavailable:
-            raise
-        except Exception as exc:  # noqa: BLE001  whatever the adapter met, the others go on
-            code = exc.code if isinstance(exc, GatewayError) else "unexpected"
-            self._metrics.dead.labels(self.stage, code).inc(len(draft.numbers))
-            log.warning("dead letter", stage=self.stage, region=draft.region, channel=draft.channel, exc_info=exc)
-            self._spool.inbox.condemn(
-                connection, list(draft.numbers.values()), f"its parts do not join: {describe(exc)}"
-            )
-            self._spool.drafts.close(connection, draft.id)
-            return None
+            raise  # the database has not answered: that is no fault of the message
+        except Exception as exc:
+            if draft is None:
+                raise
+            self._condemn(draft, exc)
+            return True
+        log.info("incomplete", region=draft.region, channel=draft.channel, count=len(draft.missing))
+        self._consequences.committed(written)
+        return True
+
+    def _condemn(self, draft: Draft, error: Exception) -> None:
+        """Make the parts dead letters; replayed after a fix they find together again."""
+        with self._spool.database.begin() as connection:
+            now = self._spool.drafts.waiting(connection, draft.id)
+            if now is None:  # its last part has come meanwhile
+                return
+            self._spool.drafts.dissolve(connection, [draft.id])
+            reason = f"its parts do not join: {describe(error)}"
+            self._spool.inbox.condemn(connection, list(now.numbers.values()), reason)
+        known = isinstance(error, GatewayError)
+        code = error.code if isinstance(error, GatewayError) else "unexpected"
+        self._metrics.dead.labels(self.stage, code).inc(len(now.numbers))
+        log.warning(
+            "dead letter",
+            stage=self.stage,
+            region=draft.region,
+            channel=draft.channel,
+            count=len(now.numbers),
+            reason=describe(error),
+            exc_info=None if known else error,
+        )

@@ -20,7 +20,6 @@ from gateway.ids import new_id
 from gateway.observe import Metrics
 from gateway.pipeline.compose import Composer
 from gateway.pipeline.consequences import Consequences, Said
-from gateway.pipeline.gather import said
 from gateway.pipeline.join import Joining
 from gateway.pipeline.settle import Failure, Settler
 from gateway.pipeline.translate import Channels, channel_of, translate
@@ -167,11 +166,13 @@ class Intake:
             # First, and only what is still ours goes on: a batch that took too long may have been taken over.
             ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in understood])
             kept = [one for one in understood if one.row.id in ours]
+            said: list[Said] = []
             for one in kept:
+                said += one.said
                 for part in one.parts:
                     if joined := self._joining.add(connection, one.row, part):
-                        one.said.append(said(joined, self._composer, self._channels))
-            written = self._consequences.write(connection, [message for one in kept for message in one.said])
+                        said.append(joined)
+            written = self._consequences.write(connection, said)
             for one in kept:
                 address = (one.row.region, one.row.channel)
                 for receipt in one.receipts:

@@ -6,7 +6,7 @@ the stored parts; what never came is said in the message itself. A part that com
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,63 +15,71 @@ import msgspec
 
 from gateway.errors import Untranslatable
 from gateway.events import CitizenMessage, MessagePart
+from gateway.ids import new_id
+from gateway.pipeline.compose import Composer
+from gateway.pipeline.consequences import Late, Said
 from gateway.pipeline.translate import Channels, channel_of
-from gateway.ports import Joiner, RawMessage
+from gateway.ports import Channel, Joiner, RawMessage
 from gateway.spool import Spool
 from gateway.spool.drafts import Draft
 
-
-@dataclass(frozen=True, slots=True)
-class Joined:
-    """A message made of its parts."""
-
-    message: CitizenMessage
-    raw: RawMessage  # of its first part: where and when it came
-    late: bool  # a part came after the rest had been sent on
+_MOST = 255  # parts of one message: what a byte can count, as SMS does
 
 
 class Joining:
     """Puts parts together."""
 
-    def __init__(self, spool: Spool, channels: Channels, wait: timedelta) -> None:
-        self._spool, self._channels, self._wait = spool, channels, wait
+    def __init__(self, spool: Spool, channels: Channels, composer: Composer, wait: timedelta) -> None:
+        self._spool, self._channels, self._composer, self._wait = spool, channels, composer, wait
 
-    def add(self, connection: Any, row: Any, part: MessagePart) -> Joined | None:
+    def add(self, connection: Any, row: Any, part: MessagePart) -> Said | None:
         """Add a part; return the message if it is complete now, or was sent on without this part before."""
-        draft = self._spool.drafts.add(connection, row, part, self._wait)
+        if not 1 <= part.number <= part.total <= _MOST:
+            raise Untranslatable(f"part {part.number} of {part.total}")
+        draft, new = self._spool.drafts.add(connection, row, part, self._wait)
         if draft.open and draft.missing:
             return None
-        return self.join(connection, draft)
+        if draft.open or not new:
+            return self.send_on(connection, draft)
+        return self._read(connection, draft, Late.FIRST if part.number == 1 else Late.OTHER)
 
-    def join(self, connection: Any, draft: Draft) -> Joined:
+    def send_on(self, connection: Any, draft: Draft) -> Said:
         """Join what there is, and close the draft; raises `Untranslatable` or `ChannelGone`."""
-        joined = self._read(connection, draft)
+        said = self._read(connection, draft)
         self._spool.drafts.close(connection, draft.id)
-        return joined
+        return said
 
-    def again(self, connection: Any, first: UUID) -> Joined | None:
-        """Join a message once more, by the inbox row of its first part; `None` for other parts, and what still waits."""
-        draft = self._spool.drafts.of_part(connection, first)
-        if draft is None or draft.open or draft.numbers[min(draft.numbers)] != first:
+    def again(self, connection: Any, inbox_id: UUID) -> Said | None:
+        """Join a sent message once more, by the row of the part that came first; `None` for every other row."""
+        draft = self._spool.drafts.of_part(connection, inbox_id)
+        if draft is None or draft.open or draft.first != inbox_id:
             return None
         return self._read(connection, draft)
 
-    def _read(self, connection: Any, draft: Draft) -> Joined:
-        adapter = channel_of(self._channels, draft.region, draft.channel).adapter
-        if not isinstance(adapter, Joiner):
-            raise Untranslatable("this channel's adapter cannot join parts")
+    def _read(self, connection: Any, draft: Draft, late: Late | None = None) -> Said:
+        """Return what the message says, under the correlation id and the time of the part that came first."""
+        channel = channel_of(self._channels, draft.region, draft.channel)
         stored = self._spool.inbox.among(connection, list(draft.numbers.values()))
         opened = {number: self._spool.inbox.open(stored[row_id]) for number, row_id in draft.numbers.items()}
-        message = adapter.join([opened.get(number) for number in range(1, draft.total + 1)])
-        if draft.missing:
-            message = msgspec.structs.replace(message, text=f"{message.text}\n\n{_said(draft)}")
-        return Joined(
-            message=msgspec.structs.replace(message, external_id=draft.external_id),
-            raw=opened[min(opened)],
-            late=not draft.open,
+        message = msgspec.structs.replace(join(channel, opened, draft.total), external_id=draft.external_id)
+        raw = next(one for one in opened.values() if one.id == draft.first)
+        return Said(
+            composed=self._composer.compose(message, raw, channel, new_id(), headless=1 in draft.missing),
+            region=raw.region,
+            channel=raw.channel,
+            correlation_id=raw.id,
+            received_at=raw.received_at,
+            late=late,
         )
 
 
-def _said(draft: Draft) -> str:
-    numbers = ", ".join(str(number) for number in draft.missing)
-    return f"[Pesan tidak lengkap: bagian {numbers} dari {draft.total} tidak diterima]"
+def join(channel: Channel, parts: Mapping[int, RawMessage], total: int) -> CitizenMessage:
+    """Return the message of its parts, by number; under it is written which never came. Pure."""
+    if not isinstance(channel.adapter, Joiner):
+        raise Untranslatable("this channel's adapter cannot join parts")
+    message = channel.adapter.join([parts.get(number) for number in range(1, total + 1)])
+    missing = ", ".join(str(number) for number in range(1, total + 1) if number not in parts)
+    if not missing:
+        return message
+    note = f"[Pesan tidak lengkap: bagian {missing} dari {total} tidak diterima]"
+    return msgspec.structs.replace(message, text=f"{message.text}\n\n{note}")

@@ -17,7 +17,7 @@ from gateway.errors import GatewayError, Unavailable
 from gateway.events import CitizenMessage, Event, MessagePart
 from gateway.ids import new_id
 from gateway.pipeline.casework import Casework
-from gateway.pipeline.compose import Composer
+from gateway.pipeline.compose import Composed, Composer
 from gateway.pipeline.consequences import with_identity
 from gateway.pipeline.join import Joining
 from gateway.pipeline.translate import Channels, channel_of, translate
@@ -152,14 +152,15 @@ class Replay:
         """Yield each report as it reads now, and as it was read when it came, if it was."""
         with self._spool.database.read() as connection:
             for event in events:
-                message: CitizenMessage | None = event if isinstance(event, CitizenMessage) else None
-                if isinstance(event, MessagePart) and (joined := self._joining.again(connection, raw.id)):
-                    message = joined.message
-                if message is None:
+                composed: Composed | None = None
+                if isinstance(event, CitizenMessage):
+                    composed = self._composer.compose(event, raw, channel, new_id())
+                elif isinstance(event, MessagePart) and (said := self._joining.again(connection, raw.id)):
+                    composed = said.composed
+                if composed is None or (complaint := composed.complaint) is None:
                     continue
-                complaint = self._composer.compose(message, raw, channel, new_id()).complaint
-                address = (raw.region, raw.channel, message.external_id)
-                if complaint is None or self._spool.cases.followed(connection, *address):
+                address = (raw.region, raw.channel, complaint.source.external_id)
+                if self._spool.cases.followed(connection, *address):
                     continue
                 case = self._spool.cases.of_message(connection, *address)
                 if case is None:

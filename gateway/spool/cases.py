@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -112,33 +113,44 @@ class Cases:
             lookup("sender", source.region, source.channel, new.sender),
         )
 
-    def known(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
-        """Return those messages that have opened a case, or were added to one."""
-        found: set[UUID] = set()
-        for column in (cases.c.external_key, follow_ups.c.external_key):
-            chosen = sa.select(column).where(any_of(column, external, self._database))
-            found.update(connection.execute(chosen).scalars().all())
-        return found
+    def with_case(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
+        """Return those messages that have opened a case."""
+        return self._among(connection, cases.c.external_key, external)
+
+    def with_follow_up(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
+        """Return those messages that were added to a case."""
+        return self._among(connection, follow_ups.c.external_key, external)
+
+    def _among(self, connection: sa.Connection, column: sa.Column[UUID], values: Sequence[UUID]) -> set[UUID]:
+        if not values:
+            return set()
+        found = connection.execute(sa.select(column).where(any_of(column, values, self._database)))
+        return set(found.scalars().all())
 
     def recent(self, connection: sa.Connection, senders: Sequence[UUID], since: datetime) -> dict[UUID, Recent]:
-        """Return the last case of each sender about which they wrote after the moment, unless it was withdrawn."""
+        """Return the last case of each sender about which they wrote since the moment, unless it was withdrawn."""
         heard_at = sa.func.coalesce(cases.c.heard_at, cases.c.opened_at)
         chosen = (
-            sa.select(cases.c.id, cases.c.sender_key, cases.c.complaint, cases.c.opened_at, cases.c.heard_at)
+            sa.select(cases.c.id, cases.c.sender_key, cases.c.complaint, heard_at.label("heard"))
             .where(any_of(cases.c.sender_key, senders, self._database), cases.c.id > first_id_at(since - _LONGEST_TALK))
-            .where(heard_at > since, cases.c.withdrawn_at.is_(None), cases.c.complaint.is_not(None))
-            .order_by(cases.c.id)
+            .where(heard_at >= since, cases.c.withdrawn_at.is_(None), cases.c.complaint.is_not(None))
+            .order_by(heard_at, cases.c.id)
         )
+        last = {row.sender_key: row for row in connection.execute(chosen).all()}
         found = {}
-        for row in connection.execute(chosen).all():
-            complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
-            found[row.sender_key] = Recent(row.id, complaint, row.heard_at or row.opened_at)
+        for sender, row in last.items():
+            with suppress(Undecryptable, msgspec.MsgspecError):  # nothing can be compared with it, so nothing joins it
+                complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
+                found[sender] = Recent(row.id, complaint, row.heard)
         return found
 
-    def follow(self, connection: sa.Connection, case_id: UUID, external: UUID, at: datetime) -> None:
-        """Note that a message was added to a case."""
-        connection.execute(sa.insert(follow_ups).values(external_key=external, case_id=case_id, added_at=at))
+    def follow(self, connection: sa.Connection, case_id: UUID, external: UUID, at: datetime) -> bool:
+        """Note that a message was added to a case; `False` where that was noted before."""
+        row = {"external_key": external, "case_id": case_id, "added_at": at}
+        if not self._database.insert(connection, follow_ups, [row], ignore_conflicts=True, returning="external_key"):
+            return False
         connection.execute(sa.update(cases).where(cases.c.id == case_id).values(heard_at=at))
+        return True
 
     def withdraw(self, connection: sa.Connection, case_id: UUID, at: datetime) -> None:
         """Note that its sender takes a case back: nothing more is added to it."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -37,41 +37,57 @@ class Draft:
         return [number for number in range(1, self.total + 1) if number not in self.numbers]
 
     @property
+    def first(self) -> UUID:
+        """The row of the part that came first, whatever its number."""
+        return min(self.numbers.values())
+
+    @property
     def external_id(self) -> str:
         """What the joined message is called: the same whichever part came first or last."""
         return f"draft:{self.id.hex}"
 
 
 class Drafts:
-    """The draft and part tables. Parts of one sender are worked on one after the other, see `queue`."""
+    """The draft and part tables."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self._database, self._keyring, self._clock = database, keyring, clock
 
-    def add(self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, wait: timedelta) -> Draft:
-        """Put a part (and its inbox row) to the others of its message; return the draft as it now stands.
+    def add(
+        self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, wait: timedelta
+    ) -> tuple[Draft, bool]:
+        """Put a part (and its inbox row) to the others of its message.
 
-        A number that is already there begins another message: repeated deliveries are known by their envelope.
+        Returns the draft as it now stands, and whether the part is new to it. A number that is already there begins
+        another message: repeated deliveries are known by their envelope.
         """
-        key = self._keyring.lookup("parts", row.region, row.channel, part.sender, part.group)
-        found = self._newest(connection, key, row.id)
-        if found is None or (row.id not in found.numbers.values() and not self._wants(found, part.number)):
+        if row.attempts > 1 and (known := self.of_part(connection, row.id)):  # a row that is read again
+            return known, False
+        total = str(part.total)
+        key = self._keyring.lookup("parts", row.region, row.channel, part.sender, part.group, total)
+        self._take_turn(connection, key)
+        found = self._newest(connection, key)
+        if found is None or not self._wants(found, part.number):
             found = self._begin(connection, row, part, key, wait)
-        if row.id not in found.numbers.values():
-            connection.execute(sa.insert(parts).values(draft_id=found.id, number=part.number, inbox_id=row.id))
-            found = self._load(connection, sa.select(drafts).where(drafts.c.id == found.id))[0]
-        return found
+        connection.execute(sa.insert(parts).values(draft_id=found.id, number=part.number, inbox_id=row.id))
+        return replace(found, numbers={**found.numbers, part.number: row.id}), True
+
+    def _take_turn(self, connection: sa.Connection, key: UUID) -> None:
+        """Wait until no other worker puts a part to this message; two first parts would begin it twice.
+
+        Lanes do not prevent that: of two front doors the one that took the earlier part may commit it later.
+        """
+        if not self._database.is_sqlite:  # which has one writer
+            number = (key.int >> 64) - (1 << 63)
+            connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
     def _wants(self, draft: Draft, number: int) -> bool:
         recent = draft.id > first_id_at(self._clock() - _LATE)
         return number in draft.missing and (draft.open or recent)
 
-    def _newest(self, connection: sa.Connection, key: UUID, inbox_id: UUID) -> Draft | None:
-        """Return the draft that this very row is part of already (it is read again), else the newest of the key."""
-        mine = sa.select(parts.c.draft_id).where(parts.c.inbox_id == inbox_id).scalar_subquery()
-        chosen = sa.select(drafts).where(drafts.c.key == key).with_for_update()
-        again = self._load(connection, chosen.where(drafts.c.id == mine))
-        found = again or self._load(connection, chosen.order_by(drafts.c.id.desc()).limit(1))
+    def _newest(self, connection: sa.Connection, key: UUID) -> Draft | None:
+        newest = sa.select(drafts).where(drafts.c.key == key).order_by(drafts.c.id.desc()).limit(1)
+        found = self._load(connection, newest.with_for_update())
         return found[0] if found else None
 
     def _begin(
@@ -88,14 +104,26 @@ class Drafts:
         found = self._load(connection, sa.select(drafts).where(drafts.c.id == mine))
         return found[0] if found else None
 
-    def due(self, connection: sa.Connection, limit: int) -> list[Draft]:
-        """Take drafts that have waited long enough; they are ours until the transaction ends."""
-        chosen = sa.select(drafts).where(drafts.c.due_at <= self._clock()).order_by(drafts.c.due_at).limit(limit)
-        return self._load(connection, chosen.with_for_update(skip_locked=True))
+    def due(self, connection: sa.Connection) -> Draft | None:
+        """Take the draft that has waited longest, if that is long enough; it is ours until the transaction ends."""
+        chosen = sa.select(drafts).where(drafts.c.due_at <= self._clock()).order_by(drafts.c.due_at).limit(1)
+        found = self._load(connection, chosen.with_for_update(skip_locked=True))
+        return found[0] if found else None
+
+    def waiting(self, connection: sa.Connection, draft_id: UUID) -> Draft | None:
+        """Take a draft, if nothing of it was sent on yet."""
+        chosen = sa.select(drafts).where(drafts.c.id == draft_id, drafts.c.due_at.is_not(None))
+        found = self._load(connection, chosen.with_for_update())
+        return found[0] if found else None
 
     def close(self, connection: sa.Connection, draft_id: UUID) -> None:
         """Note that what is there was sent on."""
         connection.execute(sa.update(drafts).where(drafts.c.id == draft_id).values(due_at=None))
+
+    def dissolve(self, connection: sa.Connection, ids: Sequence[UUID]) -> None:
+        """Forget drafts; their parts, should they be read again, begin a new one."""
+        connection.execute(sa.delete(parts).where(any_of(parts.c.draft_id, ids, self._database)))
+        connection.execute(sa.delete(drafts).where(any_of(drafts.c.id, ids, self._database)))
 
     def _load(self, connection: sa.Connection, chosen: sa.Select[Any]) -> list[Draft]:
         rows = connection.execute(chosen).all()
@@ -128,6 +156,5 @@ class Drafts:
         with self._database.begin() as connection:
             ids = list(connection.execute(chosen).scalars().all())
             if ids:
-                connection.execute(sa.delete(parts).where(any_of(parts.c.draft_id, ids, self._database)))
-                connection.execute(sa.delete(drafts).where(any_of(drafts.c.id, ids, self._database)))
+                self.dissolve(connection, ids)
         return len(ids)

@@ -15,7 +15,7 @@ from gateway.database import Database, any_of
 from gateway.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
 from gateway.spool.queue import Queue
-from gateway.spool.tables import State, inbox
+from gateway.spool.tables import State, inbox, parts
 
 _PURPOSE = b"inbox"
 _FORMER = "former_key"  # in a sealed row, not a column: the key under which the message may already stand
@@ -101,6 +101,11 @@ class Inbox(Queue):
             .where(any_of(inbox.c.id, ids, self._database))
             .values(state=State.DEAD, reason=reason, finished_at=self._clock(), due_at=None, claim=None)
         )
+
+    def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
+        """Delete as `Queue.purge` does, but no part of a message that waits for others, or may be completed yet."""
+        needed = sa.exists().where(parts.c.inbox_id == inbox.c.id)
+        return super().purge(before, limit, ~needed, *conditions)
 
     def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> Sequence[sa.Row[Any]]:
         """Return a page of the messages received in a time range, oldest first, whatever their state."""

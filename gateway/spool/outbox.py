@@ -215,9 +215,9 @@ class Outbox(Queue):
         insert = dialect.insert(references).values(key=key, **changed, **initial)
         connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changed))
 
-    def purge(self, before: datetime, limit: int) -> list[UUID]:
+    def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
         """Delete as `Queue.purge` does, with what refers to the rows and with old reply counts."""
-        ids = super().purge(before, limit)
+        ids = super().purge(before, limit, *conditions)
         with self._database.begin() as connection:
             connection.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
             if ids:

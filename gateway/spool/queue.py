@@ -222,7 +222,7 @@ class Queue:
             statement = sa.update(table).where(table.c.state == State.CLAIMED, table.c.due_at.is_not(None))
             return connection.execute(statement.values(due_at=self._clock())).rowcount
 
-    def purge(self, before: datetime, limit: int) -> list[UUID]:
+    def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
         """Delete up to `limit` rows that were done before the moment, oldest first; dead letters stay.
 
         A message delivered again after that finds its case, and opens no second one.
@@ -231,6 +231,7 @@ class Queue:
         chosen = (
             sa.select(table.c.id)
             .where(table.c.id < first_id_at(before), table.c.state == State.DONE, table.c.finished_at < before)
+            .where(*conditions)
             .order_by(table.c.id)
             .limit(limit)
         )

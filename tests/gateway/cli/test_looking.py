@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 import run_gateway
+from gateway.settings import Templates
 from gateway.spool.tables import metadata
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
@@ -104,20 +105,19 @@ def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Any) 
     assert result.exit_code == 0
     assert "no fault" in result.output
     assert "http://127.0.0.1:8080/in/00/sms" in result.output
-    assert "1 SMS, 103 characters" in result.output
+    assert "1 SMS, 113 characters" in result.output, "with the longest ticket there can be"
 
 
 def test_check_in_json(sqlite_site: Any) -> None:
     found = json.loads(sqlite_site.write().run("check", "--json").output)
     assert found["ok"]
     assert found["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
-    assert {part["template"] for part in found["templates"]} == {
-        "ticket",
-        "status",
-        "status_unknown",
-        "status_format",
-        "help",
-    }
+    assert {part["template"] for part in found["templates"]} == set(Templates.model_fields) - {"status_words"}
+
+
+def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Any) -> None:
+    found = json.loads(sqlite_site.write().run("check", "--json").output)
+    assert {part["template"]: part["parts"] for part in found["templates"] if part["parts"] > 1} == {}
 
 
 def test_check_counts_the_parts_of_a_long_template(sqlite_site: Any) -> None:
@@ -286,6 +286,11 @@ UNREADABLE = {"message-without-sid", "message-not-utf-8"}
         ("STATUS 12345671", "text: Tiket 12345671: diterima, menunggu verifikasi (", 1),
         ("STATUS 12345671", "otherwise: Tiket 12345671 tidak ditemukan untuk nomor ini.", 1),
         ("STATUS 12345678", "text: Nomor tiket tidak dikenali", 1),
+        ("BATAL 12345671", "text: Laporan 12345671 kami batalkan", 1),
+        ("BATAL 12345671", "otherwise: Tiket 12345671 tidak ditemukan untuk nomor ini.", 1),
+        ("BATAL", "text: Nomor tiket tidak dikenali", 1),
+        ("STOP", "text: Baik, kami tidak akan mengirim pesan lagi", 1),
+        ("setuju", "text: Terima kasih. Persetujuan Anda kami catat", 1),
     ],
 )
 def test_try_shows_what_the_citizen_would_be_answered(
@@ -297,6 +302,41 @@ def test_try_shows_what_the_citizen_would_be_answered(
     assert result.exit_code == 0, result.output
     assert answer in result.output
     assert f"parts: {parts}" in result.output
+
+
+@pytest.fixture
+def in_parts(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return the site, its channel's adapter changed into one of a channel with parts."""
+    from adapters.sms.twilio import TwilioSms
+    from gateway.events import CitizenMessage, MessagePart
+
+    def translate(self: Any, raw: Any) -> Any:
+        return [MessagePart(group="7", number=2, total=3, sender="+6281200000001")]
+
+    def join(self: Any, parts: Any) -> Any:
+        text = "".join(raw.json().get("body") for raw in parts if raw is not None)
+        return CitizenMessage(external_id="x", sender="+6281200000001", recipient="1708", text=text)
+
+    monkeypatch.setattr(TwilioSms, "translate", translate)
+    monkeypatch.setattr(TwilioSms, "join", join, raising=False)
+    return sqlite_site
+
+
+def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Any, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.json"
+    sample.write_text('{"body": "jalan rusak"}')
+    found = json.loads(in_parts.write().run("try", "00/sms", str(sample), "--json").output)
+    assert [line["stage"] for line in found] == ["translate", "join"]
+    assert (found[1]["result"]["waits_for"], found[1]["result"]["seconds"]) == ([1, 3], 600)
+    assert found[1]["result"]["alone"] == ("jalan rusak\n\n[Pesan tidak lengkap: bagian 1, 3 dari 3 tidak diterima]")
+
+
+def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Any, tmp_path: Path) -> None:
+    sample = tmp_path / "sample.json"
+    sample.write_text('{"body": ["no text"]}')
+    result = in_parts.write().run("try", "00/sms", str(sample))
+    assert result.exit_code == FOUND
+    assert "error: untranslatable: field body is not text" in result.output
 
 
 def test_try_prints_for_readers(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:

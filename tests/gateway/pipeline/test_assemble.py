@@ -9,7 +9,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from gateway.ids import make_ticket
-from gateway.pipeline.assemble import HelpRequest, MistypedTicket, Report, StatusQuery, assemble
+from gateway.pipeline.assemble import (
+    Consent,
+    HelpRequest,
+    MistypedTicket,
+    Report,
+    StatusQuery,
+    Withdrawal,
+    assemble,
+)
 
 TICKET = make_ticket(1_000_000)
 KEYWORDS = {"PRINGSEWU": "18.10", "PSW": "18.10", "KENDARI": "74.71"}
@@ -34,6 +42,9 @@ KEYWORDS = {"PRINGSEWU": "18.10", "PSW": "18.10", "KENDARI": "74.71"}
         f"STATUS {TICKET[:4]}-{TICKET[4:]}",
         f"STATUS {TICKET[:4]}.{TICKET[4:]}",
         f"STATUS\n{TICKET}",
+        f"status laporan {TICKET}",
+        f"status tiket no. {TICKET}",
+        f"status laporan nomor {TICKET}",
     ],
 )
 def test_status_is_understood_however_it_is_typed(text: str) -> None:
@@ -55,6 +66,86 @@ def test_a_mistyped_ticket_is_told_apart(text: str) -> None:
 @pytest.mark.parametrize("text", ["STATUS", "STATUS.", "status?", "Cek status", "status tiket"])
 def test_status_without_a_number_is_answered_with_an_example(text: str) -> None:
     assert assemble(text, KEYWORDS) == MistypedTicket()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"BATAL {TICKET}",
+        f"batal {TICKET}",
+        f"Batalkan {TICKET}!",
+        f"  BATAL   {TICKET[:4]}-{TICKET[4:]} ",
+        f"batalkan laporan {TICKET}",
+        f"batal laporan no. {TICKET}",
+        f"batalkan tiket nomor {TICKET}.",
+        f"BATAL #{TICKET}",
+        f"BATAL{TICKET}",
+        f"BATAL\n{TICKET}",
+    ],
+)
+def test_a_withdrawal_is_understood_however_it_is_typed(text: str) -> None:
+    assert assemble(text, KEYWORDS) == Withdrawal(TICKET)
+
+
+@pytest.mark.parametrize("text", ["BATAL", "batalkan!", "batal laporan", "Batalkan tiket no.", "BATAL 10000000"])
+def test_a_withdrawal_without_a_good_number_is_answered_with_an_example(text: str) -> None:
+    assert assemble(text, KEYWORDS) == MistypedTicket()
+
+
+@pytest.mark.parametrize("text", ["STOP", "stop", " Stop. ", "STOP!!", "berhenti", "BERHENTI ."])
+def test_stop_is_understood_however_it_is_typed(text: str) -> None:
+    assert assemble(text, KEYWORDS) == Consent(given=False)
+
+
+@pytest.mark.parametrize("text", ["SETUJU", "setuju", "Setuju!", "ya setuju", "YA,  SETUJU."])
+def test_consent_is_understood_however_it_is_typed(text: str) -> None:
+    assert assemble(text, KEYWORDS) == Consent(given=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("BARU lampu mati", Report(text="lampu mati", new=True)),
+        ("BARU: lampu mati", Report(text="lampu mati", new=True)),
+        ("  BARU,\nlampu mati", Report(text="lampu mati", new=True)),
+        ("Baru: lampu mati", Report(text="lampu mati", new=True)),
+        ("baru : lampu mati", Report(text="lampu mati", new=True)),
+        ("baru - lampu mati", Report(text="lampu mati", new=True)),
+        ("BARU: LAMPU MATI", Report(text="LAMPU MATI", new=True)),
+        ("BARU LAMPU MATI", Report(text="BARU LAMPU MATI", new=True)),
+        ("BARU SAJA TERJADI BANJIR", Report(text="BARU SAJA TERJADI BANJIR", new=True)),
+        ("BARU ANONIM LAMPU MATI", Report(text="LAMPU MATI", new=True, anonymous=True)),
+        ("BARU KENDARI LAMPU MATI", Report(text="LAMPU MATI", new=True, keyword="KENDARI", region="74.71")),
+        ("anonim BARU lampu mati", Report(text="lampu mati", new=True, anonymous=True)),
+        ("Kendari baru: lampu mati", Report(text="lampu mati", new=True, keyword="Kendari", region="74.71")),
+        ("BARU", Report(text="BARU", new=True)),
+        ("baru:", Report(text="baru:", new=True)),
+        ("BARU BARU ini banjir", Report(text="BARU BARU ini banjir")),
+    ],
+)
+def test_a_new_report_is_asked_for_in_capitals_or_with_a_mark(text: str, expected: Report) -> None:
+    assert assemble(text, KEYWORDS) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "baru saja terjadi banjir",
+        "Baru kemarin diperbaiki",
+        "baru-baru ini banjir melanda",
+        "Baru - baru ini banjir",
+        "BARU-BARU INI BANJIR",
+        "Baru2 ini banjir",
+        "batalkan kenaikan tarif",
+        "Batal: proyek jembatan",
+        "stop pungli di pasar",
+        "berhentikan kepala desa",
+        "setuju dengan usul warga",
+        "ya setuju sekali pak",
+    ],
+)
+def test_a_sentence_that_begins_with_a_command_word_is_left_as_it_is(text: str) -> None:
+    assert assemble(text, KEYWORDS) == Report(text=text)
 
 
 @pytest.mark.parametrize("text", ["BANTUAN", "bantuan", " Bantuan! ", "HELP", "help?", "info", "INFO...", "", "  \n "])
@@ -162,6 +253,11 @@ def test_a_picture_without_text_is_a_report() -> None:
         "anonim" * 50_000,
         " " * 100_000 + "x",
         "((((" * 50_000,
+        "BARU" + " -" * 50_000 + "x",
+        "baru" + " " * 100_000 + "x",
+        "BARU " * 50_000,
+        "batal" + " no." * 18 + "x",
+        "batal" + " laporan" * 9 + "x",
     ],
     ids=lambda text: f"{text[:12]}…",
 )
@@ -183,7 +279,29 @@ def test_any_text_is_understood_and_no_word_of_a_report_is_lost(text: str) -> No
         assert text.endswith(found.text)
         dropped = text[: len(text) - len(found.text)]
         words = "".join(c if c.isalnum() else " " for c in dropped).upper().split()
-        assert set(words) <= {"ANONIM", "RAHASIA", *KEYWORDS}
+        assert set(words) <= {"ANONIM", "RAHASIA", "BARU", *KEYWORDS}
+
+
+_COMMANDS = ["BARU", "baru", "Baru:", "ANONIM", "rahasia", "KENDARI", "psw", "batal", "STOP", "setuju", "status"]
+_OTHERS = [TICKET, "laporan", "no.", "tiket", "-", ":", ",", "!", "\n", "SAJA", "jalan rusak", "-baru", "😭", "(", "*"]
+_WORDS = st.sampled_from([*_COMMANDS, *_OTHERS])
+
+
+@given(st.lists(_WORDS, max_size=9), st.sampled_from(["", " ", "  "]))
+def test_no_arrangement_of_command_words_loses_a_word_of_a_report(words: list[str], between: str) -> None:
+    text = between.join(words)
+    found = assemble(text, KEYWORDS)
+    if not isinstance(found, Report):
+        return
+    assert text.endswith(found.text)
+    dropped = text[: len(text) - len(found.text)].upper()
+    assert set("".join(c if c.isalnum() else " " for c in dropped).split()) <= {"ANONIM", "RAHASIA", "BARU", *KEYWORDS}
+    if "ANONIM" in dropped:
+        assert found.anonymous
+    if "RAHASIA" in dropped:
+        assert found.confidential
+    if "BARU" in dropped:
+        assert found.new
 
 
 @pytest.mark.parametrize("text", ["BANTUAN", "status", "STATUS 10000004"])

@@ -20,19 +20,21 @@ from gateway.ports import Channel, Found, Listener
 from gateway.spool import Spool
 from gateway.spool.queue import backoff
 
-_LEASE = timedelta(seconds=30)
-_RENEW = 5.0  # seconds
-_STAND_BY = 5.0  # seconds between two looks whether a connection's holder is gone
+_LOOKS = 6  # so often in the time of a lease it is renewed, and those who stand by look whether its holder is gone
 _LONGEST_WAIT = 60.0  # seconds between two attempts: an operator's outage must not outlast itself here
 
 
 class Lines:
     """All connections of this process."""
 
-    def __init__(self, spool: Spool, committer: Committer, metrics: Metrics, channels: Iterable[Channel]) -> None:
+    def __init__(
+        self, spool: Spool, committer: Committer, metrics: Metrics, channels: Iterable[Channel], lease: timedelta
+    ) -> None:
+        """Prepare; `lease` is how long the connections of a process that died stay without a holder."""
         self._stop = threading.Event()
+        self._look = lease.total_seconds() / _LOOKS
         self._lines = [
-            _Line(channel, spool, committer, metrics, self._stop)
+            _Line(channel, spool, committer, metrics, lease, self._stop)
             for channel in channels
             if isinstance(channel.adapter, Listener)
         ]
@@ -58,7 +60,7 @@ class Lines:
 
     def _keep(self) -> None:
         """Renew the leases. Apart from the connections: one that waits for its operator must not lose its lease."""
-        while not self._stop.wait(_RENEW):
+        while not self._stop.wait(self._look):
             for line in self._lines:
                 line.renew()
 
@@ -67,10 +69,17 @@ class _Line:
     """One connection: what `listen` is given, and the thread that calls it."""
 
     def __init__(
-        self, channel: Channel, spool: Spool, committer: Committer, metrics: Metrics, stop: threading.Event
+        self,
+        channel: Channel,
+        spool: Spool,
+        committer: Committer,
+        metrics: Metrics,
+        lease: timedelta,
+        stop: threading.Event,
     ) -> None:
         self.address = (channel.region, channel.name)
         self._channel, self._spool, self._committer, self._stop = channel, spool, committer, stop
+        self._length = lease
         self._up = metrics.lines.labels(*self.address)
         self._holder = new_id()
         self._until = 0.0  # until when the lease is ours, by time.monotonic(); 0: it is not
@@ -128,14 +137,14 @@ class _Line:
 
     def _lease(self) -> bool:
         asked = time.monotonic()
-        ours = self._spool.cursors.lease(*self.address, self._holder, _LEASE)
-        self._until = asked + _LEASE.total_seconds() if ours else 0.0
+        ours = self._spool.cursors.lease(*self.address, self._holder, self._length)
+        self._until = asked + self._length.total_seconds() if ours else 0.0
         return ours
 
     def _run(self) -> None:
         while not self._stop.is_set():
             if not self._take():
-                self._stop.wait(_STAND_BY)
+                self._stop.wait(self._length.total_seconds() / _LOOKS)
                 continue
             error = self._hold()
             self._up.set(0)

@@ -166,7 +166,8 @@ class _Line:
         try:
             self._channel.adapter.listen(self)
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
-            return exc
+            cut_short = self.ending and isinstance(exc, Unavailable)  # ours was the end: no failure of theirs
+            return None if cut_short else exc
         return None if self.ending else Unavailable("the other side ended the connection")
 
     def _failed(self, error: Exception) -> None:

@@ -105,6 +105,9 @@ class FakePhone:
         threading.Thread(target=self._server.serve_forever, args=(0.02,), name="android", daemon=True).start()
         return self
 
+    def hang_up(self) -> None:
+        """Do nothing: a call to a gateway that has gone fails at once."""
+
     def stop(self) -> None:
         """Stop listening and cut open connections; messages and webhooks that wait stay."""
         self._stopping.set()

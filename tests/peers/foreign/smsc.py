@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ def node_modules(folder: Path) -> Path:
 class NodeSmsc:
     """The foreign program; `wish` and `wait` are its two pipes."""
 
-    def __init__(self, modules: Path, port: int = 0) -> None:
-        """Start it; `port` 0 takes a free one."""
+    def __init__(self, modules: Path, port: int = 0, listener: Callable[[dict[str, Any]], None] | None = None) -> None:
+        """Start it; `port` 0 takes a free one; a `listener` hears the events, instead of `wait`."""
         self._process = subprocess.Popen(
             ["node", str(HERE / "smsc.js"), str(port)],
             stdin=subprocess.PIPE,
@@ -50,6 +51,7 @@ class NodeSmsc:
         )
         self._events: queue.Queue[dict[str, Any]] = queue.Queue()
         self._kept: list[dict[str, Any]] = []
+        self._listener = listener
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.port: int = self.wait("listening")["port"]
@@ -57,7 +59,11 @@ class NodeSmsc:
     def _read(self) -> None:
         assert self._process.stdout is not None
         for line in self._process.stdout:
-            self._events.put(json.loads(line))
+            event = json.loads(line)
+            if self._listener is None or event["event"] == "listening":
+                self._events.put(event)
+            else:
+                self._listener(event)
 
     def wish(self, do: str, **fields: Any) -> None:
         """Tell it what to do."""
@@ -77,13 +83,6 @@ class NodeSmsc:
                 self._kept.append(self._events.get(timeout=max(0.01, deadline - time.monotonic())))
             except queue.Empty:
                 raise AssertionError(f"no {wanted} within {timeout:g} s; there came {self._kept}") from None
-
-    def news(self) -> list[dict[str, Any]]:
-        """Return the events so far that no other call returned; does not wait."""
-        news, self._kept = self._kept, []
-        while not self._events.empty():
-            news.append(self._events.get())
-        return news
 
     def send(self, text: str | None = None, *, tag: str = "m", sender: str = "+6281200000999", **fields: Any) -> None:
         """Let a citizen write; `form`, `reference`, `size`, `order`, `coding`, `tlvs`, `keep` as smsc.js has them."""

@@ -54,14 +54,16 @@ class Arrivals:
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, session: Session, pdu: bytes) -> bool:
-        """Keep a PDU for `take`; false where too many wait, or nobody will come for it."""
+    def put(self, session: Session, pdu: bytes) -> int:
+        """Keep a PDU for `take` and return `OK`, or why not: too many wait, or nobody will come for it."""
         with self._changed:
-            if self._closed or len(self._waiting) >= MOST_WAITING:
-                return False
+            if self._closed:
+                return NOT_NOW
+            if len(self._waiting) >= MOST_WAITING:
+                return QUEUE_FULL
             self._waiting.append((session, pdu))
             self._changed.notify()
-            return True
+            return OK
 
     def take(self, wait: float) -> list[tuple[Session, bytes]]:
         """Return what waits, in its order; nothing after `wait` seconds without any, or after `wake`."""
@@ -204,8 +206,8 @@ class Session:
         elif command == ENQUIRE_LINK:
             self.answer([(pdu, OK)])
         elif command in (DELIVER_SM, DATA_SM, UNBIND):
-            if not self._arrivals.put(self, pdu):
-                self.answer([(pdu, QUEUE_FULL)])
+            if status := self._arrivals.put(self, pdu):
+                self.answer([(pdu, status)])
         elif command != ALERT_NOTIFICATION:  # that one has no answer, and says nothing to us
             self._link.write(HEADER.pack(HEADER.size, GENERIC_NACK, INVALID_COMMAND, int.from_bytes(pdu[12:16], "big")))
 

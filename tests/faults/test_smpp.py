@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -119,7 +120,7 @@ def test_kill_under_load(
 
 
 def test_two_processes_on_one_account(new_database: Databases, at_operator: Install, tell: Tell) -> None:
-    lease = 6
+    lease = 5
     installation = at_operator(new_database(), work={"line_lease": lease})
     operator = installation.operator
     start(installation, "postgresql")
@@ -152,7 +153,7 @@ def test_database_killed(
     operator, books = installation.operator, Books(installation)
     holders, back_after, outages = start(installation, "postgresql"), [], []
     with Citizens(operator, seed, at_once=4) as citizens:
-        for _ in range(rounds(4)):
+        for _ in range(rounds(3)):
             until(lambda count=operator.accepted: operator.accepted > count + 5, 60, "messages to flow")
             fault_server.crash()
             dead, before = time.time(), operator.told["stored"]
@@ -189,7 +190,7 @@ def test_operator_away(sqlite_url: str, at_operator: Install, tell: Tell) -> Non
     status = f"http status page on {installation.port}"
     until(lambda: "sambungan ke penyedia terputus" in _page(installation), 10, status)
     said = _page(installation)
-    time.sleep(8)
+    time.sleep(5)
     gone, attempts = time.monotonic(), _lines(serve, "connection lost")
     assert not operator.submitted
     operator.open()
@@ -198,9 +199,9 @@ def test_operator_away(sqlite_url: str, at_operator: Install, tell: Tell) -> Non
     until(lambda: "tersambung sejak" in _page(installation), 10, status)
     books.wait_drained()
     found = audit(installation, books)
-    tell(f"{len(attempts)} attempts in 8 s; replies went out {back:.1f} s after the operator was back; {found}")
-    assert "unavailable: the operator" in said
-    assert 2 <= len(attempts) <= 8, "again, but not without pause"
+    tell(f"{len(attempts)} attempts in 5 s; replies went out {back:.1f} s after the operator was back; {found}")
+    assert re.search("terputus sejak [^:]*: unavailable: the (operator|connection)", said)
+    assert 2 <= len(attempts) <= 6, "again, but not without pause"
     assert [line["attempts"] for line in attempts] == list(range(1, len(attempts) + 1))
     assert found.replies == 5
 

@@ -176,7 +176,7 @@ class Operator:
 class Citizens:
     """Write without pause, in one part or several; many count their long messages alike, as telephones do."""
 
-    def __init__(self, operator: Operator, seed: int, *, pause: float = 0.15, at_once: int = 8) -> None:
+    def __init__(self, operator: Operator, seed: int, *, pause: float = 0.25, at_once: int = 5) -> None:
         """`at_once` messages begin together, their parts mixed; then there is a `pause` in seconds."""
         self._operator, self._rng, self._pause, self._at_once = operator, random.Random(seed), pause, at_once
         self._stopping = threading.Event()

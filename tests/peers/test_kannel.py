@@ -290,6 +290,21 @@ def test_long_messages_from_the_smsc(router, form, coding, text, size) -> None:
     assert router.description(word) == text
 
 
+def test_a_missing_part_is_flagged(router: SmppChain) -> None:
+    """Kannel gives up and hands over what it has, part by part, with their headers: we join what there is."""
+    text = "tanpa bagian kedua " + JAWA
+    count = -(-len(text.encode("utf-16-be")) // 134)
+    rest = [1, *range(3, count + 1)]
+    router.smsc.send(text, tag="c", sender="+6281200000089", form="udh8", coding=8, size=134, reference=99, order=rest)
+    assert router.smsc.answers(count - 1, "c") == [0] * (count - 1)
+    found = until(lambda: router.gateway.with_text("tanpa bagian"), "the incomplete message", 60)
+    assert len(found) == 1
+    said = router.gateway.complaint(found[0]["ticket"])["description"]
+    assert f"bagian 2 dari {count} tidak diterima" in said
+    router.smsc.send(text, tag="d", sender="+6281200000089", form="udh8", coding=8, size=134, reference=99, order=[2])
+    until(lambda: router.gateway.complaint(found[0]["ticket"])["description"] == text, "the late part", 60)
+
+
 def test_no_number_and_no_secret_is_in_our_log(chain: FakeChain, router: SmppChain) -> None:
     for log in (chain.gateway.log, router.gateway.log):
         assert "acknowledged" in log

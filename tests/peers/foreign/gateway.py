@@ -64,7 +64,7 @@ class RunningGateway:
             f'[server]\npublic_url = "{self.url}"\nport = {port}\ncommit_timeout = 1\n'
             '[database]\nurl = "sqlite:///gateway.db"\n[api]\ntoken = { file = "api" }\n'
             '[encryption]\nkeys = [{ file = "storage" }]\nlookup_key = { file = "lookup" }\n'
-            '[work]\nretry_base = 0.2\nretry_cap = 1\n[logging]\nformat = "json"\nlevel = "debug"\n'
+            '[conversation]\nparts_wait = 3\n[work]\nretry_base = 0.2\nretry_cap = 1\n[logging]\nformat = "json"\nlevel = "debug"\n'
         )
         (folder / "config" / "regions" / "18.10-pringsewu.toml").write_text(region)
 

@@ -25,6 +25,7 @@ log-file = "bearerbox.log"
 log-level = 0
 store-type = file
 store-location = "store"
+sms-combine-concatenated-mo-timeout = 2
 """
 
 

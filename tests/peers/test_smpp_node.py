@@ -382,6 +382,8 @@ def test_receipts_meet_their_replies(smsc, line, ids, mode):
 
 def test_throttled_then_taken(smsc, adapter):
     smsc.wish("mode", set={"throttle": 1})
+    smsc.wish("enquire")
+    smsc.wait("alive")  # it has heard both
     with pytest.raises(Throttled):
         adapter.reply(a_reply("x"))
     assert adapter.reply(a_reply("x")).external_id

@@ -54,7 +54,11 @@ class NodeSmsc:
         self._listener = listener
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        self.port: int = self.wait("listening")["port"]
+        try:
+            self.port: int = self.wait("listening")["port"]
+        except AssertionError:
+            self.close()
+            raise
 
     def _read(self) -> None:
         assert self._process.stdout is not None

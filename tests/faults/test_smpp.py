@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import random
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -72,7 +73,7 @@ def test_killed_between_two_parts(kind: str, url: str, at_operator: Install, tel
     victim = installation.holder()
     operator.write("m", _CITIZEN, _TEXT, order=[1], total=_TOTAL, **_FORM)
     until(lambda: operator.stored("m") == {1}, 20, "part 1 to be answered")
-    victim.signal(19)  # SIGSTOP: the parts reach the machine, and nobody answers
+    victim.signal(signal.SIGSTOP)  # the parts reach the machine, and nobody answers
     operator.write("m", _CITIZEN, _TEXT, order=range(_TOTAL, 1, -1), total=_TOTAL, **_FORM)
     until(lambda: operator.told["delivered"] == _TOTAL, 10, "the other parts to be on their way")
     victim.kill()

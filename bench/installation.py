@@ -86,6 +86,11 @@ class Site:
             wait_until(self._ready, 30, f"{words[0]} to be ready; see {log.name}")
         return process
 
+    def add_channel(self, text: str) -> None:
+        """Add a channel to the national region; `text` is its table."""
+        with (self.folder / "config" / "regions" / "00-nasional.toml").open("a") as region:
+            region.write(text)
+
     def _ready(self) -> bool:
         try:
             with urllib.request.urlopen(f"{self.base}/health/ready", timeout=1) as answer:
@@ -93,10 +98,14 @@ class Site:
         except (urllib.error.URLError, OSError):
             return False
 
-    def stop(self) -> None:
-        """End all processes and wait for them."""
+    def end(self) -> None:
+        """Tell all processes to end."""
         for process in self._running:
             process.terminate()
+
+    def stop(self) -> None:
+        """End all processes and wait for them."""
+        self.end()
         for process in self._running:
             process.wait(40)
         self._running.clear()

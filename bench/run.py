@@ -24,6 +24,7 @@ import psycopg
 from fill import empty, fill
 from installation import Site, resident_mib, wait_until
 from load import CONNECTIONS, Outcome, Wrk, pgbench
+from smsc import PASSWORD, PASSWORD_IN, WINDOW, Smsc
 
 from gateway.testing.postgres import PostgresServer
 
@@ -93,6 +94,34 @@ class Bench:
             "accept_half_load_per_s": calm.rate,
             "reference_per_s": statistics.median(references),
         }
+
+    def smpp(self) -> dict[str, float]:
+        """Measure deliver_sm accepted and committed over one connection to an operator; nothing else is worked on."""
+        ratios, rates, accepted = [], [], 0
+        os.environ[PASSWORD_IN] = PASSWORD
+        url, smsc = self._server.create_database("smpp"), Smsc()
+        site = Site(url)
+        site.add_channel(smsc.channel)
+        try:
+            site.start("work", "--stages", "acknowledge", listens=False)
+            smsc.wait_bound()
+            accepted += smsc.play(smsc.messages(MOST_PER_SECOND), 1)[0]  # warm-up
+            for _ in range(self._rounds):
+                reference = self.reference()
+                count, seconds = smsc.play(smsc.messages(int(MOST_PER_SECOND * self._seconds)), self._seconds)
+                accepted += count
+                rates.append(count / seconds)
+                ratios.append(rates[-1] / reference)
+                say(f"SMPP, window {WINDOW} {rates[-1]:8,.0f}/s  ref {reference:8,.0f}/s  ratio {ratios[-1]:.2f}")
+            site.end()
+            smsc.close()
+            with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+                stored = connection.execute("SELECT count(*) FROM inbox").fetchone()
+            if stored != (accepted,):
+                raise SystemExit(f"{accepted} messages were accepted over SMPP, and {stored} are stored")
+        finally:
+            site.close()
+        return {"smpp_accept_per_s": statistics.median(rates), "smpp_accept_ratio": statistics.median(ratios)}
 
     def end_to_end(self) -> dict[str, float]:
         """Measure from webhook to central store with the reply queued: all messages over all the time they took."""
@@ -223,7 +252,7 @@ def main() -> None:
     with PostgresServer() as server:
         bench = Bench(server, asked.seconds, asked.rounds, asked.webs, asked.workers)
         try:
-            figures |= bench.accept() | bench.end_to_end()
+            figures |= bench.accept() | bench.smpp() | bench.end_to_end()
             if asked.rows:
                 say(f"storing {asked.rows:,} finished messages")
                 bench.fill(asked.rows)

@@ -185,7 +185,7 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         attempts=work.attempts,
         replies_per_hour=file.replies.per_hour,
     )
-    lines = Lines(spool, committer, channels.values())
+    lines = Lines(spool, committer, channels.values(), timedelta(seconds=work.line_lease))
     acknowledger = Acknowledger(
         spool,
         channels,

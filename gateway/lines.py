@@ -20,19 +20,19 @@ from gateway.ports import Channel, Found, Listener
 from gateway.spool import Spool
 from gateway.spool.queue import backoff
 
-_LEASE = timedelta(seconds=30)
-_RENEW = 5.0  # seconds
-_STAND_BY = 5.0  # seconds between two looks whether a connection's holder is gone
+_LOOKS = 6  # so often in the time of a lease it is renewed, and those who stand by look whether its holder is gone
 _LONGEST_WAIT = 60.0  # seconds between two attempts: an operator's outage must not outlast itself here
 
 
 class Lines:
     """All connections of this process."""
 
-    def __init__(self, spool: Spool, committer: Committer, channels: Iterable[Channel]) -> None:
+    def __init__(self, spool: Spool, committer: Committer, channels: Iterable[Channel], lease: timedelta) -> None:
+        """Prepare; `lease` is how long the connections of a process that died stay without a holder."""
         self._stop = threading.Event()
+        self._look = lease.total_seconds() / _LOOKS
         self._lines = [
-            _Line(channel, spool, committer, self._stop)
+            _Line(channel, spool, committer, lease, self._stop)
             for channel in channels
             if isinstance(channel.adapter, Listener)
         ]
@@ -58,7 +58,7 @@ class Lines:
 
     def _keep(self) -> None:
         """Renew the leases. Apart from the connections: one that waits for its operator must not lose its lease."""
-        while not self._stop.wait(_RENEW):
+        while not self._stop.wait(self._look):
             for line in self._lines:
                 line.renew()
 
@@ -66,9 +66,12 @@ class Lines:
 class _Line:
     """One connection: what `listen` is given, and the thread that calls it."""
 
-    def __init__(self, channel: Channel, spool: Spool, committer: Committer, stop: threading.Event) -> None:
+    def __init__(
+        self, channel: Channel, spool: Spool, committer: Committer, lease: timedelta, stop: threading.Event
+    ) -> None:
         self.address = (channel.region, channel.name)
         self._channel, self._spool, self._committer, self._stop = channel, spool, committer, stop
+        self._length = lease
         self._holder = new_id()
         self._until = 0.0  # until when the lease is ours, by time.monotonic(); 0: it is not
         self._failures = 0
@@ -124,14 +127,14 @@ class _Line:
 
     def _lease(self) -> bool:
         asked = time.monotonic()
-        ours = self._spool.cursors.lease(*self.address, self._holder, _LEASE)
-        self._until = asked + _LEASE.total_seconds() if ours else 0.0
+        ours = self._spool.cursors.lease(*self.address, self._holder, self._length)
+        self._until = asked + self._length.total_seconds() if ours else 0.0
         return ours
 
     def _run(self) -> None:
         while not self._stop.is_set():
             if not self._take():
-                self._stop.wait(_STAND_BY)
+                self._stop.wait(self._length.total_seconds() / _LOOKS)
                 continue
             error = self._hold()
             if error is not None:
@@ -152,7 +155,8 @@ class _Line:
         try:
             self._channel.adapter.listen(self)
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
-            return exc
+            cut_short = self.ending and isinstance(exc, Unavailable)  # ours was the end: no failure of theirs
+            return None if cut_short else exc
         return None if self.ending else Unavailable("the other side ended the connection")
 
     def _failed(self, error: Exception) -> None:

@@ -139,6 +139,12 @@ class Work(_Section):
     retry_cap: Seconds = Field(600, description="Most seconds between two attempts.")
     reply_threads: Whole = Field(4, ge=1, le=64, description="Replies sent at the same time by one process.")
     reply_lease: Seconds = Field(120, description="Seconds after which replies of a worker that died are taken over.")
+    line_lease: Number = Field(
+        30,
+        ge=1,
+        le=3600,
+        description="Seconds after which a connection (SMPP) held by a process that died is taken over.",
+    )
     reply_hours: Number = Field(24, gt=0, le=720, description="Hours after which an unsent reply is given up.")
 
 

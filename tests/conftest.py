@@ -1,15 +1,21 @@
-"""What every test may ask for: a real database of either kind, and a machine that reaches nobody."""
+"""What every test may ask for: a real database of either kind, foreign programs, and a machine that reaches nobody."""
 
 import ipaddress
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "peers"))
+
+from foreign import CACHE, Absent, absent
+from foreign.smsc import node_modules
 
 from gateway.testing.postgres import PostgresDatabases, PostgresServer, PostgresUnavailable
 
@@ -68,6 +74,21 @@ def database_url(request: pytest.FixtureRequest) -> str:
     """Run the test once on each database the gateway supports."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
+
+
+@pytest.fixture(scope="session")
+def peers(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Name the folder that foreign programs are unpacked into."""
+    return Path(os.environ.get(CACHE) or tmp_path_factory.mktemp("peers"))
+
+
+@pytest.fixture(scope="session")
+def modules(peers: Path) -> Path:
+    """Install the npm peer, and name the folder of its modules."""
+    try:
+        return node_modules(peers / "node")
+    except Absent as exc:
+        absent(exc)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from itertools import groupby
 from typing import ClassVar
 
-from adapters.sms.smpp_link import Link
+from adapters.sms.smpp_link import Link, Patience
 from adapters.sms.smpp_pdu import (
     ALPHABETS,
     INTERMEDIATE,
@@ -81,8 +81,9 @@ class SmppSms:
     def listen(self, line: Line) -> None:
         """Bind, and store what comes: all that waits is one transaction, and is answered once that is durable."""
         arrivals, commands = Arrivals(), _BINDS[self._settings.bind_mode] * self._settings.binds
+        patience = Patience(self._settings.timeout, lambda: line.ending)
         with ExitStack() as stack:
-            sessions = [stack.enter_context(self._bound(command, arrivals)) for command in commands]
+            sessions = [stack.enter_context(self._bound(command, arrivals, patience)) for command in commands]
             self._senders = tuple(s for s, c in zip(sessions, commands, strict=True) if c != "bind_receiver")
             try:
                 line.up()
@@ -100,16 +101,10 @@ class SmppSms:
                             session.answer([(pdu, NOT_NOW)])
 
     @contextmanager
-    def _bound(self, command: str, arrivals: Arrivals) -> Iterator[Session]:
+    def _bound(self, command: str, arrivals: Arrivals, patience: Patience) -> Iterator[Session]:
         settings = self._settings
-        link = Link(settings.host, settings.port, tls=self._tls, timeout=settings.timeout)
-        with Session(
-            link,
-            arrivals,
-            window=settings.window,
-            timeout=settings.timeout,
-            enquire_every=settings.enquire_every,
-        ) as session:
+        link = Link(settings.host, settings.port, tls=self._tls, patience=patience)
+        with Session(link, arrivals, patience, window=settings.window, enquire_every=settings.enquire_every) as session:
             status = session.bind(
                 command,
                 system_id=settings.system_id,

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Self
 
 from smpplib import smpp
 
-from adapters.sms.smpp_link import GENERIC_NACK, HEADER, Link
+from adapters.sms.smpp_link import GENERIC_NACK, HEADER, Link, Patience
 from adapters.sms.smpp_pdu import DATA_SM, DELIVER_SM, command_of
 from gateway.errors import Throttled, Unavailable
 
@@ -54,14 +54,16 @@ class Arrivals:
         self._changed = threading.Condition()
         self._closed = False
 
-    def put(self, session: Session, pdu: bytes) -> bool:
-        """Keep a PDU for `take`; false where too many wait, or nobody will come for it."""
+    def put(self, session: Session, pdu: bytes) -> int:
+        """Keep a PDU for `take` and return `OK`, or why not: too many wait, or nobody will come for it."""
         with self._changed:
-            if self._closed or len(self._waiting) >= MOST_WAITING:
-                return False
+            if self._closed:
+                return NOT_NOW
+            if len(self._waiting) >= MOST_WAITING:
+                return QUEUE_FULL
             self._waiting.append((session, pdu))
             self._changed.notify()
-            return True
+            return OK
 
     def take(self, wait: float) -> list[tuple[Session, bytes]]:
         """Return what waits, in its order; nothing after `wait` seconds without any, or after `wake`."""
@@ -85,8 +87,10 @@ class Arrivals:
 class Session:
     """A session on an open link; use with `with`, which unbinds. `request` may be called by any thread."""
 
-    def __init__(self, link: Link, arrivals: Arrivals, *, window: int, timeout: float, enquire_every: float) -> None:
-        self._link, self._arrivals, self._timeout, self._enquire_every = link, arrivals, timeout, enquire_every
+    def __init__(
+        self, link: Link, arrivals: Arrivals, patience: Patience, *, window: int, enquire_every: float
+    ) -> None:
+        self._link, self._arrivals, self._patience, self._enquire_every = link, arrivals, patience, enquire_every
         self._lock = threading.Lock()
         self._pending: dict[int, Future[Answer]] = {}
         self._sequence = 0
@@ -124,7 +128,7 @@ class Session:
 
         The parts of a message are sent one after the other, so that no more than `window` wait for their answer.
         """
-        if not self._turns.acquire(timeout=self._timeout):
+        if not any(self._turns.acquire(timeout=wait) for wait in self._patience.waits()):
             raise Throttled("too many replies wait for the operator's answer")
         try:
             yield
@@ -141,11 +145,12 @@ class Session:
             self._pending[pdu.sequence] = answer
         try:
             self._link.write(pdu.generate())
-            return answer.result(self._timeout)
-        except TimeoutError:
-            raise Unavailable(f"the operator did not answer {command} in time") from None
+            for wait in self._patience.waits():
+                with suppress(TimeoutError):
+                    return answer.result(wait)
         finally:
             self._pending.pop(pdu.sequence, None)
+        raise Unavailable(f"the operator did not answer {command} in time")
 
     @property
     def outstanding(self) -> int:
@@ -159,9 +164,12 @@ class Session:
 
     def _finish(self) -> None:
         """Let messages that are being sent come to their end, for a while, and let no other begin."""
-        deadline = time.monotonic() + self._timeout
-        for _ in range(self._window):
-            self._turns.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        left = self._window
+        for wait in self._patience.waits():
+            while left and self._turns.acquire(timeout=wait):
+                left -= 1
+            if not left:
+                return
 
     # --- what we answer ---
 
@@ -198,8 +206,8 @@ class Session:
         elif command == ENQUIRE_LINK:
             self.answer([(pdu, OK)])
         elif command in (DELIVER_SM, DATA_SM, UNBIND):
-            if not self._arrivals.put(self, pdu):
-                self.answer([(pdu, QUEUE_FULL)])
+            if status := self._arrivals.put(self, pdu):
+                self.answer([(pdu, status)])
         elif command != ALERT_NOTIFICATION:  # that one has no answer, and says nothing to us
             self._link.write(HEADER.pack(HEADER.size, GENERIC_NACK, INVALID_COMMAND, int.from_bytes(pdu[12:16], "big")))
 
@@ -209,7 +217,7 @@ class Session:
         if heard:
             self._heard, self._asked = now, 0.0
         elif self._asked:
-            if now - self._asked > self._timeout:
+            if now - self._asked > self._patience.timeout:
                 raise Unavailable("the operator does not answer enquire_link")
         elif now - self._heard > self._enquire_every:
             with self._lock:

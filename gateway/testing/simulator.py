@@ -32,6 +32,9 @@ class Provider(Protocol):
     def start(self) -> Any:
         """Listen; raises `OSError` where the port is taken."""
 
+    def hang_up(self) -> None:
+        """Wait for no gateway any more: what `send` still waits for has failed."""
+
     def stop(self) -> None:
         """Stop listening."""
 
@@ -130,6 +133,8 @@ class Simulator:
         with self._changed:
             self._stopping.set()
             self._changed.notify_all()
+        for provider in self._providers:
+            provider.hang_up()
         for lane in self._lanes:
             lane.shutdown(cancel_futures=True)
         for provider in self._providers:

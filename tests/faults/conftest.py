@@ -94,10 +94,10 @@ def install(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable
     """Make installations; their logs are shown where the test fails, and what they run is ended."""
     made = request.node.stash.setdefault(_installations, [])
 
-    def make(database_url: str, **options: Any) -> Installation:
+    def make(database_url: str, kind: type[Installation] = Installation, **options: Any) -> Installation:
         folder = tmp_path / f"installation-{len(made)}"
         folder.mkdir()
-        made.append(Installation(folder, database_url, **options))
+        made.append(kind(folder, database_url, **options))
         return made[-1]
 
     yield make

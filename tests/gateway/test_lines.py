@@ -25,6 +25,7 @@ from gateway.spool.outbox import Draft
 from gateway.spool.tables import Kind, cursors, inbox
 
 ADDRESS = ("00", "smpp")
+LEASE = timedelta(seconds=1)
 
 
 class Radio:
@@ -54,8 +55,6 @@ def fail(_line: Any) -> None:
 @pytest.fixture(autouse=True)
 def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     """Shorten what a test would wait for."""
-    monkeypatch.setattr(lines, "_RENEW", 0.1)
-    monkeypatch.setattr(lines, "_STAND_BY", 0.05)
     monkeypatch.setattr(lines, "_LONGEST_WAIT", 0.1)
 
 
@@ -68,7 +67,7 @@ def hold(spool: Spool) -> Iterator[Callable[..., Lines]]:
         channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=radio)
         metrics = Metrics()
         tally = Tally([channel], metrics, Recent(spool.activity))
-        made.append(Lines(spool, Committer(spool.inbox, tally, metrics), [channel]))
+        made.append(Lines(spool, Committer(spool.inbox, tally, metrics), [channel], LEASE))
         made[-1].start()
         return made[-1]
 

@@ -6,10 +6,7 @@ Run as a program, this file is a listener that can be killed: PORT DATABASE-URL.
 
 from __future__ import annotations
 
-import json
 import os
-import queue
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +22,7 @@ from uuid import UUID
 
 import pytest
 import sqlalchemy as sa
+from foreign.smsc import PASSWORD, NodeSmsc
 
 from adapters.sms import gsm
 from adapters.sms.smpp import SmppSettings, SmppSms
@@ -41,7 +39,6 @@ from gateway.spool.tables import inbox
 pytestmark = pytest.mark.slow
 
 HERE = Path(__file__).parent
-REQUIRE = "LAPOR_TEST_REQUIRE_PEERS"  # set in CI: a foreign program that cannot run is then a failure
 CITIZEN, NEIGHBOUR = "+6281200000999", "+6281200000998"
 JALAN = "Lampu jalan {mati} di Jl. Sudirman [depan SD 2], sudah seminggu gelap; ganti €5? ~ " * 4
 JAWA = "Nyuwun pirsa pak lurah, dalan ing kampung kula rusak sanget 😭 banyune ngantos mlebet griya 🌊 " * 5
@@ -92,7 +89,7 @@ class SpoolLine:
 
 
 def make(port: int, **changes: Any) -> SmppSms:
-    given = {"host": "127.0.0.1", "port": port, "system_id": "lapor", "password": Secret("sandi123"), "sender": "1708"}
+    given = {"host": "127.0.0.1", "port": port, "system_id": "lapor", "password": Secret(PASSWORD), "sender": "1708"}
     settings = SmppSettings(**(given | {"timeout": 2, "tps": 1000} | changes))
     return SmppSms(settings, ChannelContext(region="00", channel="smpp", webhook_url=""))
 
@@ -111,80 +108,6 @@ def read(adapter: SmppSms, raws: Sequence[RawMessage]) -> list[Any]:
                 parts = waiting.pop(event.group)
                 events.append(adapter.join([parts[number] for number in sorted(parts)]))
     return events
-
-
-class NodeSmsc:
-    """The foreign program; `wish` and `wait` are its two pipes."""
-
-    def __init__(self, modules: Path) -> None:
-        environment = os.environ | {"NODE_PATH": str(modules)}
-        self._process = subprocess.Popen(
-            ["node", str(HERE / "smsc.js")],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-            env=environment,
-        )
-        self._events: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._kept: list[dict[str, Any]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        self.port: int = self.wait("listening")["port"]
-
-    def _read(self) -> None:
-        assert self._process.stdout is not None
-        for line in self._process.stdout:
-            self._events.put(json.loads(line))
-
-    def wish(self, do: str, **fields: Any) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"do": do, **fields}) + "\n")
-        self._process.stdin.flush()
-
-    def wait(self, event: str, timeout: float = 10, **fields: Any) -> dict[str, Any]:
-        """Return the next such event; others are kept for later calls."""
-        wanted = {"event": event, **fields}
-        deadline = time.monotonic() + timeout
-        while True:
-            for place, one in enumerate(self._kept):
-                if wanted.items() <= one.items():
-                    return self._kept.pop(place)
-            try:
-                self._kept.append(self._events.get(timeout=max(0.01, deadline - time.monotonic())))
-            except queue.Empty:
-                raise AssertionError(f"no {wanted} within {timeout:g} s; there came {self._kept}") from None
-
-    def send(self, text: str | None = None, *, tag: str = "m", sender: str = CITIZEN, **fields: Any) -> None:
-        self.wish("send", tag=tag, text=text, **({"from": sender.lstrip("+"), "coding": 0} | fields))
-
-    def answers(self, count: int, tag: str = "m") -> list[int]:
-        return [self.wait("answered", tag=tag)["status"] for _ in range(count)]
-
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(10)
-        self._reader.join(10)
-        self._process.stdout.close()
-
-
-@pytest.fixture(scope="module")
-def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install what the lock file names, and return the folder."""
-    folder = tmp_path_factory.mktemp("peers")
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(HERE / name, folder)
-    command = ["npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(folder)]
-    try:
-        subprocess.run(command, check=True, capture_output=True, timeout=90)
-        subprocess.run(["node", "--version"], check=True, capture_output=True)
-    except (OSError, subprocess.SubprocessError) as exc:
-        if os.environ.get(REQUIRE):
-            pytest.fail(f"{REQUIRE} is set, but the npm peer cannot be installed: {exc}")
-        pytest.skip(f"no node or no npm registry: {type(exc).__name__}")
-    return folder / "node_modules"
 
 
 @pytest.fixture
@@ -459,6 +382,8 @@ def test_receipts_meet_their_replies(smsc, line, ids, mode):
 
 def test_throttled_then_taken(smsc, adapter):
     smsc.wish("mode", set={"throttle": 1})
+    smsc.wish("enquire")
+    smsc.wait("alive")  # it has heard both
     with pytest.raises(Throttled):
         adapter.reply(a_reply("x"))
     assert adapter.reply(a_reply("x")).external_id

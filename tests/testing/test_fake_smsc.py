@@ -249,3 +249,16 @@ def test_simulator_needs_no_adapter():
 def test_its_receipts_are_those_of_the_standard():
     body = wire.receipt(CITIZEN, "1708", "a1")
     assert body.startswith(b"\0\1\x016281200000999\0\0\x001708\0\4")
+
+
+def test_a_simulator_that_ends_waits_for_no_gateway():
+    company = FakeSmsc(system_id="lapor", password=PASSWORD, sender="1708", patience=60)
+    simulator = Simulator([company], rate=1000, out=io.StringIO()).start()
+    player = threading.Thread(target=simulator.play, args=(2**31,))
+    player.start()
+    time.sleep(0.1)  # citizens write, and nobody is connected
+    began = time.monotonic()
+    simulator.stop()
+    player.join(5)
+    assert not player.is_alive()
+    assert time.monotonic() - began < 1

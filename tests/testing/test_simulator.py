@@ -39,6 +39,9 @@ class Echo:
             raise OSError(98, "port taken")
         self.running = True
 
+    def hang_up(self):
+        pass
+
     def stop(self):
         self.running = False
 

@@ -116,6 +116,9 @@ class SimulatedProvider(ABC):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), name=self.name, daemon=True).start()
         return self
 
+    def hang_up(self) -> None:  # noqa: B027  few have to do anything
+        """Do nothing: a call to a gateway that has gone fails at once."""
+
     def stop(self) -> None:
         """Stop listening and cut open connections; messages stay."""
         self._stopping.set()

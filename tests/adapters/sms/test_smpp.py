@@ -8,7 +8,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,7 +24,7 @@ from smpplib import smpp as smpplib_smpp
 
 from adapters.sms import gsm
 from adapters.sms.smpp import MISSING, SmppSettings, SmppSms
-from adapters.sms.smpp_link import Link
+from adapters.sms.smpp_link import Link, Patience
 from adapters.sms.smpp_pdu import ALPHABETS, read
 from adapters.sms.smpp_session import MOST_AT_ONCE, MOST_WAITING
 from adapters.sms.smpp_submit import Pace
@@ -769,6 +769,48 @@ def test_at_the_end_what_is_under_way_is_finished(operator):
     assert not line.failures
 
 
+@contextmanager
+def ends_quickly(adapter: SmppSms) -> Iterator[MemoryLine]:
+    """Let an adapter listen that has all the patience there is; at the end of the block it must return all the same."""
+    with listening(adapter, again=False) as line:
+        yield line
+        line.ending = True
+        began = time.monotonic()
+    assert time.monotonic() - began < 1.8, "a process that ends has 2 seconds for its connections"
+
+
+def test_the_end_does_not_wait_for_a_connection():
+    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
+        port = full.getsockname()[1]
+        for _ in range(8):  # beyond the backlog nobody is answered, as behind a firewall that says nothing
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(("127.0.0.1", port))
+        with ends_quickly(make(port=port, timeout=30)) as line:
+            time.sleep(0.2)  # it is on its way
+            assert not line.failures
+
+
+@pytest.mark.parametrize("settings", [{}, {"tls": True}, {"bind_mode": "separate"}])
+def test_the_end_does_not_wait_for_a_bind(operator, settings):
+    with ends_quickly(make(port=operator.port, timeout=30, **settings)) as line:
+        operator.accept()
+        assert operator.connection.recv(1), "a bind, or the beginning of TLS"
+    assert line.ups == 0
+
+
+def test_the_end_waits_a_second_for_what_is_under_way(operator):
+    adapter = make(port=operator.port, timeout=30)
+    with ends_quickly(adapter) as line:
+        operator.bind()
+        line.wait_for(lambda: line.ups == 1)
+        sending = Sending(adapter, a_reply())
+        assert operator.read(wire.SUBMIT_SM)
+    assert operator.read(wire.UNBIND), "it is said, whether or not anybody listens"
+    with pytest.raises(Unavailable):
+        sending.result()
+
+
 def test_it_comes_back_after_a_cut(smsc):
     with connected(smsc) as (_, line):
         assert smsc.send(CITIZEN, "satu").status == 200
@@ -818,7 +860,7 @@ def test_an_unbind_that_waits_at_the_end_is_answered(operator):
 
 
 def test_an_operator_that_does_not_read_is_given_up(operator):
-    link = Link("127.0.0.1", operator.port, tls=None, timeout=0.2)
+    link = Link("127.0.0.1", operator.port, tls=None, patience=Patience(0.2, lambda: False))
     operator.accept()
     with pytest.raises(Unavailable, match="does not read"):
         link.write(bytes(50_000_000))
@@ -829,7 +871,7 @@ def test_an_operator_that_does_not_read_is_given_up(operator):
 
 
 def test_an_operator_that_reads_slowly_gets_everything(operator):
-    link = Link("127.0.0.1", operator.port, tls=None, timeout=10)
+    link = Link("127.0.0.1", operator.port, tls=None, patience=Patience(10, lambda: False))
     operator.accept()
     got = []
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from gateway.testing.simulators.twilio import FakeTwilio, Message
+from gateway.testing.simulators.twilio import Message
 from rig.installation import Installation, until
 from rig.load import Written
 
@@ -57,7 +57,7 @@ class Books:
         """`copied_from` is an SQLite file in another mount namespace: SQLite follows such a path back into ours."""
         self._own = sa.create_engine(installation.database_url, poolclass=sa.NullPool)
         self._central = sa.create_engine(installation.central_url, poolclass=sa.NullPool)
-        self._twilio: FakeTwilio = installation.twilio
+        self._installation = installation
         if copied_from is not None:
             self._folder = installation.folder / "copy"
             self._folder.mkdir()
@@ -123,7 +123,7 @@ class Books:
             unknown=len(unknown),
             unknown_stored=sum(one.sid in stored for one in unknown),
             complaints=len(stored),
-            replies=len(self._twilio.messages("outbound-api")),
+            replies=len(self._installation.twilio.messages("outbound-api")),
             repeated=repeated,
             taken_over={
                 name: int(str(self.rows(f"SELECT count(*) FROM {name} WHERE attempts > 1")[0][0]))
@@ -148,7 +148,7 @@ class Books:
         self, reports: dict[str, Written], stored: dict[str, str], written: Sequence[Written]
     ) -> list[list[Message]]:
         sent: dict[tuple[str, str], list[Message]] = {}
-        for message in self._twilio.messages("outbound-api"):
+        for message in self._installation.twilio.messages("outbound-api"):
             sent.setdefault((message.to, message.body), []).append(message)
         told = Counter(
             (to, word.strip(".")) for to, body in sent for word in set(body.split()) if word.strip(".").isdigit()

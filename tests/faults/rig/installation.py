@@ -102,6 +102,8 @@ class Program:
 class Installation:
     """Everything one test runs. Use it as a context manager: what it started, it ends."""
 
+    secret = TOKEN  # that we share with the provider
+
     def __init__(
         self,
         folder: Path,
@@ -111,6 +113,7 @@ class Installation:
         work: dict[str, Any] | None = None,
         server: dict[str, Any] | None = None,
         channel: dict[str, Any] | None = None,
+        conversation: dict[str, Any] | None = None,
         prefix: Sequence[str] = (),
         logs: Path | None = None,
     ) -> None:
@@ -119,16 +122,10 @@ class Installation:
         self._prefix, self._logs = list(prefix), logs or folder
         self.port = free_port()
         self.programs: dict[str, Program] = {}
-        self.journal = folder / "twilio.jsonl"
-        self.twilio = FakeTwilio(
-            account_sid=ACCOUNT,
-            auth_token=TOKEN,
-            sender=NUMBER,
-            webhook_url=f"http://127.0.0.1:{self.port}/in/00/sms",
-            journal=self.journal,
+        self._start_provider()
+        self._configure(
+            WORK | (work or {}), SERVER | (server or {}), {"window": 0} | (conversation or {}), channel or {}
         )
-        self.twilio.start()
-        self._configure(WORK | (work or {}), SERVER | (server or {}), CHANNEL | (channel or {}))
 
     def __enter__(self) -> Self:
         return self
@@ -136,7 +133,7 @@ class Installation:
     def __exit__(self, *_exc: object) -> None:
         for program in self.programs.values():
             program.kill()
-        self.twilio.stop()
+        self._stop_provider()
 
     def program(self, role: str, name: str = "", *arguments: str) -> Program:
         """Return the program of a role; give further ones of the same role a name."""
@@ -154,25 +151,50 @@ class Installation:
         for program in started:
             program.wait_up()
 
-    def _configure(self, work: dict[str, Any], server: dict[str, Any], channel: dict[str, Any]) -> None:
+    def _start_provider(self) -> None:
+        self.journal = self.folder / "twilio.jsonl"
+        self.twilio = FakeTwilio(
+            account_sid=ACCOUNT,
+            auth_token=TOKEN,
+            sender=NUMBER,
+            webhook_url=f"http://127.0.0.1:{self.port}/in/00/sms",
+            journal=self.journal,
+        )
+        self.twilio.start()
+
+    def _stop_provider(self) -> None:
+        self.twilio.stop()
+
+    def _adapter(self) -> str:
+        """Return what gateway.toml says of the adapter."""
+        return (
+            f'[adapters."sms.twilio"]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ file = "keys/provider" }}\n'
+            f'api_base = "{self.twilio.url}"\n'
+        )
+
+    def _channel(self, changes: dict[str, Any]) -> str:
+        """Return what the region's file says of the channel."""
+        return f'[channels.sms]\nadapter = "sms.twilio"\nsender = "{NUMBER}"\n{toml(CHANNEL | changes)}'
+
+    def _configure(
+        self, work: dict[str, Any], server: dict[str, Any], conversation: dict[str, Any], channel: dict[str, Any]
+    ) -> None:
         config, keys = self.folder / "config", self.folder / "keys"
         (config / "regions").mkdir(parents=True)
         keys.mkdir()
-        for name, secret in (("storage", new_key()), ("lookup", new_key()), ("twilio", TOKEN)):
+        for name, secret in (("storage", new_key()), ("lookup", new_key()), ("provider", self.secret)):
             (keys / name).write_text(secret + "\n")
         base = f"http://127.0.0.1:{self.port}"
         central = f'[central]\nurl = "{self.central_url}"\n' if self.central_url != self.database_url else ""
         (config / "gateway.toml").write_text(
-            f'[server]\npublic_url = "{base}"\nhost = "127.0.0.1"\nport = {self.port}\n{_toml(server)}'
+            f'[server]\npublic_url = "{base}"\nhost = "127.0.0.1"\nport = {self.port}\n{toml(server)}'
             f'[database]\nurl = "{self.database_url}"\n{central}'
             '[encryption]\nkeys = [{ file = "keys/storage" }]\nlookup_key = { file = "keys/lookup" }\n'
-            f'[work]\n{_toml(work)}[replies]\nper_hour = 1000\n[conversation]\nwindow = 0\n[logging]\nformat = "json"\n'
-            f'[adapters."sms.twilio"]\naccount_sid = "{ACCOUNT}"\nauth_token = {{ file = "keys/twilio" }}\n'
-            f'api_base = "{self.twilio.url}"\n'
+            f"[work]\n{toml(work)}[replies]\nper_hour = 1000\n[conversation]\n{toml(conversation)}"
+            f'[logging]\nformat = "json"\n{self._adapter()}'
         )
         (config / "regions" / "00-nasional.toml").write_text(
-            f'code = "00"\nname = "Indonesia"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "{NUMBER}"\n'
-            + _toml(channel)
+            f'code = "00"\nname = "Indonesia"\n{self._channel(channel)}'
         )
 
 
@@ -214,7 +236,8 @@ def free_port() -> int:
             return port
 
 
-def _toml(values: dict[str, Any]) -> str:
+def toml(values: dict[str, Any]) -> str:
+    """Return lines of TOML, of numbers and true or false."""
     return "".join(f"{name} = {str(value).lower()}\n" for name, value in values.items())
 
 

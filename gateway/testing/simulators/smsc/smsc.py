@@ -93,11 +93,15 @@ class FakeSmsc:
         self._port = self._server.port  # the same one after a stop and a start
         return self
 
-    def stop(self) -> None:
-        """Stop listening and cut every connection; replies stay."""
+    def hang_up(self) -> None:
+        """Wait for no gateway to connect any more, and send no more receipts."""
         self._stopping.set()
         with self._bound:
             self._bound.notify_all()
+
+    def stop(self) -> None:
+        """Stop listening and cut every connection; replies stay."""
+        self.hang_up()
         if self._server is not None:
             self._server.close()
             self._server = None

@@ -1,7 +1,7 @@
 // An operator's SMSC out of the npm package "smpp": it takes wishes as lines of JSON and tells as lines of JSON what
 // happens. How texts are coded and PDUs written is the package's work; where a long text is cut is ours, to the byte.
 //
-//   NODE_PATH=.../node_modules node smsc.js
+//   NODE_PATH=.../node_modules node smsc.js PORT
 
 'use strict';
 const readline = require('readline');
@@ -12,11 +12,14 @@ smpp.addTLV('operator_tariff', { id: 0x1501, type: smpp.types.tlv.int32 });
 
 const PASSWORD = 'sandi123';
 const sessions = new Set();
-const mode = { throttle: 0, mute: false, deaf: false, ids: 16, receiptIds: 16, receiptTlvs: true };
+const mode = { throttle: 0, mute: false, deaf: false, ids: 16, receiptIds: 16, receiptTlvs: true, window: 10, retry: 200 };
 let submitted = 0;
 
 const tell = (event, fields) => process.stdout.write(JSON.stringify({ event, ...fields }) + '\n');
-const bound = () => [...sessions].find((session) => session.receives);
+const receivers = () => [...sessions].filter((session) => session.receives);
+const bound = () => receivers()[0];
+
+// --- what comes from the gateway ---
 
 function receipt(session, pdu, number) {
   const id = number.toString(mode.receiptIds).padStart(10, '0');
@@ -36,6 +39,7 @@ function submit(session, pdu) {
   if (mode.throttle > 0) {
     mode.throttle -= 1;
     session.send(pdu.response({ command_status: smpp.ESME_RTHROTTLED }));
+    tell('throttled', {});
     return;
   }
   const number = ++submitted + 0xa0;
@@ -55,17 +59,22 @@ function submit(session, pdu) {
 
 const server = smpp.createServer((session) => {
   sessions.add(session);
+  session.kept = new Set();
   session.on('error', () => {}); // a connection that is cut is no event of its own: 'close' follows
   session.on('close', () => {
     sessions.delete(session);
+    kept.unshift(...session.kept); // never answered: the next session has them again
+    session.kept.clear();
     tell('closed', {});
+    pump();
   });
   for (const command of ['bind_transceiver', 'bind_receiver', 'bind_transmitter']) {
     session.on(command, (pdu) => {
       const right = pdu.password === PASSWORD;
       session.send(pdu.response(right ? { system_id: 'NODE' } : { command_status: smpp.ESME_RINVPASWD }));
       session.receives = right && command !== 'bind_transmitter';
-      tell('bound', { command, right });
+      tell('bound', { command, right, receivers: receivers().length });
+      pump();
     });
   }
   session.on('enquire_link', (pdu) => mode.mute || session.send(pdu.response()));
@@ -76,6 +85,8 @@ const server = smpp.createServer((session) => {
     session.close();
   });
 });
+
+// --- what goes to the gateway ---
 
 function encoded({ text, hex, coding }) {
   if (hex !== undefined) return Buffer.from(hex, 'hex');
@@ -103,16 +114,43 @@ function parts({ form, reference, size, ...wish }) {
 }
 
 function send(wish) {
-  const session = bound();
   const common = { source_addr: wish.from, source_addr_ton: 1, source_addr_npi: 1, destination_addr: '1708' };
   const all = parts(wish);
   for (const number of wish.order || all.map((_, index) => index + 1)) {
     const fields = { ...common, data_coding: wish.coding, ...all[number - 1], ...wish.tlvs };
+    if (wish.keep) {
+      kept.push({ fields, tag: wish.tag, part: number, attempts: 0 });
+      continue;
+    }
     const pdu = new smpp.PDU('deliver_sm', fields);
-    session.send(pdu, (answer) => tell('answered', { tag: wish.tag, part: number, status: answer.command_status }));
+    bound().send(pdu, (answer) => tell('answered', { tag: wish.tag, part: number, status: answer.command_status }));
     tell('sent', { tag: wish.tag, part: number, pdu: pdu.toBuffer().toString('hex') });
   }
+  pump();
 }
+
+// Messages that are kept as operators keep them: delivered again, over whatever session there is, until answered 0.
+const kept = [];
+
+function pump() {
+  const session = bound();
+  while (session && kept.length && session.kept.size < mode.window) deliver(session, kept.shift());
+}
+
+function deliver(session, one) {
+  const { tag, part } = one;
+  one.attempts += 1;
+  session.kept.add(one);
+  session.send(new smpp.PDU('deliver_sm', one.fields), ({ command_status: status }) => {
+    if (!session.kept.delete(one)) return;
+    tell(status ? 'refused' : 'stored', { tag, part, status, attempts: one.attempts });
+    if (status) setTimeout(() => kept.push(one) && pump(), mode.retry);
+    pump();
+  });
+  tell('delivered', { tag, part, attempts: one.attempts });
+}
+
+// --- what is wished ---
 
 const WISHES = {
   send,
@@ -128,4 +166,4 @@ readline.createInterface({ input: process.stdin }).on('line', (line) => {
   WISHES[wish.do](wish);
 }).on('close', () => process.exit(0)); // whoever started us has gone
 
-server.listen(0, '127.0.0.1', () => tell('listening', { port: server.address().port }));
+server.listen(Number(process.argv[2] || 0), '127.0.0.1', () => tell('listening', { port: server.address().port }));

@@ -52,6 +52,7 @@ class Committer:
     def __init__(self, inbox: Inbox, tally: Tally, metrics: Metrics) -> None:
         self.inbox, self._tally = inbox, tally
         self._batch = metrics.batch.labels("receive")
+        self._turned_away = 0  # messages, since the database went away
         self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
 
     def write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
@@ -94,9 +95,21 @@ class Committer:
             log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
         elif fresh:
             log.info("accepted", count=fresh)
-        if failed := next((outcome for outcome in outcomes if isinstance(outcome, GatewayError)), None):
-            log.error("not committed", count=len(rows) - stored.total(), reason=failed.reason)
+        self._tell_failures([outcome for outcome in outcomes if isinstance(outcome, GatewayError)])
         self.on_commit()
+
+    def _tell_failures(self, errors: Sequence[GatewayError]) -> None:
+        """Log an outage when it begins and when it is over: whoever repeats fast would fill the log meanwhile."""
+        away = [error for error in errors if isinstance(error, Unavailable)]
+        for error in errors:
+            if not isinstance(error, Unavailable):
+                log.error("not committed", count=1, reason=error.reason)
+        if away and not self._turned_away:
+            log.error("not committed", count=len(away), reason=away[0].reason)
+        if not away and self._turned_away:
+            log.warning("committing again", count=self._turned_away)
+            self._turned_away = 0
+        self._turned_away += len(away)
 
 
 class _Waiting(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -168,6 +169,28 @@ def test_each_commit_wakes_the_worker(group_commit: Any, incoming: Any) -> None:
     commit._committer.on_commit = lambda: woken.append(1)
     asyncio.run(outcomes(commit, [incoming("SM1")]))
     assert woken == [1]
+
+
+def test_an_outage_is_told_when_it_begins_and_when_it_ends(
+    group_commit: Any, incoming: Any, logs: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committer = group_commit()._committer
+    commit, away = committer.inbox.commit, [Unavailable("the database is away")] * 10  # each group is tried twice
+
+    def fail_at_first(rows: Any) -> Any:
+        if away:
+            raise away.pop()
+        return commit(rows)
+
+    monkeypatch.setattr(committer.inbox, "commit", fail_at_first)
+    for number in range(6):
+        rows = [committer.inbox.seal(incoming(f"SM{number}"))]
+        committer.count(rows, committer.write(rows))
+    told = [json.loads(line) for line in logs.getvalue().splitlines()]
+    assert [(one["event"], one.get("count")) for one in told if one["event"] != "accepted"] == [
+        ("not committed", 1),
+        ("committing again", 5),
+    ]
 
 
 # --- polls -------------------------------------------------------------------------------------------------------

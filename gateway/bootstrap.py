@@ -259,5 +259,5 @@ def _database(url: str, pool: int) -> Database:
             f"{exc.filename} cannot be made: {exc.strerror}; check owner and permissions of it and its directory"
         ) from exc
     except Exception as exc:
-        shown = url if "@" not in url else "the database URL"
-        raise Misconfigured(f"{shown} cannot be used: {type(exc).__name__}; see [database] url") from exc
+        # Not the URL itself: a password may stand anywhere in it.
+        raise Misconfigured(f"the database URL cannot be used ({type(exc).__name__}); see [database] url") from exc

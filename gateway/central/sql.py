@@ -20,6 +20,7 @@ from gateway.ids import make_ticket, new_id
 from gateway.ports import Clock
 
 _PURPOSE = b"reporter"
+_HIDDEN = "-"  # stands for an id that is made of the reporter's number
 _json = msgspec.json.Encoder()
 
 
@@ -121,7 +122,7 @@ class SqlCentralStore:
             "region": source.region,
             "channel": source.channel,
             "adapter": source.adapter,
-            "external_id": source.external_id,
+            "external_id": _HIDDEN if source.made_id else source.external_id,
             "sent_at": source.sent_at,
             "received_at": source.received_at,
             "updated_at": self._clock(),

@@ -22,8 +22,6 @@ DELIVER_SM, DATA_SM = 0x00000005, 0x00000103
 UDHI = 0x40  # of esm_class: the text begins with a user data header
 _KIND = 0x3C  # of esm_class: the type of message
 MESSAGE, RECEIPT, INTERMEDIATE = 0x00, 0x04, 0x20
-
-# TLVs
 RECEIPTED_ID, SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER, PAYLOAD, STATE = 0x001E, 0x020C, 0x020E, 0x020F, 0x0424, 0x0427
 
 MOST_TLVS = 500  # the specification knows 45; a flood of them must not hold up the others

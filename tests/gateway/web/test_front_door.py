@@ -424,6 +424,14 @@ def test_what_is_no_http_is_never_a_500(server: Any, data: bytes) -> None:
     assert server.get("/health/live").status_code == 200
 
 
+def test_a_flood_of_what_is_no_http_does_not_fill_the_log(server: Any) -> None:
+    before = server.log.count("Invalid HTTP request")
+    began = time.monotonic()
+    for _ in range(100):
+        talk(server, b"\x16\x03\x01\r\n\r\n")
+    assert server.log.count("Invalid HTTP request") - before <= time.monotonic() - began + 2
+
+
 def test_credentials_are_not_kept_with_a_message(server: Any, shared: Any, stored: Any) -> None:
     from gateway.bootstrap import make_keyring
 

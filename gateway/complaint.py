@@ -71,10 +71,11 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     region: str  # Kemendagri code of the region whose channel it was; "00" is national
     channel: str
     adapter: str
-    external_id: str  # the provider's own id of the message
+    external_id: str  # the provider's own id of the message …
     received_at: datetime
     sent_at: datetime | None = None
     foreign_ticket: str | None = None
+    made_id: bool = False  # … or one made of number and text, which leads whoever has it to the number
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,6 +14,9 @@ class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message that somebody wrote to us on a channel."""
 
     external_id: str  # unique in the channel for ever; the same message has the same id however it reaches us
+    # The id is a hash of number and text, not the provider's own. Who knows the text could try all numbers against it:
+    # the centre never gets it.
+    made_id: bool = False
     sender: str  # the address as the provider gives it; enrich makes a phone E.164
     recipient: str  # our own address that was written to
     text: str

@@ -66,7 +66,24 @@ def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "i
     )
     root = logging.getLogger()
     root.handlers[:] = [stream]
+    server = logging.getLogger("uvicorn.error")  # warns of every request that is no HTTP
+    server.filters[:] = [_Seldom()]
     root.setLevel(max(threshold, logging.WARNING))  # libraries speak only of trouble: their debug lines quote bodies
+
+
+class _Seldom(logging.Filter):
+    """Lets each message of a logger through once a second: whoever floods us must not fill the disk too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._last: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Tell whether to write the record; `msg` is the library's own text, of which there are few."""
+        if record.created - self._last.get(str(record.msg), 0.0) < 1:
+            return False
+        self._last[str(record.msg)] = record.created
+        return True
 
 
 class _Unfailing:

@@ -61,7 +61,7 @@ class PhoneApi:
         """Take only the API's own word for it: the login page of a Wi-Fi answers 200 to everything."""
         try:
             named = msgspec.json.decode(answer.content, type=_Named).id
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             named = None
         if named != message_id:
             raise Unavailable(f"{self._name} gave an answer that is not the API's: check api_base and the network")

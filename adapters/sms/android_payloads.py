@@ -43,6 +43,8 @@ IGNORED = {
 
 _CODE = re.compile(r"RESULT_[A-Z_]{3,60}")  # Android's, in the free text of a failure
 
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: brackets in brackets
+
 _T = TypeVar("_T")
 
 
@@ -104,7 +106,7 @@ def envelope(body: bytes) -> Envelope:
     """
     try:
         told = msgspec.json.decode(body, type=_Signed)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         told = _Signed("", "")
     payload = told.payload
     text = payload.body or "" if told.event == "mms:downloaded" else payload.message
@@ -182,6 +184,7 @@ def message_of(event: str, payload: bytes, stands: str, own: str) -> CitizenMess
     text, received_at = fields.get(text_in), fields.need("receivedAt")
     return CitizenMessage(
         external_id=message_key(sender, received_at, text, event),
+        made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
         text="\n".join(filter(None, [fields.get("subject"), text])),
@@ -208,6 +211,7 @@ def message_of_row(fields: Fields, own: str) -> CitizenMessage:
     sender, text, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
     return CitizenMessage(
         external_id=message_key(sender, received_at, text),
+        made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
         text=text,
@@ -231,6 +235,6 @@ def decode(body: bytes, kind: type[_T]) -> _T:
     """Read JSON of a known form; raises `Untranslatable`."""
     try:
         return msgspec.json.decode(body, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except _UNREADABLE:
         # Not chained: the parser's message may quote what a citizen wrote.
         raise Untranslatable("the payload has an unexpected form") from None

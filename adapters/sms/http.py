@@ -104,6 +104,7 @@ class HttpSms:
     def _message(self, raw: RawMessage, found: http_payloads.Named, text: str) -> CitizenMessage:
         return CitizenMessage(
             external_id=http_payloads.key_of(self._settings, found, raw.received_at.timestamp()).key,
+            made_id=self._receive.id is None,
             sender=found.need(self._receive.sender),
             recipient=self._recipient(found),
             text=text,

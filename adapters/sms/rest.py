@@ -6,15 +6,20 @@ Imported by the clients only, and so on the first call out: a process that only 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from io import BytesIO
 from typing import Any
 
 import requests
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from gateway.errors import Rejected, Throttled, Unavailable
 
 MAX_RETRY_AFTER = 3600.0  # seconds
+MOST_BYTES = 32 * 1024 * 1024  # of one answer; a page of a phone's list with all its texts has a few
+_CHUNK = 65_536
 
 # Statuses of the 4xx that speak of the login, the way or the hour, and not of the message: it must live until then.
 NOT_THE_MESSAGE = frozenset({401, 403, 404, 405, 407, 408, 425})
@@ -43,10 +48,10 @@ class Client:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> requests.Response:
-        """Return the answer, whatever its status; raises `Unavailable` where there is none."""
+        """Return the whole answer, whatever its status; raises `Unavailable` where there is none."""
         try:
             with reaching(self._who):
-                return self._session.request(
+                answer = self._session.request(
                     method,
                     url,
                     params=query,
@@ -54,9 +59,24 @@ class Client:
                     headers=headers,
                     timeout=self._timeout,
                     allow_redirects=False,
+                    stream=True,
                 )
+                self._read(answer)
+                return answer
         except ValueError as exc:  # what cannot be written into an HTTP request, as an emoji in a header
             raise Unavailable(f"{self._who} cannot be called ({type(exc).__name__})") from None
+
+    def _read(self, answer: requests.Response) -> None:
+        """Read the body: `requests` would take any size, and a byte every few seconds for ever."""
+        deadline, body = time.monotonic() + 2 * self._timeout, bytearray()
+        with answer:
+            while chunk := answer.raw.read1(_CHUNK, decode_content=True):
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    raise Unavailable(f"{self._who} answered with more than {MOST_BYTES} bytes")
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"{self._who} did not end its answer in time")
+        answer.raw = BytesIO(body)
 
 
 @contextmanager
@@ -64,9 +84,9 @@ def reaching(who: str) -> Iterator[None]:
     """Turn what `requests` raises into `Unavailable`; `from None`, for the originals quote URLs with phone numbers."""
     try:
         yield
-    except requests.Timeout:
+    except (requests.Timeout, ReadTimeoutError):
         raise Unavailable(f"{who} did not answer in time") from None
-    except requests.RequestException as exc:
+    except (requests.RequestException, HTTPError) as exc:
         raise Unavailable(f"{who} cannot be reached ({type(exc).__name__})") from None
 
 

@@ -22,10 +22,10 @@ DELIVER_SM, DATA_SM = 0x00000005, 0x00000103
 UDHI = 0x40  # of esm_class: the text begins with a user data header
 _KIND = 0x3C  # of esm_class: the type of message
 MESSAGE, RECEIPT, INTERMEDIATE = 0x00, 0x04, 0x20
-
-# TLVs
 RECEIPTED_ID, SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER, PAYLOAD, STATE = 0x001E, 0x020C, 0x020E, 0x020F, 0x0424, 0x0427
 
+MOST_TLVS = 500  # the specification knows 45; a flood of them must not hold up the others
+ALPHANUMERIC = 5  # type of number: a name that its sender chose, as "TELKOMSEL", and be it all of digits
 INTERNATIONAL = 1  # type of number: with country code, written without the plus …
 LONGEST_SHORT_CODE = 6  # … unless it is so short: some operators call 1708 international too
 
@@ -235,12 +235,16 @@ class _Fields:
 
     def address(self) -> str:
         kind, _plan, number = self.byte(), self.byte(), self.text()
+        if kind == ALPHANUMERIC and not any(map(str.isalpha, number)):
+            return f"'{number}'"  # it must not pass for the telephone with these digits
         whole = kind == INTERNATIONAL and number.isdecimal() and len(number) > LONGEST_SHORT_CODE
         return f"+{number}" if whole else number
 
     def tlvs(self) -> dict[int, bytes]:
-        found = {}
-        while self._at < len(self._pdu):
+        found: dict[int, bytes] = {}
+        for _ in range(MOST_TLVS + 1):
+            if self._at >= len(self._pdu):
+                return found
             tag, length = self.octets(2), self.octets(2)
             found[int.from_bytes(tag, "big")] = self.octets(int.from_bytes(length, "big"))
-        return found
+        raise Untranslatable("the PDU has too many TLVs")

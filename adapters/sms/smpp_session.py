@@ -30,7 +30,8 @@ OK, INVALID_COMMAND, QUEUE_FULL, NOT_NOW = (
 )  # NOT_NOW: a temporary fault of ours, keep the message
 LAST_SEQUENCE = 0x7FFFFFFF
 MOST_AT_ONCE = 500  # PDUs stored in one transaction
-MOST_WAITING = 5000  # PDUs; an operator whose window is larger is asked to wait
+MOST_WAITING = 5000  # PDUs; an operator whose window is larger is asked to wait …
+MOST_BYTES = 16 * 1024 * 1024  # … and so is one whose PDUs are as large as SMPP allows
 _TICK = 0.25  # seconds
 
 
@@ -51,6 +52,7 @@ class Arrivals:
 
     def __init__(self) -> None:
         self._waiting: deque[tuple[Session, bytes]] = deque()
+        self._bytes = 0  # of all that waits
         self._changed = threading.Condition()
         self._closed = False
 
@@ -59,8 +61,9 @@ class Arrivals:
         with self._changed:
             if self._closed:
                 return NOT_NOW
-            if len(self._waiting) >= MOST_WAITING:
+            if len(self._waiting) >= MOST_WAITING or self._bytes + len(pdu) > MOST_BYTES:
                 return QUEUE_FULL
+            self._bytes += len(pdu)
             self._waiting.append((session, pdu))
             self._changed.notify()
             return OK
@@ -70,7 +73,9 @@ class Arrivals:
         with self._changed:
             if not self._waiting:
                 self._changed.wait(wait)
-            return [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+            taken = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
+            self._bytes -= sum(len(pdu) for _, pdu in taken)
+            return taken
 
     def wake(self) -> None:
         """Let `take` return."""

@@ -20,6 +20,7 @@ from gateway.ids import make_ticket, new_id
 from gateway.ports import Clock
 
 _PURPOSE = b"reporter"
+_HIDDEN = "-"  # stands for an id that leads to the reporter's number: here, or at the provider
 _json = msgspec.json.Encoder()
 
 
@@ -121,7 +122,7 @@ class SqlCentralStore:
             "region": source.region,
             "channel": source.channel,
             "adapter": source.adapter,
-            "external_id": source.external_id,
+            "external_id": _HIDDEN if source.made_id or complaint.anonymous else source.external_id,
             "sent_at": source.sent_at,
             "received_at": source.received_at,
             "updated_at": self._clock(),
@@ -246,5 +247,5 @@ def _public(row: sa.Row[Any], columns: Sequence[str]) -> dict[str, Any]:
     if row.confidential:
         shown |= {name: "(rahasia)" for name in ("title", "description", "place_text", "reasons") if name in shown}
     if row.anonymous and "external_id" in shown:
-        shown["external_id"] = "(anonim)"  # at the provider it leads to the number
+        shown["external_id"] = "(anonim)"
     return shown

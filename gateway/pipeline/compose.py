@@ -93,6 +93,7 @@ class Composer:
                 channel=raw.channel,
                 adapter=channel.adapter_key,
                 external_id=message.external_id,
+                made_id=message.made_id,
                 received_at=raw.received_at,
                 sent_at=message.sent_at,
             ),

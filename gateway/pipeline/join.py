@@ -61,7 +61,9 @@ class Joining:
         channel = channel_of(self._channels, draft.region, draft.channel)
         stored = self._spool.inbox.among(connection, list(draft.numbers.values()))
         opened = {number: self._spool.inbox.open(stored[row_id]) for number, row_id in draft.numbers.items()}
-        message = msgspec.structs.replace(join(channel, opened, draft.total), external_id=draft.external_id)
+        message = msgspec.structs.replace(
+            join(channel, opened, draft.total), external_id=draft.external_id, made_id=False
+        )
         raw = next(one for one in opened.values() if one.id == draft.first)
         return Said(
             composed=self._composer.compose(message, raw, channel, new_id(), headless=1 in draft.missing),

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gateway.errors import Overloaded
+from gateway.errors import Overloaded, Refused
 from gateway.ids import new_id
 from gateway.observe import log
 from gateway.pipeline.commit import GroupCommit, Tally
@@ -16,6 +16,7 @@ from gateway.spool.inbox import Incoming
 from gateway.wire import WebhookRequest
 
 _POLL_LEASE = timedelta(seconds=120)
+_RETRY_AFTER = 60.0  # seconds, after a fault of an adapter: somebody has to mend it
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # not kept with a message
 
 
@@ -46,11 +47,19 @@ class Receiver:
         self._commit.submit(message, done)
 
     def _incoming(self, channel: Channel, request: WebhookRequest) -> Incoming:
+        try:
+            envelope = channel.adapter.verify(request)
+        except Refused:
+            raise
+        except Exception as exc:
+            # A fault of the adapter: the provider is told to come again, and has its answer all the same.
+            log.error("verify failed", region=channel.region, channel=channel.name, exc_info=exc)
+            raise Overloaded("the channel's adapter failed; see the log", retry_after=_RETRY_AFTER) from exc
         return Incoming(
             id=new_id(),
             region=channel.region,
             channel=channel.name,
-            envelope=channel.adapter.verify(request),
+            envelope=envelope,
             content_type=HTTP,
             payload=request.dump(without=_CREDENTIALS),
             received_at=self._spool.clock(),

@@ -126,6 +126,13 @@ class AdapterContract(PageContract):
         assert isinstance(event, CitizenMessage), "a plain text message becomes one CitizenMessage"
         assert event.sender == forge.sender, "take the sender as the provider gives it"
 
+    def test_an_id_made_of_the_message_is_declared(self, adapter: Any, forge: Forge) -> None:
+        """Who knows a text could try all numbers against a hash of both: such an id must not reach the centre."""
+        raw = stored(forge.message("Jalan rusak", "m1"))
+        (event,) = adapter.translate(raw)
+        given = event.external_id == raw.id.hex or event.external_id.encode() in raw.payload
+        assert event.made_id is not given, "made_id = True where the external_id is made of the message, else False"
+
     @pytest.mark.parametrize("kind", TEXTS)
     def test_text_survives(self, adapter: Any, forge: Forge, kind: str) -> None:
         """What the citizen wrote comes through unchanged."""

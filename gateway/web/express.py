@@ -23,6 +23,7 @@ _CLOSE = (b"connection", b"close")
 # RFC 9112: request line, then `field-name ":" OWS field-value OWS`, all ended by CR LF; no folding, no bare CR or LF.
 # Possessive: a head that does not match costs one pass, however it was made.
 _HEAD = re.compile(rb"POST (/[!-~]*+) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++)\r\n")
+_LENGTH_DIGITS = 16
 _SPECIAL = frozenset({"transfer-encoding", "connection", "upgrade", "expect"})  # what the real parser must see to
 
 
@@ -67,7 +68,8 @@ class ExpressProtocol(BoundedProtocol):
         length = headers.get("content-length", "")
         if (
             len(headers) != len(fields)  # a repeated name: let the parser judge
-            or not (length.isascii() and length.isdigit() and head.end() + int(length) == len(data))
+            or not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS)  # int() refuses thousands
+            or head.end() + int(length) != len(data)
             or not _SPECIAL.isdisjoint(headers)
         ):
             return False
@@ -139,7 +141,9 @@ class Exchange:
         if self.disconnected:
             self._taken = True
             self._protocol.lane.lose()
-        elif self._started and not self.more_body:
+        elif self._started and self.more_body:
+            self._protocol.flow.resume_reading()  # the server pauses past 64 KiB; ours is bounded by the length allowed
+        elif self._started:
             self.take(bytes(self.body))
 
     def take(self, body: bytes) -> None:

@@ -214,6 +214,18 @@ def test_signed_event_that_nobody_can_read_is_kept(fake, body):
         make().translate(stored(request))
 
 
+@pytest.mark.parametrize("event", ["sms:received", "sms:batch:received", "sms:failed", "system:ping"])
+def test_brackets_in_brackets_are_a_dead_letter(fake, event):
+    """The reader gives up at a depth with an error of its own, which must not be the end of the connection."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    request = fake.signed(
+        b'{"event":"%b","id":"e1","payload":{"messages":%b,"message":%b}}' % (event.encode(), deep, deep)
+    )
+    assert make().verify(request).key
+    with pytest.raises(Untranslatable):
+        make().translate(stored(request))
+
+
 def test_parts_of_a_receipt_are_one(fake):
     bodies = [fake.event("sms:delivered", {"messageId": "r1", "phoneNumber": CITIZEN}) for _ in range(3)]
     assert {key_of(fake, body) for body in bodies} == {"sms:delivered:r1"}

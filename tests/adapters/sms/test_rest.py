@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gzip
 import logging
+import socket
+import threading
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 import requests
@@ -51,6 +56,55 @@ def test_what_is_the_message_s_fault_is_for_never(canned, client, status):
     assert type(rest.failure("said", answer)) is Rejected
     fixed = rest.failure("said", answer, fix="correct the sender")
     assert (type(fixed), str(fixed.message)) == (Unavailable, "said: correct the sender")
+
+
+@contextmanager
+def answering(*pieces: bytes, pause: float = 0) -> Iterator[str]:
+    """Serve one connection with these bytes, a pause before each piece; yield its URL."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def serve() -> None:
+            connection, _ = listening.accept()
+            with connection, suppress(OSError):  # the client has gone
+                connection.recv(65536)
+                for piece in pieces:
+                    time.sleep(pause)
+                    connection.sendall(piece)
+
+        server = threading.Thread(target=serve)
+        server.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/"
+        server.join()
+
+
+def test_an_answer_that_drips_does_not_hold_up_the_replies_for_ever(client):
+    head = b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\n"
+    began = time.monotonic()
+    with answering(head, *[b"x"] * 40, pause=0.1) as url, pytest.raises(Unavailable, match="in time"):
+        client.call("GET", url)
+    assert time.monotonic() - began < 3
+
+
+def test_an_answer_without_end_does_not_fill_the_memory(client):
+    head = b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n"
+    with (
+        answering(head, *[b"x" * 1_000_000] * (rest.MOST_BYTES // 1_000_000 + 2)) as url,
+        pytest.raises(Unavailable, match="more than"),
+    ):
+        client.call("GET", url)
+
+
+def test_a_body_in_chunks_or_packed_is_whole_and_one_that_is_cut_off_is_none(client):
+    chunked = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+    with answering(chunked) as url:
+        assert client.call("GET", url).content == b"abcde"
+    packed = gzip.compress(b"Jalan rusak " * 9000)
+    with answering(
+        b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % len(packed), packed
+    ) as url:
+        assert client.call("GET", url).text == "Jalan rusak " * 9000
+    with answering(b"HTTP/1.1 200 OK\r\ncontent-length: 40\r\n\r\nabc") as url, pytest.raises(Unavailable):
+        client.call("GET", url)
 
 
 @pytest.mark.parametrize(("status", "busy"), [(429, False), (400, True)])

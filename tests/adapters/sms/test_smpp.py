@@ -25,11 +25,12 @@ from smpplib import smpp as smpplib_smpp
 from adapters.sms import gsm
 from adapters.sms.smpp import MISSING, SmppSettings, SmppSms
 from adapters.sms.smpp_link import Link, Patience
-from adapters.sms.smpp_pdu import ALPHABETS, read
-from adapters.sms.smpp_session import MOST_AT_ONCE, MOST_WAITING
+from adapters.sms.smpp_pdu import ALPHABETS, ALPHANUMERIC, MOST_TLVS, read
+from adapters.sms.smpp_session import MOST_AT_ONCE, MOST_BYTES, MOST_WAITING, OK, QUEUE_FULL, Arrivals
 from adapters.sms.smpp_submit import Pace
 from gateway.errors import GatewayError, Overloaded, Rejected, Throttled, Unavailable, Untranslatable
 from gateway.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, MessagePart
+from gateway.pipeline.enrich import phone
 from gateway.ports import (
     SMPP,
     ChannelContext,
@@ -51,6 +52,7 @@ HERE = Path(__file__).parent / "smpp"
 CITIZEN = "+6281200000999"
 CONTEXT = ChannelContext(region="00", channel="smpp", webhook_url="")
 PASSWORD = "sandi123"
+SOURCE_TON = 17  # where it stands in a PDU with no service_type
 MOMENT = 1_767_323_045.0
 LONG = "Lampu jalan mati di Jl. Sudirman {depan SD}, sudah seminggu gelap sekali. " * 5
 EMOJI = "Banjir 😭 nang kampung Mlayu, banyune sedhengkul 🌊 tulung lurahe 🙏🏽 " * 6
@@ -270,6 +272,39 @@ def test_senders():
     assert translated(deliver(b"x", source="0812000")).sender == "0812000"
     assert translated(deliver(b"x", source="TELKOMSEL")).sender == "TELKOMSEL"
     assert translated(deliver(b"x", source="112")).sender == "112"
+
+
+def test_a_name_of_digits_does_not_pass_for_the_telephone_with_that_number():
+    """Who sends in bulk chooses the name; else they could read, add to and withdraw another's complaint."""
+    spoofed = bytearray(deliver(b"STATUS 10000004", source=CITIZEN.lstrip("+")))
+    spoofed[SOURCE_TON] = ALPHANUMERIC
+    sender = translated(bytes(spoofed)).sender
+    assert CITIZEN.lstrip("+") in sender
+    assert phone(sender) is None
+    named = bytearray(deliver(b"x", source="TELKOMSEL"))
+    named[SOURCE_TON] = ALPHANUMERIC
+    assert translated(bytes(named)).sender == "TELKOMSEL"
+
+
+def test_a_flood_of_tlvs_is_a_dead_letter_and_cheap():
+    flood = deliver(b"x", tlvs=wire.tlv(0x1400, b"") * (MOST_TLVS + 1))
+    assert translated(deliver(b"x", tlvs=wire.tlv(0x1400, b"") * MOST_TLVS)).text == "x"
+    with pytest.raises(Untranslatable):
+        translated(flood)
+    assert make().found(flood, 0.0).envelope.sender is None
+
+
+def test_large_pdus_that_wait_are_bounded_in_bytes_too():
+    arrivals, session, large = Arrivals(), object(), bytes(65_000)
+    count = MOST_BYTES // len(large)
+    assert not any(arrivals.put(session, large) for _ in range(count))
+    assert arrivals.put(session, large) == QUEUE_FULL
+    while arrivals.take(0):
+        pass
+    assert arrivals.put(session, large) == OK
+
+
+def test_our_own_number_is_no_citizen():
     assert translated(deliver(b"x", source="1708")) == Ignored(why="our own message")
     assert translated(deliver(b"x", source="+1708")) == Ignored(why="our own message")  # called international
 

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 import sqlalchemy as sa
 
@@ -35,6 +36,17 @@ def test_a_delivery_is_numbered_and_written_with_its_first_line_of_history(
     assert (row["ticket"], row["status"], row["created_at"]) == (ticket, "received", clock())
     assert (line["complaint_id"], line["to_status"], line["why"]) == (one.id, "received", "18.10 route 1")
     assert line["actor"] == "gateway 00/sms"
+
+
+def test_an_id_that_is_made_of_the_reporters_number_does_not_reach_the_centre(
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+) -> None:
+    """It is a hash without a key: whoever reads the table knows the text, and could try all numbers."""
+    one = complaint("hash of number and text")
+    one = msgspec.structs.replace(one, source=msgspec.structs.replace(one.source, made_id=True))
+    central.deliver([one])
+    central.amend(one, "read again")
+    assert [row["external_id"] for row in rows(complaints)] == ["-"]
 
 
 def test_a_repeated_delivery_keeps_its_ticket_and_changes_nothing(

@@ -19,6 +19,7 @@ from gateway.ports import Batch, Channel, Envelope, Found
 from gateway.recent import Recent
 from gateway.spool import Spool
 from gateway.spool.tables import inbox
+from gateway.wire import WebhookRequest
 
 
 @pytest.fixture
@@ -278,3 +279,18 @@ def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any,
 
     assert poll(Slow(page("mine", "a", "b"))) == 0
     assert (spool.cursors.position("00", "sms"), len(rows(inbox))) == ("theirs", 1)
+
+
+def test_a_fault_in_verify_is_a_refusal_that_may_be_repeated(
+    site: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = site.gateway()
+    channel = gateway.channels["00", "sms"]
+    monkeypatch.setattr(type(channel.adapter), "verify", lambda *_: 1 / 0)
+    request = WebhookRequest("POST", "http://127.0.0.1:8080/in/00/sms", {}, b"")
+    with pytest.raises(Overloaded) as refused:
+        asyncio.run(gateway.receiver.webhook(channel, request))
+    assert refused.value.retry_after
+    with pytest.raises(Overloaded):
+        gateway.receiver.take(channel, request, lambda *_: None)
+    assert rows(inbox) == []

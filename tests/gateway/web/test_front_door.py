@@ -197,6 +197,15 @@ def test_a_body_in_many_small_pieces_is_read(server: Any) -> None:
     assert status(talk(server, *pieces, pause=0.01)) == 200
 
 
+def test_a_body_as_large_as_allowed_is_read(server: Any, stored: Any) -> None:
+    """The server stops reading past 64 KiB: a picture in a message must not wait for a time limit."""
+    before = len(stored())
+    assert [post(server, sms(MediaUrl0="x" * size)) for size in (65_000, 130_000, 199_000)] == [200, 200, 200]
+    answer = talk(server, b"".join(raw(sms(MediaUrl0="x" * 150_000)) for _ in range(3)))
+    assert answer.count(b"HTTP/1.1 200 ") == 3, "pipelined ones too"
+    assert len(stored()) == before + 6
+
+
 def test_pipelined_requests_are_answered_in_their_order(server: Any, stored: Any) -> None:
     before = len(stored())
     answer = talk(server, raw(sms()) + raw(sms()) + raw(sms()))
@@ -397,6 +406,8 @@ def test_a_body_that_is_cut_off_is_not_stored(server: Any, stored: Any, eventual
         b"\x16\x03\x01\x02\x00\x01\x00",
         b"GET\r\n\r\n",
         b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\ncontent-length: -1\r\n\r\n",
+        b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\ncontent-length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\ncontent-length: " + b"0" * 5000 + b"\r\n\r\n",
         b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ncontent-length: 6\r\n\r\nabcdef",
         b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\ncontent-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n",
         b"POST /in/00/sms HTTP/1.1\r\nhost: x\r\nbad header\r\n\r\n",
@@ -413,6 +424,14 @@ def test_what_is_no_http_is_never_a_500(server: Any, data: bytes) -> None:
     assert server.get("/health/live").status_code == 200
 
 
+def test_a_flood_of_what_is_no_http_does_not_fill_the_log(server: Any) -> None:
+    before = server.log.count("Invalid HTTP request")
+    began = time.monotonic()
+    for _ in range(100):
+        talk(server, b"\x16\x03\x01\r\n\r\n")
+    assert server.log.count("Invalid HTTP request") - before <= time.monotonic() - began + 2
+
+
 def test_credentials_are_not_kept_with_a_message(server: Any, shared: Any, stored: Any) -> None:
     from gateway.bootstrap import make_keyring
 
@@ -426,6 +445,7 @@ def test_credentials_are_not_kept_with_a_message(server: Any, shared: Any, store
 def test_nothing_so_far_was_a_500_and_nothing_personal_was_logged(server: Any) -> None:
     """The log itself is searched when the server ends; here, that requests never failed inside."""
     assert "Exception in ASGI application" not in server.log
+    assert "Fatal error" not in server.log, "an exception in the protocol itself"
     assert '"stage failed"' not in server.log
     assert "Jalan rusak" not in server.log
 

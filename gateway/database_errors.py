@@ -38,7 +38,8 @@ def _kind(exc: Exception) -> str:
 
 # What SQLite calls it, and what to do. Its longer names, as SQLITE_READONLY_DIRECTORY, begin alike.
 _SQLITE_TROUBLES = {
-    "SQLITE_READONLY": "is not writable by this user: check owner and permissions of it and its directory",
+    "SQLITE_READONLY": "is not writable by this user: check owner and permissions of it, of the files -wal and -shm beside "
+    "it, and of its directory",
     "SQLITE_CANTOPEN": "cannot be opened: check that it and its directory exist, their owner and permissions",
     "SQLITE_NOTADB": "is not an SQLite database: restore the backup",
     "SQLITE_CORRUPT": "is damaged: restore the backup",

@@ -42,7 +42,7 @@ class Faults(Misconfigured):
     """All faults of a configuration, found in one go."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        count = f"{len(faults)} kesalahan konfigurasi / {len(faults)} fault{'' if len(faults) == 1 else 's'}"
         super().__init__(f"{count} in the configuration:\n" + "\n".join(f"  {fault}" for fault in faults))
         self.faults = faults
 

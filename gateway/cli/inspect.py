@@ -68,7 +68,7 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
             click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
     click.echo("replies, at their longest:")
     for part in parts:
-        click.echo(f"  {part['address']:<10} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")
+        click.echo(f"  {part['address']:<14} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")
 
 
 def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any]]:

@@ -246,5 +246,5 @@ class Deliverer:
 
 
 def _complaint(case: Case) -> Complaint:
-    assert case.complaint is not None  # noqa: S101  `run_once` lets no other case through
+    assert case.complaint is not None  # noqa: S101  `_from_outbox` lets no other case through
     return case.complaint

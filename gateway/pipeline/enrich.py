@@ -61,7 +61,7 @@ class WordRules:
         self._by_first: dict[str, list[tuple[tuple[str, ...], int, str]]] = {}
         for index, terms in enumerate(rules):
             for term in terms:
-                words = tuple(word for word in words_of(term))
+                words = tuple(words_of(term))
                 if words:
                     self._by_first.setdefault(words[0], []).append((words, index, term))
 

@@ -46,7 +46,7 @@ def play(
         taken, its = next((c, p) for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
         raise Unavailable(
             f"the simulator cannot listen on {exc.filename.removeprefix('http://')} "
-            f'([adapters."{taken.adapter_key}"] {its.setting}): {(exc.strerror or "").lower()}; '
+            f"({_setting(taken, its)}): {(exc.strerror or '').lower()}; "
             "stop the program that has it (see: ss -ltnp), or change that port in the configuration"
         ) from exc
     try:
@@ -83,7 +83,7 @@ def send_one(settings: Settings, registry: Registry, address: str | None, sender
             return _send_beside(provider, sender, text)
         except (OSError, ValueError, LookupError) as also:
             raise Unavailable(
-                f'{provider.url} ([adapters."{channel.adapter_key}"] {provider.setting}) is taken by a program that '
+                f"{provider.url} ({_setting(channel, provider)}) is taken by a program that "
                 "is no simulator; stop it (see: ss -ltnp), or change that port in the configuration"
             ) from also
     try:
@@ -113,8 +113,16 @@ def _send_beside(provider: Any, sender: str, text: str) -> int:
 
 def _told(reply: str | None) -> int:
     if reply is None:
-        click.echo(f"no answer within {_PATIENCE} seconds; see the status page")
+        click.echo(
+            f"no answer within {_PATIENCE} seconds: see the status page; a sender who said STOP, or who has had "
+            "[replies] per_hour answers in this hour, gets none"
+        )
     return 1 if reply is None else 0
+
+
+def _setting(channel: ChannelConfig, provider: Any) -> str:
+    """Name the setting that says where a provider is: in the channel's own table, or in that of its adapter."""
+    return f'{provider.setting} of channel {channel.region}/{channel.name} or of [adapters."{channel.adapter_key}"]'
 
 
 def _simulated(settings: Settings, registry: Registry, address: str | None) -> list[ChannelConfig]:

@@ -91,7 +91,10 @@ class SimulatedProvider(ABC):
         """Return port and path at which a channel expects its provider; raises `ValueError` for another machine."""
         place = urlsplit(address)
         if place.hostname != "127.0.0.1" or not place.port:
-            raise ValueError(f"to simulate {context.channel!r}, set {cls.setting} to http://127.0.0.1:PORT")
+            where = f"{context.region}/{context.channel}"
+            raise ValueError(
+                f"to simulate {where}, set its {cls.setting} to http://127.0.0.1:PORT; another channel: --channel REGION/NAME"
+            )
         return place.port, place.path
 
     # --- life ---

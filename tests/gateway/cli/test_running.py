@@ -58,7 +58,7 @@ def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
     sqlite_site.api_base = "https://api.twilio.com"
     result = sqlite_site.write().run("simulate", "--text", "jalan berlubang")
     assert result.exit_code == 3
-    assert "set api_base to http://127.0.0.1:PORT" in result.output
+    assert "to simulate 00/sms, set its api_base to http://127.0.0.1:PORT" in result.output
 
 
 def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
@@ -97,7 +97,8 @@ def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: 
             timeout=30,
         )
     assert ended.returncode == 4, ended.stderr
-    told = f'the simulator cannot listen on {address} ([adapters."sms.twilio"] api_base): address already in use'
+    setting = 'api_base of channel 00/sms or of [adapters."sms.twilio"]'
+    told = f"the simulator cannot listen on {address} ({setting}): address already in use"
     assert told in ended.stderr
     assert "Traceback" not in ended.stderr
 

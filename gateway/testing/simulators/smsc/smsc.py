@@ -70,7 +70,10 @@ class FakeSmsc:
     def from_settings(cls, settings: Any, context: ChannelContext, **_options: Any) -> Self:
         """Make the counterpart of a configured channel; it listens where the channel connects to."""
         if settings.host != "127.0.0.1" or settings.tls:
-            raise ValueError(f'to simulate {context.channel!r}, set host to "127.0.0.1", without tls')
+            where = f"{context.region}/{context.channel}"
+            raise ValueError(
+                f'to simulate {where}, set its host to "127.0.0.1", without tls; another channel: --channel REGION/NAME'
+            )
         password = settings.password.reveal()
         return cls(system_id=settings.system_id, password=password, sender=settings.sender, port=settings.port)
 

@@ -55,7 +55,7 @@ class Site:
     @property
     def fingerprint(self) -> bytes:
         """How every value that this site encrypts begins."""
-        key = parse_key((self.folder / "var" / "keys" / "storage-1").read_text())
+        key = parse_key((self.folder / "var" / "keys" / "storage-1").read_text().strip())
         return Keyring([key], key).encrypt(b"", b"")[:4]
 
     def requests(self, count: int) -> list[bytes]:

@@ -108,6 +108,12 @@ def any_uuid(column: sa.ColumnElement[Any], values: Sequence[UUID]) -> sa.Column
     return column == sa.any_(sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids()))
 
 
+def each_uuid(values: Sequence[UUID]) -> sa.TableValuedAlias:
+    """Return the values as a table of one column, `id`."""
+    array = sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids())
+    return sa.func.unnest(array).table_valued(sa.column("id", sa.Uuid), name="given").render_derived()
+
+
 class BulkInsert:
     """One shape of insert: a table, its columns in order, and what to do with a key that is already there."""
 

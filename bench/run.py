@@ -14,6 +14,7 @@ import sqlite3
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,29 @@ from gateway.testing.postgres import PostgresServer
 MOST_PER_SECOND = 30_000  # no machine this was run on accepts more; requests are made beforehand
 UNFINISHED = """SELECT (SELECT count(*) FROM inbox WHERE due_at IS NOT NULL)
                      + (SELECT count(*) FROM outbox WHERE due_at IS NOT NULL AND kind = 'deliver')"""
+
+
+class Against:
+    """Sets figures against the reference right before and right after each: a machine's mood changes within a minute."""
+
+    def __init__(self, reference: Callable[[], float]) -> None:
+        self._reference, self._before = reference, reference()
+        self.rates: list[float] = []
+        self.ratios: list[float] = []
+        self.references: list[float] = []
+
+    def add(self, name: str, rate: float, said: str = "") -> None:
+        """Take one figure, messages a second."""
+        after = self._reference()
+        self.references.append((self._before + after) / 2)
+        self._before = after
+        self.rates.append(rate)
+        self.ratios.append(rate / self.references[-1])
+        say(f"{name:<16} {rate:8,.0f}/s  ref {self.references[-1]:8,.0f}/s  ratio {self.ratios[-1]:.2f}  {said}")
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Return the medians."""
+        return {f"{name}_per_s": statistics.median(self.rates), f"{name}_ratio": statistics.median(self.ratios)}
 
 
 class Bench:
@@ -63,19 +87,14 @@ class Bench:
 
     def accept(self) -> dict[str, float]:
         """Measure webhooks accepted and committed; the worker is off."""
-        ratios, rates, references = [], [], []
         for _ in range(self._webs):
             self._site.start("web")
         self._play(2)  # warm-up
+        against = Against(self.reference)
         for _ in range(self._rounds):
-            references.append(self.reference())
             outcome = self._play(self._seconds)
-            rates.append(outcome.rate)
-            ratios.append(outcome.rate / references[-1])
-            say(
-                f"accept {outcome.rate:8,.0f}/s  ref {references[-1]:8,.0f}/s  ratio {ratios[-1]:.2f}  {times(outcome)}"
-            )
-        half = statistics.median(rates) / 2
+            against.add("accept", outcome.rate, times(outcome))
+        half = statistics.median(against.rates) / 2
         pause, calm = CONNECTIONS / half * 1000, None
         for _ in range(4):  # a pause that gives half the load: the time a request takes must be taken off it
             calm = self._play(self._seconds / 2, pause_ms=max(0.0, pause))
@@ -86,18 +105,16 @@ class Bench:
         say(f"at half that load ({calm.rate:,.0f}/s): {times(calm)}")
         self._site.stop()
         self._forget()
-        return {
-            "accept_per_s": statistics.median(rates),
-            "accept_ratio": statistics.median(ratios),
+        return against.figures("accept") | {
             "accept_p99_ms": calm.p99_ms,
             "accept_p50_ms": calm.p50_ms,
             "accept_half_load_per_s": calm.rate,
-            "reference_per_s": statistics.median(references),
+            "reference_per_s": statistics.median(against.references),
         }
 
     def smpp(self) -> dict[str, float]:
         """Measure deliver_sm accepted and committed over one connection to an operator; nothing else is worked on."""
-        ratios, rates, accepted = [], [], 0
+        accepted = 0
         os.environ[PASSWORD_IN] = PASSWORD
         url, smsc = self._server.create_database("smpp"), Smsc()
         site = Site(url)
@@ -106,13 +123,11 @@ class Bench:
             site.start("work", "--stages", "acknowledge", listens=False)
             smsc.wait_bound()
             accepted += smsc.play(smsc.messages(MOST_PER_SECOND), 1)[0]  # warm-up
+            against = Against(self.reference)
             for _ in range(self._rounds):
-                reference = self.reference()
                 count, seconds = smsc.play(smsc.messages(int(MOST_PER_SECOND * self._seconds)), self._seconds)
                 accepted += count
-                rates.append(count / seconds)
-                ratios.append(rates[-1] / reference)
-                say(f"SMPP, window {WINDOW} {rates[-1]:8,.0f}/s  ref {reference:8,.0f}/s  ratio {ratios[-1]:.2f}")
+                against.add(f"SMPP, window {WINDOW}", count / seconds)
             site.end()
             smsc.close()
             with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
@@ -121,13 +136,12 @@ class Bench:
                 raise SystemExit(f"{accepted} messages were accepted over SMPP, and {stored} are stored")
         finally:
             site.close()
-        return {"smpp_accept_per_s": statistics.median(rates), "smpp_accept_ratio": statistics.median(ratios)}
+        return against.figures("smpp_accept")
 
     def end_to_end(self) -> dict[str, float]:
         """Measure from webhook to central store with the reply queued: all messages over all the time they took."""
-        ratios, rates = [], []
+        against = Against(self.reference)
         for _ in range(self._rounds):
-            reference = self.reference()
             for _ in range(self._webs):
                 self._site.start("web")
             for _ in range(self._workers):
@@ -138,13 +152,11 @@ class Bench:
             begun = time.monotonic() - outcome.seconds  # making and loading the requests is not what is measured
             wait_until(self._drained, 600, "all messages to reach the central store")
             rate = outcome.accepted / (time.monotonic() - begun)
-            rates.append(rate)
-            ratios.append(rate / reference)
-            say(f"end to end {rate:8,.0f}/s  ref {reference:8,.0f}/s  ratio {ratios[-1]:.2f}")
             self._site.stop()
+            against.add("end to end", rate)
             self._check()
         self._forget()
-        return {"e2e_per_s": statistics.median(rates), "e2e_ratio": statistics.median(ratios)}
+        return against.figures("e2e")
 
     def _play(self, seconds: float, *, pause_ms: float = 0) -> Outcome:
         most = MOST_PER_SECOND if not pause_ms else 2 * CONNECTIONS * 1000 / pause_ms + 1000

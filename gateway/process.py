@@ -16,7 +16,7 @@ from a2wsgi import WSGIMiddleware
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
-from gateway.errors import Misconfigured, Unavailable
+from gateway.errors import GatewayError, Misconfigured, Unavailable
 from gateway.observe import log
 from gateway.web.app import create_app
 from gateway.web.asgi import FrontDoor
@@ -45,6 +45,7 @@ class Process:
 
         Raises `Unavailable` where that is taken, `Misconfigured` where it can never be listened on.
         """
+        listener = self._own_port() if self._listen else None  # first: who has no port calls nobody
         _leave_startup_to_itself()
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
@@ -53,14 +54,21 @@ class Process:
         if self._holds_lines:
             self._gateway.lines.start()
         try:
-            if self._listen:
-                self._serve(ready)
+            if listener is not None:
+                self._serve(listener, ready)
             else:
                 self._wait(ready)
         finally:
             self._stop()
 
-    def _serve(self, ready: Callable[[int | None], None]) -> None:
+    def _own_port(self) -> socket.socket:
+        try:
+            return self._listener()
+        except GatewayError:
+            self._gateway.close()
+            raise
+
+    def _serve(self, listener: socket.socket, ready: Callable[[int | None], None]) -> None:
         server = self._gateway.settings.gateway.server
         door = self._front_door()
         config = uvicorn.Config(
@@ -81,7 +89,7 @@ class Process:
         # still have work to finish.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
-        _Server(config, self._gateway, ready, self._begin_end).run(sockets=[self._listener()])
+        _Server(config, self._gateway, ready, self._begin_end).run(sockets=[listener])
 
     def _listener(self) -> socket.socket:
         """Return the listening socket; with a shared port the kernel spreads connections over the processes."""

@@ -94,7 +94,7 @@ class Consequences:
         for handed in written.handed:
             self._handover.put(handed)
         for draft in written.held:
-            self._metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
+            held_back(self._metrics, draft)
         if len(written.said) == 1:
             (one,) = written.said
             log.info("translated", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
@@ -162,6 +162,12 @@ class Consequences:
             correlation_id=one.correlation_id,
             asked=True,
         )
+
+
+def held_back(metrics: Metrics, draft: Draft) -> None:
+    """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
+    metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
+    log.warning("reply held back", region=draft.region, channel=draft.channel, correlation_id=draft.correlation_id.hex)
 
 
 def _filing(one: Said) -> Filing | None:

@@ -18,6 +18,7 @@ from gateway.central import CentralStore, Standing
 from gateway.complaint import Addition, Complaint, Status
 from gateway.errors import GatewayError, Rejected, Unavailable
 from gateway.observe import Metrics, log
+from gateway.pipeline.consequences import held_back
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.settle import Settler
 from gateway.recent import Recent
@@ -214,7 +215,7 @@ class Deliverer:
 
     def _queue(self, connection: Any, drafts: Sequence[Draft]) -> None:
         for held in self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour):
-            self._metrics.replies.labels(held.region, held.channel, "suppressed").inc()
+            held_back(self._metrics, held)
 
     def _draft(self, row: Any, case: Case, text: str, *, asked: bool = False) -> Draft:
         return Draft(

@@ -103,15 +103,18 @@ class _Uuids(sa.types.UserDefinedType[Any]):
         return pack
 
 
+def _packed(values: Sequence[UUID]) -> sa.Cast[Any]:
+    return sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids())
+
+
 def any_uuid(column: sa.ColumnElement[Any], values: Sequence[UUID]) -> sa.ColumnElement[bool]:
     """Return `column = ANY (values)`: one statement and one plan, whatever their number."""
-    return column == sa.any_(sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids()))
+    return column == sa.any_(_packed(values))
 
 
 def each_uuid(values: Sequence[UUID]) -> sa.TableValuedAlias:
     """Return the values as a table of one column, `id`."""
-    array = sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids())
-    return sa.func.unnest(array).table_valued(sa.column("id", sa.Uuid), name="given").render_derived()
+    return sa.func.unnest(_packed(values)).table_valued(sa.column("id", sa.Uuid), name="given").render_derived()
 
 
 class BulkInsert:

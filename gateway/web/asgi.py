@@ -24,7 +24,7 @@ from gateway.observe import Metrics, log
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Clock, Response, Webhook
 from gateway.recent import Recent
-from gateway.web.express import Headers, Respond
+from gateway.web.express import Headers, Respond, readable
 from gateway.wire import WebhookRequest, media_type
 
 Scope = MutableMapping[str, Any]
@@ -135,7 +135,7 @@ class FrontDoor:
             method, methods = scope["method"], channel.adapter.methods
             if method not in methods:
                 raise MethodNotAllowed(f"this channel's webhooks are sent with {' or '.join(sorted(methods))}")
-            headers = _readable(scope["headers"])
+            headers = readable(scope["headers"])
             if scope["query_string"]:
                 url = f"{url}?{scope['query_string'].decode('latin-1')}"
             if method == "POST" and media_type(headers) not in channel.adapter.media_types:
@@ -216,10 +216,6 @@ class FrontDoor:
 
 def _acceptance(response: Response, correlation_id: UUID) -> Answer:
     return response.status, _headers(response.content_type.encode(), response.body, correlation_id), response.body
-
-
-def _readable(headers: Headers) -> dict[str, str]:
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _headers(content_type: bytes, body: bytes, correlation_id: UUID) -> list[tuple[bytes, bytes]]:

@@ -86,8 +86,7 @@ class ExpressProtocol(BoundedProtocol):
         parser = self.parser
         admitted = None
         if parser.get_method() == b"POST" and not self.expect_100_continue and not parser.should_upgrade():
-            headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in self.headers}
-            admitted = self.lane.admit(self.url, headers, b"", self._peer)
+            admitted = self.lane.admit(self.url, readable(self.headers), b"", self._peer)
         if admitted is None:
             super().begin_exchange()
             return
@@ -167,6 +166,11 @@ class Exchange:
         if not self.keep_alive:
             transport.close()
         self._protocol.on_response_complete()
+
+
+def readable(headers: Headers) -> dict[str, str]:
+    """Return headers as text."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
 def _lines(headers: Headers) -> bytes:

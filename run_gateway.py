@@ -11,13 +11,13 @@ try:
 
     from adapters import BUILTIN
     from gateway import __version__
-    from gateway.cli.attempt import try_message
+    from gateway.cli.check import check, status
     from gateway.cli.context import App
-    from gateway.cli.inspect import check, status
-    from gateway.cli.keep import init, keys, migrate
-    from gateway.cli.letters import dead, replay
-    from gateway.cli.run import serve, simulate, web, work
-    from gateway.registry import Registry
+    from gateway.cli.dead import dead, replay
+    from gateway.cli.keys import init, keys, migrate
+    from gateway.cli.serve import serve, simulate, web, work
+    from gateway.cli.try_message import try_message
+    from gateway.ports.registry import Registry
 except ModuleNotFoundError as missing:
     sys.stderr.write(
         f"The Python package {missing.name!r} is not installed for {sys.executable}: run `make run` first, "

@@ -5,11 +5,13 @@ The keys are what a region file's `adapter = "..."` may say. A target is importe
 
 from __future__ import annotations
 
-from gateway.registry import Spec
+from gateway.ports.registry import Spec
 
 BUILTIN: dict[str, Spec] = {
-    "sms.android": Spec("adapters.sms.android:AndroidSms", "", "gateway.testing.simulators.android:FakePhone"),
-    "sms.http": Spec("adapters.sms.http:HttpSms", "", "gateway.testing.simulators.http_aggregator:FakeAggregator"),
-    "sms.smpp": Spec("adapters.sms.smpp:SmppSms", "sms-smpp", "gateway.testing.simulators.smsc:FakeSmsc"),
-    "sms.twilio": Spec("adapters.sms.twilio:TwilioSms", "sms-twilio", "gateway.testing.simulators.twilio:FakeTwilio"),
+    "sms.android": Spec("adapters.sms.android.adapter:AndroidSms", "", "adapters.sms.android.simulator:FakePhone"),
+    "sms.http": Spec("adapters.sms.http.adapter:HttpSms", "", "adapters.sms.http.simulator:FakeAggregator"),
+    "sms.smpp": Spec("adapters.sms.smpp.adapter:SmppSms", "sms-smpp", "adapters.sms.smpp.simulator:FakeSmsc"),
+    "sms.twilio": Spec(
+        "adapters.sms.twilio.adapter:TwilioSms", "sms-twilio", "adapters.sms.twilio.simulator:FakeTwilio"
+    ),
 }

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from load import signed_requests
 
-from gateway.crypto import Keyring, parse_key
+from gateway.storage.crypto import Keyring, parse_key
 
 ROOT = Path(__file__).resolve().parent.parent
 ACCOUNT = "AC" + "0" * 28 + "1708"

@@ -21,12 +21,12 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from adapters import BUILTIN  # noqa: E402  the checkout's own modules, installed or not
-from gateway import errors  # noqa: E402
 from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, EXIT_UNAVAILABLE, EXIT_USAGE  # noqa: E402
-from gateway.observe import Metrics  # noqa: E402
-from gateway.registry import Registry  # noqa: E402
-from gateway.settings import ChannelFile, GatewayFile, RegionFile  # noqa: E402
-from gateway.web.app import QueueDepth  # noqa: E402
+from gateway.domain import errors  # noqa: E402
+from gateway.observe.logs import Metrics  # noqa: E402
+from gateway.ports.registry import Registry  # noqa: E402
+from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile  # noqa: E402
+from gateway.web.operator.app import QueueDepth  # noqa: E402
 from run_gateway import main as program  # noqa: E402
 
 TEXTS = tomllib.loads((ROOT / "docs" / "generate.toml").read_text("utf-8"))
@@ -159,7 +159,7 @@ def configuration() -> str:
     parts += ["\n### `[channels.<name>]`\n\n", settings_table(ChannelFile, texts["channel"])]
     registry = Registry(BUILTIN)
     for key in registry.keys:
-        page = "/".join(["..", "adapters", *key.split(".")]) + ".md"
+        page = "/".join(["..", "adapters", *key.split("."), "README.md"])
         parts += [f"\n### Adapter `{key}`\n\nPanduan memasangnya / how to set it up: [{key}]({page}).\n\n"]
         parts += list(adapter_tables(registry.adapter(key).Settings, "channels.<name>"))
     return "".join(parts)

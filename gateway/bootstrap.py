@@ -6,33 +6,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from gateway import migrate
 from gateway.central.sql import SqlCentralStore
-from gateway.crypto import Keyring, parse_key
-from gateway.database import Database
-from gateway.errors import Misconfigured, Unavailable
-from gateway.jobs import Jobs
-from gateway.lines import Lines
-from gateway.observe import Metrics, log
+from gateway.domain.errors import Misconfigured, Unavailable
+from gateway.observe.logs import Metrics, log
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.casework import Casework
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
-from gateway.pipeline.compose import Composer
-from gateway.pipeline.consequences import Consequences
 from gateway.pipeline.deliver import Deliverer
+from gateway.pipeline.effects import Consequences
 from gateway.pipeline.gather import Gatherer
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.intake import Intake
+from gateway.pipeline.interpret.compose import Composer
 from gateway.pipeline.join import Joining
 from gateway.pipeline.receive import Receiver
 from gateway.pipeline.settle import Settler
 from gateway.ports import Channel, Poller, Replier
-from gateway.recent import Recent
-from gateway.registry import Registry
-from gateway.settings import Settings
+from gateway.ports.registry import Registry
+from gateway.runtime.jobs import Jobs
+from gateway.runtime.lines import Lines
+from gateway.runtime.worker import Stage
+from gateway.settings.sections import Settings
 from gateway.spool import Spool
+from gateway.spool.activity import Recent
 from gateway.spool.queue import Queue
-from gateway.worker import Stage
+from gateway.storage import migrate
+from gateway.storage.crypto import Keyring, parse_key
+from gateway.storage.database import Database
 
 STAGES = ("translate", "gather", "deliver", "acknowledge")
 

@@ -16,12 +16,12 @@ from a2wsgi import WSGIMiddleware
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
-from gateway.errors import GatewayError, Misconfigured, Unavailable
-from gateway.observe import log
-from gateway.web.app import create_app
-from gateway.web.asgi import FrontDoor
-from gateway.web.express import express_protocol
-from gateway.worker import Worker
+from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
+from gateway.observe.logs import log
+from gateway.runtime.worker import Worker
+from gateway.web.door.express import express_protocol
+from gateway.web.door.front_door import FrontDoor
+from gateway.web.operator.app import create_app
 
 _FLASK_THREADS = 4
 _LAST_MOMENTS = 1.0  # seconds after the time to end, to close in good order

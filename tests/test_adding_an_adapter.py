@@ -21,8 +21,8 @@ import sqlalchemy as sa
 from adapters import BUILTIN
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
-from gateway.errors import Untranslatable, Unverified
-from gateway.events import CitizenMessage, Event, Ignored
+from gateway.domain.errors import Untranslatable, Unverified
+from gateway.domain.events import CitizenMessage, Event, Ignored
 from gateway.ports import (
     Batch,
     ChannelContext,
@@ -35,10 +35,10 @@ from gateway.ports import (
     Response,
     Secret,
 )
-from gateway.registry import Registry, Spec
-from gateway.schema import schemas
-from gateway.settings_reader import Faults, load
-from gateway.wire import WebhookRequest
+from gateway.ports.registry import Registry, Spec
+from gateway.ports.wire import WebhookRequest
+from gateway.settings.reader import Faults, load
+from gateway.settings.schema import schemas
 
 
 class PigeonSettings(ChannelSettings):

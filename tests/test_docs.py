@@ -14,8 +14,8 @@ import click
 import pytest
 
 from adapters import BUILTIN
-from gateway.registry import Registry
-from gateway.settings import ChannelFile, GatewayFile, RegionFile
+from gateway.ports.registry import Registry
+from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile
 from gateway.spool.tables import Kind, State
 from run_gateway import main as program
 
@@ -144,9 +144,7 @@ def test_every_row_state_and_kind_is_documented() -> None:
 
 @pytest.mark.parametrize("key", sorted(BUILTIN))
 def test_every_adapter_has_its_page(key: str) -> None:
-    assert (ROOT / "adapters" / key.replace(".", "/")).with_suffix(".md").exists(), (
-        f"write the operator's page of {key}"
-    )
+    assert (ROOT / "adapters" / key.replace(".", "/") / "README.md").exists(), f"write the operator's page of {key}"
 
 
 # --- nothing is named that is not there --------------------------------------------------------------------------------

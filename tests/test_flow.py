@@ -16,13 +16,13 @@ import pytest
 import sqlalchemy as sa
 
 from adapters import BUILTIN
+from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
-from gateway.ids import check_ticket
-from gateway.registry import Registry
-from gateway.settings_reader import load
+from gateway.domain.ids import check_ticket
+from gateway.ports.registry import Registry
+from gateway.settings.reader import load
 from gateway.spool.tables import Kind, State, cases, inbox, outbox, tickets
-from gateway.testing.simulators.twilio import FakeTwilio
 
 CITIZEN = "+6281200000001"
 SENTENCE = "PRINGSEWU jalan berlubang di depan pasar, sudah ada yang jatuh"

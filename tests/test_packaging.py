@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 # Found in a work tree, never wanted in a wheel.
-LEFTOVERS = ("__pycache__", ".DS_Store")
+LEFTOVERS = ("__pycache__", ".DS_Store", "/tests/")
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,9 @@ def test_the_wheel_holds_nothing_else(shipped: set[str]) -> None:
         r"gateway/spool/migrations/.+\.py",
         r"gateway/central/migrations/.+\.py",
         r"gateway/web/.+\.html",
-        r"gateway/testing/samples/.+",
-        r"adapters/.+\.md",
+        r"gateway/simulation/samples/.+",
+        r"adapters/.+/README\.md",
+        r"adapters/.+/sample\.toml",
     ],
 )
 def test_the_kinds_of_files_that_are_easily_forgotten_are_there(shipped: set[str], pattern: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from gateway.errors import Untranslatable
+from gateway.domain.errors import Untranslatable
 
 _CONCATENATED = {0x00: 1, 0x08: 2}  # information element → bytes of its reference number
 

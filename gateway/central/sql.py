@@ -9,15 +9,15 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from gateway.central import Delivered, Standing
+from gateway.central.port import Delivered, Standing
 from gateway.central.tables import additions, history, ticket_counter
 from gateway.central.tables import complaints as table
-from gateway.complaint import ENDED, Addition, Complaint, Reporter, Status
-from gateway.crypto import Keyring
-from gateway.database import Database, any_of
-from gateway.errors import GatewayError, Rejected, Unavailable
-from gateway.ids import make_ticket, new_id
+from gateway.domain.complaint import ENDED, Addition, Complaint, Reporter, Status
+from gateway.domain.errors import GatewayError, Rejected, Unavailable
+from gateway.domain.ids import make_ticket, new_id
 from gateway.ports import Clock
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database, any_of
 
 _PURPOSE = b"reporter"
 _HIDDEN = "-"  # stands for an id that leads to the reporter's number: here, or at the provider

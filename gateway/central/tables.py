@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from gateway.database import Instant
+from gateway.storage.database import Instant
 
 metadata = sa.MetaData(
     naming_convention={

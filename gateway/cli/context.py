@@ -13,12 +13,12 @@ from uuid import UUID
 
 import click
 
-from gateway import observe
 from gateway.bootstrap import Gateway, build
-from gateway.errors import GatewayError, Misconfigured, Unavailable
-from gateway.registry import Registry
-from gateway.settings import Settings
-from gateway.settings_reader import load
+from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
+from gateway.observe import logs
+from gateway.ports.registry import Registry
+from gateway.settings.reader import load
+from gateway.settings.sections import Settings
 
 EXIT_FOUND = 1  # the command worked, and what it looked at is not well
 EXIT_USAGE = 2  # click's own
@@ -46,7 +46,7 @@ class App:
         tables are behind.
         """
         settings = self.settings()
-        observe.configure(settings.gateway.logging.format, settings.gateway.logging.level)
+        logs.configure(settings.gateway.logging.format, settings.gateway.logging.level)
         gateway = build(settings, self.registry)
         try:
             if runs:

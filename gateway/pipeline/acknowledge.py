@@ -12,13 +12,13 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.errors import Action, GatewayError
-from gateway.observe import Metrics, log
+from gateway.domain.errors import Action, GatewayError
+from gateway.observe.logs import Metrics, log
+from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.pipeline.settle import Settler
-from gateway.pipeline.translate import Channels, channel_of
 from gateway.ports import Receipt
-from gateway.recent import Recent
 from gateway.spool import Spool
+from gateway.spool.activity import Recent
 from gateway.spool.tables import Kind
 
 

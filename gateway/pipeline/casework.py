@@ -14,9 +14,9 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.complaint import Addition, Complaint
-from gateway.pipeline.assemble import Report
+from gateway.domain.complaint import Addition, Complaint
 from gateway.pipeline.handover import Handed, Handover
+from gateway.pipeline.interpret.commands import Report
 from gateway.spool import Spool
 from gateway.spool.cases import NewCase, Recent, opened
 from gateway.spool.outbox import Hold

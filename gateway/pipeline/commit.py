@@ -15,10 +15,10 @@ from queue import SimpleQueue
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from gateway.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
-from gateway.observe import Metrics, log
+from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
+from gateway.observe.logs import Metrics, log
 from gateway.ports import Channel
-from gateway.recent import Recent
+from gateway.spool.activity import Recent
 from gateway.spool.inbox import Inbox, Incoming
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart

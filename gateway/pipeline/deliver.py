@@ -14,16 +14,16 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.central import CentralStore, Standing
-from gateway.complaint import Addition, Complaint, Status
-from gateway.errors import GatewayError, Rejected, Unavailable
-from gateway.observe import Metrics, log
-from gateway.pipeline.consequences import held_back
+from gateway.central.port import CentralStore, Standing
+from gateway.domain.complaint import Addition, Complaint, Status
+from gateway.domain.errors import GatewayError, Rejected, Unavailable
+from gateway.observe.logs import Metrics, log
+from gateway.pipeline.effects import held_back
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.settle import Settler
-from gateway.recent import Recent
-from gateway.settings import Templates
+from gateway.settings.sections import Templates
 from gateway.spool import Spool
+from gateway.spool.activity import Recent
 from gateway.spool.cases import Case
 from gateway.spool.outbox import Draft
 from gateway.spool.tables import Kind

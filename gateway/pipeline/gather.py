@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gateway.errors import GatewayError, Unavailable
-from gateway.observe import Metrics, describe, log
-from gateway.pipeline.consequences import Consequences
+from gateway.domain.errors import GatewayError, Unavailable
+from gateway.observe.logs import Metrics, describe, log
+from gateway.pipeline.effects import Consequences
 from gateway.pipeline.join import Joining
 from gateway.spool import Spool
-from gateway.spool.drafts import Draft
+from gateway.spool.partial_messages import Draft
 
 _BATCH = 50  # drafts, each in a transaction of its own: they are few, and a bad one must not hold up the others
 

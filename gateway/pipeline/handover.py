@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 from uuid import UUID
 
-from gateway.ids import new_id
+from gateway.domain.ids import new_id
 from gateway.spool.cases import Case
 from gateway.spool.outbox import Job
 

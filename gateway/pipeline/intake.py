@@ -14,17 +14,17 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.errors import Action, GatewayError, Unavailable
-from gateway.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
-from gateway.ids import new_id
-from gateway.observe import Metrics
-from gateway.pipeline.compose import Composer
-from gateway.pipeline.consequences import Consequences, Said
+from gateway.domain.errors import Action, GatewayError, Unavailable
+from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
+from gateway.domain.ids import new_id
+from gateway.observe.logs import Metrics
+from gateway.pipeline.effects import Consequences, Said
+from gateway.pipeline.interpret.compose import Composer
+from gateway.pipeline.interpret.translate import Channels, channel_of, translate
 from gateway.pipeline.join import Joining
 from gateway.pipeline.settle import Failure, Settler
-from gateway.pipeline.translate import Channels, channel_of, translate
-from gateway.recent import Recent
 from gateway.spool import Spool
+from gateway.spool.activity import Recent
 from gateway.spool.queue import Claim
 
 

@@ -13,15 +13,15 @@ from uuid import UUID
 
 import msgspec
 
-from gateway.errors import Untranslatable
-from gateway.events import CitizenMessage, MessagePart
-from gateway.ids import new_id
-from gateway.pipeline.compose import Composer
-from gateway.pipeline.consequences import Late, Said
-from gateway.pipeline.translate import Channels, channel_of
+from gateway.domain.errors import Untranslatable
+from gateway.domain.events import CitizenMessage, MessagePart
+from gateway.domain.ids import new_id
+from gateway.pipeline.effects import Late, Said
+from gateway.pipeline.interpret.compose import Composer
+from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.ports import Channel, Joiner, RawMessage
 from gateway.spool import Spool
-from gateway.spool.drafts import Draft
+from gateway.spool.partial_messages import Draft
 
 _MOST = 255  # parts of one message: what a byte can count, as SMS does
 

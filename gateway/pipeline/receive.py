@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from gateway.errors import Overloaded, Refused
-from gateway.ids import new_id
-from gateway.observe import log
+from gateway.domain.errors import Overloaded, Refused
+from gateway.domain.ids import new_id
+from gateway.observe.logs import log
 from gateway.pipeline.commit import GroupCommit, Tally
 from gateway.ports import HTTP, Channel, Found, Response
+from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
-from gateway.wire import WebhookRequest
 
 _POLL_LEASE = timedelta(seconds=120)
 _RETRY_AFTER = 60.0  # seconds, after a fault of an adapter: somebody has to mend it

@@ -12,15 +12,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from gateway.complaint import Complaint
-from gateway.errors import GatewayError, Unavailable
-from gateway.events import CitizenMessage, Event, MessagePart
-from gateway.ids import new_id
+from gateway.domain.complaint import Complaint
+from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.events import CitizenMessage, Event, MessagePart
+from gateway.domain.ids import new_id
 from gateway.pipeline.casework import Casework
-from gateway.pipeline.compose import Composed, Composer
-from gateway.pipeline.consequences import with_identity
+from gateway.pipeline.effects import with_identity
+from gateway.pipeline.interpret.compose import Composed, Composer
+from gateway.pipeline.interpret.translate import Channels, channel_of, translate
 from gateway.pipeline.join import Joining
-from gateway.pipeline.translate import Channels, channel_of, translate
 from gateway.ports import Channel, RawMessage
 from gateway.spool import Spool
 from gateway.spool.tables import State

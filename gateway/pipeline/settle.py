@@ -7,10 +7,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from gateway.database import Database
-from gateway.errors import Action, GatewayError
-from gateway.observe import Metrics, describe, log
+from gateway.domain.errors import Action, GatewayError
+from gateway.observe.logs import Metrics, describe, log
 from gateway.spool.queue import Queue, backoff
+from gateway.storage.database import Database
 
 Failure = tuple[Any, Exception, bool]  # row, error, whether that was its last attempt
 

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-from gateway.crypto import Keyring
-from gateway.database import Database
 from gateway.ports import Clock
 from gateway.spool.cases import Cases
 from gateway.spool.consents import Consents
-from gateway.spool.cursors import Activity, Cursors
-from gateway.spool.drafts import Drafts
 from gateway.spool.inbox import Inbox
+from gateway.spool.leases import Activity, Cursors
 from gateway.spool.outbox import Outbox
+from gateway.spool.partial_messages import Drafts
 from gateway.spool.tables import cases, inbox
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
 
 __all__ = ["Spool"]
 

@@ -12,13 +12,13 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from gateway import complaint as canonical
-from gateway.complaint import Complaint
-from gateway.crypto import Keyring
-from gateway.database import Database, any_of
-from gateway.errors import Undecryptable
-from gateway.ids import first_id_at
+from gateway.domain import complaint as canonical
+from gateway.domain.complaint import Complaint
+from gateway.domain.errors import Undecryptable
+from gateway.domain.ids import first_id_at
 from gateway.spool.tables import cases, follow_ups, tickets
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database, any_of
 
 _COMPLAINT = b"case"
 _CONTACT = b"contact"

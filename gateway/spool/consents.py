@@ -8,10 +8,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.crypto import Keyring
-from gateway.database import Database, any_of
 from gateway.ports import Clock
 from gateway.spool.tables import consents
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database, any_of
 
 
 class Consents:

@@ -10,12 +10,12 @@ from uuid import UUID
 import msgspec
 import sqlalchemy as sa
 
-from gateway.crypto import Keyring
-from gateway.database import Database, any_of
-from gateway.ids import first_id_at
+from gateway.domain.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
 from gateway.spool.queue import Queue
 from gateway.spool.tables import State, inbox, parts
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database, any_of
 
 _PURPOSE = b"inbox"
 _FORMER = "former_key"  # in a sealed row, not a column: the key under which the message may already stand

@@ -12,14 +12,14 @@ import msgspec
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.crypto import Keyring
-from gateway.database import Database, any_of
-from gateway.events import Delivery
-from gateway.ids import new_id
+from gateway.domain.events import Delivery
+from gateway.domain.ids import new_id
 from gateway.ports import Clock, Receipt, Reply
 from gateway.spool.consents import Consents
 from gateway.spool.queue import Queue
 from gateway.spool.tables import Kind, State, outbox, references, reply_counts
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database, any_of
 
 _PURPOSE = b"outbox"
 _RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipts come in any order

@@ -17,10 +17,10 @@ from uuid import UUID
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from gateway.database import Database, any_of
-from gateway.ids import first_id_at, new_id
+from gateway.domain.ids import first_id_at, new_id
 from gateway.ports import Clock
 from gateway.spool.tables import State
+from gateway.storage.database import Database, any_of
 
 ABANDONED = "abandoned: the worker that held it stopped before it was done"
 _ISOLATE_AFTER = 3  # attempts abandoned before a row is suspected of killing its worker and is worked on alone

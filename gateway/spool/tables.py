@@ -11,7 +11,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.database import Instant
+from gateway.storage.database import Instant
 
 metadata = sa.MetaData(
     naming_convention={

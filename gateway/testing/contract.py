@@ -21,9 +21,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from gateway.errors import GatewayError, Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
-from gateway.events import CitizenMessage, Ignored
+from gateway.domain.errors import (
+    GatewayError,
+    Malformed,
+    Rejected,
+    Throttled,
+    Unavailable,
+    Untranslatable,
+    Unverified,
+)
+from gateway.domain.events import CitizenMessage, Ignored
 from gateway.ports import HTTP, JSON, SMPP, Poller, Replier, Reply, Webhook
+from gateway.ports.wire import WebhookRequest
 from gateway.testing import requestfile
 from gateway.testing.forge import (
     PAYLOADS,
@@ -39,7 +48,6 @@ from gateway.testing.forge import (
     stored,
 )
 from gateway.testing.page import PageContract
-from gateway.wire import WebhookRequest
 
 # differing_executors: every adapter's suite is a class of its own, and runs these tests as its own.
 _unasked = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]

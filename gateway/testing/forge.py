@@ -11,10 +11,10 @@ from uuid import UUID
 import msgspec
 from hypothesis import strategies as st
 
-from gateway.errors import GatewayError, Malformed, Untranslatable, Unverified
-from gateway.events import Event
+from gateway.domain.errors import GatewayError, Malformed, Untranslatable, Unverified
+from gateway.domain.events import Event
 from gateway.ports import HTTP, JSON, Envelope, Found, RawMessage
-from gateway.wire import WebhookRequest
+from gateway.ports.wire import WebhookRequest
 
 RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)

@@ -12,8 +12,8 @@ import re
 import sys
 from pathlib import Path
 
+from gateway.ports.wire import WebhookRequest
 from gateway.testing import requestfile
-from gateway.wire import WebhookRequest
 
 TEMPLATES = Path(__file__).parent / "templates"
 USAGE = "usage: python -m gateway.testing.new_adapter FOLDER.MODULE   (for example: sms.foo)"

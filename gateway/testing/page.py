@@ -29,6 +29,6 @@ class PageContract:
             assert word != "exempt" or "(" in rest, f"{rest!r}: an exemption needs its reason in brackets"
 
     def _page(self, adapter: Any) -> str:
-        path = Path(inspect.getfile(type(adapter))).with_suffix(".md")
+        path = Path(inspect.getfile(type(adapter))).with_name("README.md")
         assert path.exists(), f"write {path.name} beside the module: the page the operator sets the channel up from"
         return path.read_text("utf-8")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.errors import Malformed
-from gateway.wire import WebhookRequest
+from gateway.domain.errors import Malformed
+from gateway.ports.wire import WebhookRequest
 
 
 def read(path: Path) -> WebhookRequest:

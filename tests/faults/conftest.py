@@ -16,8 +16,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from rig.installation import Installation
 
-from gateway import migrate
-from gateway.database import Database
+from gateway.storage import migrate
+from gateway.storage.database import Database
 from gateway.testing.postgres import PostgresServer, PostgresUnavailable
 
 SEED = int(os.environ.get("LAPOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))

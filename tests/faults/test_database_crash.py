@@ -15,8 +15,8 @@ from rig.installation import Installation, until
 from rig.load import Load, Written, outcomes
 from rig.proxy import Proxy
 
+from adapters.sms.twilio.simulator import Message
 from gateway.testing.postgres import PostgresServer
-from gateway.testing.simulators.twilio import Message
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 

@@ -12,7 +12,7 @@ from rig.books import Books, Reckoning, few
 from rig.installation import SIGKILL, Installation, Program
 from rig.load import Load, outcomes
 
-from gateway.testing.simulators.twilio import Message
+from adapters.sms.twilio.simulator import Message
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(900)]
 

@@ -14,7 +14,7 @@ from rig.installation import Installation, until
 from rig.load import Attempt, Load, Phone, Written, outcomes, write
 from rig.proxy import Proxy
 
-from gateway.testing.simulators.twilio import FakeTwilio
+from adapters.sms.twilio.simulator import FakeTwilio
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(300)]
 

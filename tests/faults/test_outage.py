@@ -10,7 +10,7 @@ from rig.books import Books
 from rig.installation import SIGTERM, Installation, until
 from rig.load import Attempt, Written
 
-from gateway.testing.simulators.twilio import Message
+from adapters.sms.twilio.simulator import Message
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(180)]
 

@@ -29,23 +29,24 @@ import structlog
 from click.testing import CliRunner, Result
 
 from adapters import BUILTIN
-from gateway import bootstrap, observe
+from adapters.sms.twilio.simulator import FakeTwilio, signed_request
+from gateway import bootstrap
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import metadata as central_metadata
-from gateway.complaint import Complaint, Judgement, Place, Reporter, Source
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.ids import new_id
-from gateway.migrate import migrate
+from gateway.domain.complaint import Complaint, Judgement, Place, Reporter, Source
+from gateway.domain.ids import new_id
+from gateway.observe.logs import configure
 from gateway.ports import JSON, Envelope
-from gateway.registry import Registry
-from gateway.settings import Settings
-from gateway.settings_reader import load
+from gateway.ports.registry import Registry
+from gateway.settings.reader import load
+from gateway.settings.sections import Settings
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import metadata as spool_metadata
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
+from gateway.storage.migrate import migrate
 from gateway.testing.postgres import PostgresDatabases
-from gateway.testing.simulators.twilio import FakeTwilio, signed_request
 
 ROOT = Path(__file__).parents[2]
 ACCOUNT = "AC" + "0" * 28 + "1708"
@@ -68,7 +69,7 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     handlers, level = root.handlers[:], root.level
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
-        observe.configure("json", "debug")
+        configure("json", "debug")
     yield stream
     structlog.reset_defaults()
     root.handlers[:] = handlers

@@ -13,7 +13,7 @@ import requests
 from foreign.gateway import Programs, RunningGateway, free_ports, until
 from foreign.smsc import PASSWORD, NodeSmsc
 
-from gateway.testing.simulators.android import FakePhone
+from adapters.sms.android.simulator import FakePhone
 
 pytestmark = pytest.mark.slow
 

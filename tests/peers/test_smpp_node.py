@@ -25,16 +25,16 @@ import sqlalchemy as sa
 from foreign.smsc import PASSWORD, NodeSmsc
 
 from adapters.sms import gsm
-from adapters.sms.smpp import SmppSettings, SmppSms
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.errors import GatewayError, Overloaded, Throttled, Unavailable
-from gateway.events import CitizenMessage, DeliveryReceipt, MessagePart
-from gateway.ids import new_id
-from gateway.migrate import migrate
+from adapters.sms.smpp.adapter import SmppSettings, SmppSms
+from gateway.domain.errors import GatewayError, Overloaded, Throttled, Unavailable
+from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart
+from gateway.domain.ids import new_id
 from gateway.ports import ChannelContext, Found, RawMessage, Reply, Secret
 from gateway.spool.inbox import Inbox, Incoming
 from gateway.spool.tables import inbox
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
+from gateway.storage.migrate import migrate
 
 pytestmark = pytest.mark.slow
 

@@ -1,6 +1,6 @@
 """Alembic's entry point for the central's tables."""
 
 from gateway.central.tables import metadata
-from gateway.migrate import run
+from gateway.storage.migrate import run
 
 run(metadata)

@@ -1,6 +1,6 @@
 """Alembic's entry point for the spool's tables."""
 
-from gateway.migrate import run
 from gateway.spool.tables import metadata
+from gateway.storage.migrate import run
 
 run(metadata)

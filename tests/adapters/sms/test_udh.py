@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.sms.udh import Concatenation, concatenation, split
-from gateway.errors import Untranslatable
+from gateway.domain.errors import Untranslatable
 
 
 @pytest.mark.parametrize(

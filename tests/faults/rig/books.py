@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from gateway.testing.simulators.twilio import Message
+from adapters.sms.twilio.simulator import Message
 from rig.installation import Installation, until
 from rig.load import Written
 

@@ -16,8 +16,8 @@ from typing import Any, Self
 
 import psutil
 
-from gateway.crypto import new_key
-from gateway.testing.simulators.twilio import FakeTwilio
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.storage.crypto import new_key
 
 ROOT = Path(__file__).resolve().parents[3]
 NUMBER = "1708"

@@ -14,8 +14,8 @@ from typing import Self
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from gateway.testing.simulators.twilio import FakeTwilio, Message
-from gateway.wire import WebhookRequest
+from adapters.sms.twilio.simulator import FakeTwilio, Message
+from gateway.ports.wire import WebhookRequest
 from rig.installation import NUMBER
 
 HELP = "BANTUAN"

@@ -14,11 +14,11 @@ import sqlalchemy as sa
 
 from gateway.central.sql import SqlCentralStore
 from gateway.central.tables import additions, complaints, history
-from gateway.complaint import ENDED, Addition, Attachment, Complaint, Status
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.errors import Unavailable
-from gateway.ids import new_id
+from gateway.domain.complaint import ENDED, Addition, Attachment, Complaint, Status
+from gateway.domain.errors import Unavailable
+from gateway.domain.ids import new_id
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
 
 
 @pytest.fixture

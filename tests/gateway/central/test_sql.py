@@ -12,11 +12,11 @@ import sqlalchemy as sa
 
 from gateway.central.sql import SqlCentralStore
 from gateway.central.tables import complaints, history
-from gateway.complaint import Complaint, Judgement, Place, Reporter, Status
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.errors import Rejected, Unavailable
-from gateway.ids import check_ticket, new_id
+from gateway.domain.complaint import Complaint, Judgement, Place, Reporter, Status
+from gateway.domain.errors import Rejected, Unavailable
+from gateway.domain.ids import check_ticket, new_id
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
 
 
 @pytest.fixture

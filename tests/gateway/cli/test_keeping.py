@@ -12,10 +12,10 @@ from typing import Any
 import pytest
 
 from gateway.central.tables import complaints, history
-from gateway.crypto import parse_key
-from gateway.ids import new_id
-from gateway.migrate import pending
+from gateway.domain.ids import new_id
 from gateway.spool.tables import Kind, State, inbox, outbox
+from gateway.storage.crypto import parse_key
+from gateway.storage.migrate import pending
 
 FOUND, USAGE, CONFIGURATION = 1, 2, 3
 

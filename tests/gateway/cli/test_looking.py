@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 import run_gateway
-from gateway.settings import Templates
+from gateway.settings.sections import Templates
 from gateway.spool.tables import metadata
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
@@ -242,7 +242,7 @@ def test_check_shows_a_url_only_where_a_provider_calls(sqlite_site: Any) -> None
 
 
 def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:
-    requests = Path(__file__).parents[2] / "adapters/sms/smpp/requests"
+    requests = Path(__file__).parents[3] / "adapters/sms/smpp/tests/requests"
     sqlite_site.token = "sandi123"  # at most 8 characters
     sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL})
     sample = requests / "message-ucs2-emoji.pdu"
@@ -263,7 +263,7 @@ def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_
     assert "untranslatable: field sid is missing" in result.output
 
 
-REQUESTS = sorted((Path(__file__).parents[2] / "adapters/sms/twilio/requests").glob("*.http"))
+REQUESTS = sorted((Path(__file__).parents[3] / "adapters/sms/twilio/tests/requests").glob("*.http"))
 
 
 @pytest.mark.parametrize("sample", REQUESTS, ids=lambda path: path.stem)
@@ -307,8 +307,8 @@ def test_try_shows_what_the_citizen_would_be_answered(
 @pytest.fixture
 def in_parts(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     """Return the site, its channel's adapter changed into one of a channel with parts."""
-    from adapters.sms.twilio import TwilioSms
-    from gateway.events import CitizenMessage, MessagePart
+    from adapters.sms.twilio.adapter import TwilioSms
+    from gateway.domain.events import CitizenMessage, MessagePart
 
     def translate(self: Any, raw: Any) -> Any:
         return [MessagePart(group="7", number=2, total=3, sender="+6281200000001")]

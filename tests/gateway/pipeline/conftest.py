@@ -12,13 +12,13 @@ from uuid import UUID
 import pytest
 
 from adapters import BUILTIN
-from gateway.events import CitizenMessage, Event, MessagePart
-from gateway.ids import new_id
+from gateway.domain.events import CitizenMessage, Event, MessagePart
+from gateway.domain.ids import new_id
 from gateway.ports import ChannelContext, ChannelSettings, Envelope, RawMessage, Receipt, Reply, Response
-from gateway.registry import Registry, Spec
+from gateway.ports.registry import Registry, Spec
+from gateway.ports.wire import WebhookRequest
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import Kind, outbox
-from gateway.wire import WebhookRequest
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 REGION = """

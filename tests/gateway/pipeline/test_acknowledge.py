@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.ids import new_id
+from gateway.domain.ids import new_id
 from gateway.spool.outbox import Draft
 from gateway.spool.tables import State, outbox, references
 

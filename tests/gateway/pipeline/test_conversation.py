@@ -10,12 +10,12 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.central.tables import additions, complaints, history
-from gateway.complaint import Status
-from gateway.crypto import Keyring
-from gateway.ids import make_ticket
+from gateway.domain.complaint import Status
+from gateway.domain.ids import make_ticket
 from gateway.pipeline.replay import Replay
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State, cases, consents, follow_ups, inbox, outbox, tickets
+from gateway.storage.crypto import Keyring
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 WINDOW = 600
@@ -81,7 +81,7 @@ def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any
 def test_a_picture_is_added_too(talk: Any, waves: Any, radio: Any, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import msgspec
 
-    from gateway.complaint import Attachment
+    from gateway.domain.complaint import Attachment
 
     talk("Lampu jalan mati")
     real = radio.translate
@@ -448,7 +448,7 @@ def test_nothing_is_added_to_what_was_withdrawn_but_what_came_before(
 def test_a_withdrawal_whose_answer_was_lost_is_told_all_the_same(
     talk: Any, waves: Any, rows: Any, drain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.errors import Unavailable
+    from gateway.domain.errors import Unavailable
 
     gateway = talk("Lampu jalan mati")
     real = gateway.central.withdraw

@@ -10,14 +10,14 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.central.tables import complaints, history
-from gateway.complaint import Complaint
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.errors import GatewayError, Unavailable
-from gateway.ids import check_ticket
-from gateway.migrate import migrate
+from gateway.domain.complaint import Complaint
+from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.ids import check_ticket
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State, cases, outbox, tickets
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
+from gateway.storage.migrate import migrate
 
 
 class Centre:

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from gateway.crypto import Keyring
-from gateway.ids import make_ticket, new_id
+from gateway.domain.ids import make_ticket, new_id
 from gateway.pipeline.intake import _Failures
 from gateway.ports import JSON, Envelope
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import Kind, State, cases, inbox, outbox, references, tickets
+from gateway.storage.crypto import Keyring
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 

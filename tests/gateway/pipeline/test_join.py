@@ -13,8 +13,8 @@ import sqlalchemy as sa
 
 from gateway.bootstrap import Gateway
 from gateway.central.tables import additions, complaints, history
-from gateway.errors import Unavailable, Untranslatable
-from gateway.events import MessagePart
+from gateway.domain.errors import Unavailable, Untranslatable
+from gateway.domain.events import MessagePart
 from gateway.pipeline.replay import Replay
 from gateway.spool.tables import Kind, State, cases, drafts, follow_ups, inbox, outbox, parts, tickets
 
@@ -661,8 +661,8 @@ def test_a_message_joined_as_a_command_opens_its_case_where_it_reads_as_a_report
         waves.part(gateway, number, ["inf", "o"])
     drain(gateway)
     assert rows(cases) == []
-    from gateway.pipeline import compose
-    from gateway.pipeline.assemble import Report
+    from gateway.pipeline.interpret import compose
+    from gateway.pipeline.interpret.commands import Report
 
     monkeypatch.setattr(compose, "assemble", lambda text, *_words, **_more: Report(text=text))
     assert replay_of(gateway).apply_between(*day(waves.clock)) == {"open": 1, "none": 1}

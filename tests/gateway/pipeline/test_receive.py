@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import ChannelBusy, GatewayError, Overloaded, Unavailable
-from gateway.ids import new_id
-from gateway.observe import Metrics
+from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Unavailable
+from gateway.domain.ids import new_id
+from gateway.observe.logs import Metrics
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Batch, Channel, Envelope, Found
-from gateway.recent import Recent
+from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool
+from gateway.spool.activity import Recent
 from gateway.spool.tables import inbox
-from gateway.wire import WebhookRequest
 
 
 @pytest.fixture

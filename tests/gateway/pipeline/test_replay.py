@@ -9,7 +9,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway.central.tables import complaints, history
-from gateway.errors import Unavailable
+from gateway.domain.errors import Unavailable
 from gateway.pipeline.replay import Replay
 from gateway.spool.tables import Kind, State, cases, inbox, outbox
 
@@ -163,7 +163,7 @@ def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
 def test_a_message_read_as_nothing_before_opens_its_case_now(
     site: Any, receive: Any, drain: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from gateway.events import Ignored
+    from gateway.domain.events import Ignored
 
     gateway = site.gateway()
     adapter = gateway.channels["00", "sms"].adapter

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from gateway.complaint import Complaint
-from gateway.crypto import Keyring
-from gateway.ids import new_id
+from gateway.domain.complaint import Complaint
+from gateway.domain.ids import new_id
 from gateway.spool import Spool
 from gateway.spool.cases import NewCase
 from gateway.spool.tables import cases
+from gateway.storage.crypto import Keyring
 
 CITIZEN = "+6281200000001"
 

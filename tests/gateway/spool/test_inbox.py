@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from gateway.crypto import Keyring
-from gateway.database import Database
-from gateway.errors import Undecryptable
-from gateway.ids import new_id
+from gateway.domain.errors import Undecryptable
+from gateway.domain.ids import new_id
 from gateway.spool import Spool
 from gateway.spool.tables import inbox
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
 
 LEASE = timedelta(seconds=30)
 

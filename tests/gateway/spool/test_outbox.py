@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from gateway.events import Delivery
-from gateway.ids import new_id
+from gateway.domain.events import Delivery
+from gateway.domain.ids import new_id
 from gateway.ports import Receipt
 from gateway.spool import Spool
 from gateway.spool.outbox import Draft

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from gateway.database import Database
 from gateway.spool import Spool
 from gateway.spool.queue import ABANDONED, backoff
 from gateway.spool.tables import State, inbox
+from gateway.storage.database import Database
 
 LEASE = timedelta(seconds=30)
 

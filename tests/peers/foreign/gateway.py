@@ -14,7 +14,7 @@ from typing import Any
 
 import requests
 
-from gateway.crypto import new_key
+from gateway.storage.crypto import new_key
 
 ROOT = Path(__file__).resolve().parents[3]
 API = "api-token-for-tests"

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from gateway.database import Instant
+from gateway.storage.database import Instant
 
 revision = "0001"
 down_revision = None

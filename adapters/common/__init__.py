@@ -1,0 +1,1 @@
+"""What every channel may use: signatures, the cursor of polls, clients of HTTP APIs."""

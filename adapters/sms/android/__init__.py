@@ -1,0 +1,1 @@
+"""SMS through an Android phone with a SIM card."""

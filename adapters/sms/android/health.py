@@ -1,0 +1,95 @@
+"""How well the phone is: by its own checks, or by when its server last saw it.
+
+Sources: https://docs.sms-gate.app/features/health/ (checks, and their limits), https://docs.sms-gate.app/features/ping/.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+
+import msgspec
+
+from adapters.sms.android.payloads import decode, moment, rows_of
+from gateway.domain.errors import Unavailable
+from gateway.domain.events import Notice
+
+# From which status on a check of the app means trouble, and what the operator then has to do.
+_WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
+CHECKS = {
+    "battery:level": (_WARN, "baterai telepon lemah, sambungkan pengisi daya"),
+    "connection:status": (_FAIL, "telepon tidak tersambung ke internet"),
+    # "warn" is one failed SMS, which a wrong number is enough for.
+    "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
+}
+
+# Before, the app has no list of what it received, or puts two times of one SMS into it (its pull request 393): each
+# would be a complaint.
+LISTS_SINCE = (1, 67)
+
+
+class _Check(msgspec.Struct):
+    status: str = "pass"
+
+
+class _Health(msgspec.Struct):
+    status: str
+    version: str = ""
+    checks: dict[str, _Check] = {}
+
+
+class _Ping(msgspec.Struct):
+    health: _Health | None = None  # older apps only say that they live
+
+
+class Device(msgspec.Struct, rename="camel"):
+    """A phone, as the server lists it."""
+
+    id: str
+    last_seen: str
+    deleted_at: str | None = None
+
+
+def keeps_a_list(body: bytes) -> bool:
+    """Tell by its answer to `GET /health` whether the app's list of received SMS can be trusted."""
+    found = re.match(r"(\d{1,4})\.(\d{1,4})", decode(body, _Health).version)
+    return found is not None and (int(found[1]), int(found[2])) >= LISTS_SINCE
+
+
+def longest_unseen(listed: bytes, device_id: str | None) -> bytes:
+    """Return the phone to worry about, of those that are ours: a reply may be given to any of them."""
+    devices = [
+        (moment(device.last_seen), raw)
+        for device, raw in rows_of(listed, Device)
+        if not device.deleted_at and device_id in (None, device.id)
+    ]
+    if not devices:
+        raise Unavailable("the account has no such phone: register the app again, or correct device_id")
+    return min(devices)[1]
+
+
+def ping_notice(payload: bytes) -> Notice:
+    """Say how the phone is by its ping."""
+    return _notice(decode(payload, _Ping).health or _Health("pass"))
+
+
+def health_notice(body: bytes) -> Notice:
+    """Say how the phone is by its answer to `GET /health`."""
+    return _notice(decode(body, _Health))
+
+
+def _notice(health: _Health) -> Notice:
+    faults = [
+        text for name, (bad, text) in CHECKS.items() if name in health.checks and health.checks[name].status in bad
+    ]
+    if health.status == "fail" and not faults:
+        faults = ["aplikasi di telepon melaporkan gangguan"]
+    return Notice(well=not faults, text="; ".join(faults) or "telepon siap")
+
+
+def device_notice(device: bytes, at: datetime, patience: float) -> Notice:
+    """Say how the phone is by when its server last saw it; `patience` in seconds."""
+    seen = moment(decode(device, Device).last_seen)
+    if at - seen <= timedelta(seconds=patience):
+        return Notice(well=True, text="telepon siap")
+    return Notice(well=False, text=f"telepon tidak terlihat oleh servernya sejak {seen:%Y-%m-%d %H:%M} UTC")

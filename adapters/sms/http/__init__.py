@@ -1,0 +1,1 @@
+"""SMS through an aggregator with an HTTP API."""

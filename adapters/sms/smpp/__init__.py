@@ -1,0 +1,1 @@
+"""SMS through an operator's SMSC, over SMPP."""

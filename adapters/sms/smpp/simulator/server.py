@@ -1,0 +1,115 @@
+"""Connections of the simulated operator: accepted, read on a thread each, and cut when asked."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+from adapters.sms.smpp.simulator import wire
+
+_PATIENCE = 10.0  # seconds
+
+
+class Connection:
+    """One connection: of a gateway, or of a program that asks in JSON."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.receives = self.sends = False  # what it bound as
+        self._socket, self._writing, self._sequence = connection, threading.Lock(), count(1)
+        self._pending: dict[int, Future[int]] = {}
+
+    def write(self, data: bytes) -> None:
+        """Write whole PDUs; raises `OSError` where it was cut."""
+        with self._writing:
+            self._socket.sendall(data)
+
+    def ask(self, command: int, body: bytes) -> Future[int]:
+        """Send a request; the future has the answer's status, or `ConnectionError` where it was cut before."""
+        sequence, answer = next(self._sequence), Future[int]()
+        self._pending[sequence] = answer
+        try:
+            self.write(wire.pdu(command, sequence, body))
+        except OSError:
+            self._give_up()
+        return answer
+
+    def answered(self, sequence: int, status: int) -> None:
+        """Pass on the answer to a request."""
+        if waiting := self._pending.pop(sequence, None):
+            waiting.set_result(status)
+
+    def cut(self) -> None:
+        """Cut it, as a network does."""
+        with suppress(OSError):  # cut already
+            self._socket.shutdown(socket.SHUT_RDWR)
+
+    def serve(self, take: Callable[[Connection, bytes], None], control: Callable[[dict[str, Any]], Any]) -> None:
+        """Read until it ends: PDUs for `take`, or one line of JSON for `control`."""
+        with self._socket, suppress(OSError):  # cut: nobody is left to tell
+            first = self._socket.recv(65536)
+            if first.startswith(b"{"):
+                self.write(wire.answer(first, self._socket, control))
+            else:
+                for pdu in wire.pdus(self._socket, first):
+                    take(self, pdu)
+        self._give_up()
+
+    def _give_up(self) -> None:
+        while self._pending:
+            with suppress(KeyError):  # answered at the same moment
+                self._pending.popitem()[1].set_exception(ConnectionError())
+
+
+class Server:
+    """A listening port and its connections."""
+
+    def __init__(
+        self, port: int, take: Callable[[Connection, bytes], None], control: Callable[[dict[str, Any]], Any]
+    ) -> None:
+        """Listen; raises `OSError` where the port is taken."""
+        self._take, self._control, self._closed = take, control, False
+        self._listening = socket.create_server(("127.0.0.1", port))
+        self.port: int = self._listening.getsockname()[1]
+        self.connections: list[Connection] = []
+        self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
+        self.run(self._accept)
+
+    def run(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Do something on a thread that `close` waits for."""
+        thread = threading.Thread(target=work, args=arguments, name="smsc", daemon=True)
+        with self._starting:
+            self._threads = [known for known in self._threads if known.is_alive()] + [thread]
+            thread.start()
+
+    def close(self) -> None:
+        """Cut everything and wait for the threads."""
+        self._closed = True
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+        for connection in list(self.connections):
+            connection.cut()
+        for thread in self._threads:
+            thread.join(_PATIENCE)
+
+    def _accept(self) -> None:
+        with suppress(OSError):  # closed
+            while True:
+                accepted, _ = self._listening.accept()
+                accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                self.run(self._serve, Connection(accepted))
+
+    def _serve(self, connection: Connection) -> None:
+        self.connections.append(connection)
+        if self._closed:  # accepted at the last moment
+            connection.cut()
+        try:
+            connection.serve(self._take, self._control)
+        finally:
+            self.connections.remove(connection)

@@ -1,0 +1,250 @@
+"""SMS through Twilio: signed webhooks in, REST replies out, and a poll for webhooks that never came.
+
+Sources of the wire formats, all under https://www.twilio.com/docs:
+  webhook form     messaging/guides/webhook-request
+  status callback  messaging/guides/track-outbound-message-status
+  signature        usage/webhooks/webhooks-security, and `twilio.request_validator` of the SDK 9.13
+  REST resource    messaging/api/message-resource
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
+from itertools import count
+from typing import TYPE_CHECKING, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import Field, field_validator
+
+from adapters.common.signature import keys_of, signed_by
+from adapters.sms import gsm
+from adapters.sms.twilio.payloads import (
+    ALGORITHMS,
+    INBOUND,
+    STATES,
+    Cursor,
+    envelope,
+    moment,
+    read_page,
+    read_signature_settings,
+    url_variants,
+)
+from gateway.domain.complaint import Attachment
+from gateway.domain.errors import Malformed, Rejected, Unverified
+from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored
+from gateway.ports import (
+    JSON,
+    Batch,
+    ChannelContext,
+    ChannelSettings,
+    Envelope,
+    Found,
+    RawMessage,
+    Receipt,
+    Reply,
+    Response,
+    Secret,
+)
+from gateway.ports.wire import Fields, WebhookRequest, form_pairs
+
+if TYPE_CHECKING:
+    from adapters.sms.twilio.client import TwilioApi
+
+API = "https://api.twilio.com"
+PAGE_SIZE = 500  # Twilio allows 1000; one page is stored in one transaction
+PAGE_LIFE = timedelta(hours=1)  # after that a half-read list is begun again
+CLOCK_SLACK = timedelta(seconds=2)  # Twilio's times are cut to the second
+MOST_ESCAPES = 50_000  # of the form %41; a text of Twilio's longest takes 6,400
+MOST_FIELDS = 500  # Twilio sends about 20; an unsigned flood of fields must not hold up the others
+LOOK_BACK = 200  # newest messages to one number that `find` looks through
+
+
+class TwilioSettings(ChannelSettings):
+    """What `[channels.<name>]` with `adapter = "sms.twilio"` may say."""
+
+    account_sid: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$", description="Account SID from the Twilio console.")
+    auth_token: Secret = Field(description="Auth token of the account: signs webhooks, opens the API.")
+    previous_auth_token: Secret | None = Field(
+        default=None, description="The token before a rotation; webhooks signed with it are still accepted."
+    )
+    webhook_keys: dict[str, Secret] = Field(
+        default_factory=dict, description="Shared keys of SHA-256 signatures, by the key name that Twilio sends."
+    )
+    sender: str = Field(
+        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description="Our number: +62... or a short code like 1708."
+    )
+    api_base: str = Field(default=API, description="Where Twilio's API is; another value is for the simulator.")
+    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait for Twilio's API.")
+    poll_every: float = Field(default=300, ge=5, description="Seconds between looks for webhooks that never came.")
+    poll_overlap: float = Field(default=3600, ge=0, le=604800, description="Seconds that each look goes back again.")
+    receipts: bool = Field(default=True, description="Ask Twilio to report whether a reply was delivered.")
+
+    @field_validator("api_base")
+    @classmethod
+    def _keep_token_private(cls, value: str) -> str:
+        url = urlsplit(value)
+        local = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
+        if url.scheme != "https" and not local:
+            raise ValueError("must begin with https:// (http:// only on this machine): the auth token goes there")
+        if not url.hostname or url.path.strip("/") or url.query or url.fragment:
+            raise ValueError("must be scheme and host only, like https://api.twilio.com")
+        return value.rstrip("/")
+
+
+class TwilioSms:
+    """One Twilio number or short code."""
+
+    Settings: ClassVar[type[ChannelSettings]] = TwilioSettings
+    methods: ClassVar[frozenset[str]] = frozenset({"POST"})
+    media_types: ClassVar[frozenset[str]] = frozenset({"application/x-www-form-urlencoded"})
+
+    def __init__(self, settings: TwilioSettings, context: ChannelContext) -> None:
+        self._settings, self._context = settings, context
+        self.own_addresses = (settings.sender,)
+        self.poll_every = settings.poll_every
+        self._tokens = keys_of(settings.auth_token, settings.previous_auth_token)
+        self._keys = {name: keys_of(key) for name, key in settings.webhook_keys.items()}
+        self._urls = url_variants(context.webhook_url)
+
+    # In, inside the HTTP request: quick, no database.
+
+    def verify(self, request: WebhookRequest) -> Envelope:
+        """Refuse what Twilio did not sign; the key is the MessageSid, and the status with it for a receipt.
+
+        The signature is base64(HMAC(token, URL + names and values sorted)), over the decoded bytes.
+        """
+        given = request.headers.get("x-twilio-signature")
+        if not given:
+            raise Unverified("header X-Twilio-Signature is missing")
+        keys, algorithm = self._tokens, "sha1"
+        named = request.headers.get("x-twilio-webhooks-signature-settings")
+        if named:
+            word, key_name = read_signature_settings(named)
+            if word not in ALGORITHMS:
+                raise Unverified("the signature's algorithm is unknown")
+            keys, algorithm = self._keys.get(key_name, self._tokens), ALGORITHMS[word]
+        if request.body.count(b"&") > MOST_FIELDS or request.body.count(b"%") > MOST_ESCAPES:
+            raise Malformed("too many form fields")
+        pairs = form_pairs(request.body)
+        form = dict(pairs)
+        if len(form) == len(pairs):
+            signed = b"".join([name + form[name] for name in sorted(form)])
+        else:  # a repeated name: each different value is signed once, and the first one counts
+            signed = b"".join([name + value for name, value in sorted(set(pairs))])
+            form = dict(reversed(pairs))
+        signature = given.encode("latin-1", "replace")
+        for url in self._urls if request.url == self._context.webhook_url else url_variants(request.url):
+            if signed_by(keys, url + signed, signature, algorithm, "base64"):
+                return envelope(form)
+        raise Unverified("header X-Twilio-Signature does not match")
+
+    def accepted(self, request: WebhookRequest) -> Response:
+        """Answer with empty TwiML: stored, and nothing to say in this call."""
+        return Response(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type="text/xml")
+
+    # In, later and replayable: pure.
+
+    def translate(self, raw: RawMessage) -> list[Event]:
+        """Turn a stored webhook, or a message resource that a poll found, into one event."""
+        if raw.content_type == JSON:
+            return [self._from_resource(raw.json())]
+        return [self._from_form(raw.request().form())]
+
+    def _from_form(self, form: Fields) -> Event:
+        sid = form.need("MessageSid")
+        status = form.get("MessageStatus") or form.get("SmsStatus")
+        if status not in INBOUND:
+            if status not in STATES:
+                return Ignored(why=f"unknown message status {status[:32]!r}")
+            return DeliveryReceipt(external_id=sid, state=STATES[status], error=form.get("ErrorCode") or None)
+        if "Body" not in form and "MediaUrl0" not in form:
+            return Ignored(why="unknown kind of webhook: neither text nor media")
+        attachments = []
+        for number in count():
+            if not (url := form.get(f"MediaUrl{number}")):
+                break
+            attachments.append(Attachment(url=url, media_type=form.get(f"MediaContentType{number}") or None))
+        return self._message(sid, form.need("From"), form.need("To"), form.get("Body"), None, attachments)
+
+    def _from_resource(self, found: Fields) -> Event:
+        sid, direction = found.need("sid"), found.need("direction")
+        if direction != "inbound":
+            return Ignored(why=f"unknown message direction {direction[:32]!r}")
+        attachments = []
+        if found.number("num_media"):
+            # A resource has no media URLs: refer to the list of them.
+            path = f"/2010-04-01/Accounts/{found.need('account_sid')}/Messages/{sid}/Media.json"
+            attachments.append(Attachment(url=API + path, media_type=JSON))
+        sent_at = moment(found.get("date_sent"))
+        return self._message(sid, found.need("from"), found.need("to"), found.get("body"), sent_at, attachments)
+
+    def _message(
+        self, sid: str, sender: str, to: str, text: str, sent_at: datetime | None, attachments: list[Attachment]
+    ) -> Event:
+        if sender in self.own_addresses:
+            return Ignored(why="our own message")
+        return CitizenMessage(
+            external_id=sid, sender=sender, recipient=to, text=text, sent_at=sent_at, attachments=tuple(attachments)
+        )
+
+    # Out: the only methods that touch the network.
+
+    def poll(self, cursor: str | None) -> Batch:
+        """Read one page of the messages that Twilio holds for our number; Twilio lists the newest first.
+
+        `since` moves only when a round was read to its end, and each round goes back `poll_overlap` seconds
+        before it. Where Twilio takes the date as a whole day the list is longer than asked for, never shorter.
+        """
+        now = datetime.now(UTC)
+        state = Cursor.load(cursor) if cursor else Cursor(since=now, began=now, newest=now)
+        resumed = state.next is not None and now - state.began < PAGE_LIFE
+        if not resumed:
+            state = Cursor(since=state.since, began=now, newest=state.since)
+        start = state.since - timedelta(seconds=self._settings.poll_overlap)
+        try:
+            listed, state.next = read_page(self._api.list_page(state.next, start, PAGE_SIZE))
+        except Rejected:
+            if not resumed:
+                raise
+            state.next = None  # Twilio forgot this place in its list: begin the round again next time
+            return Batch(found=(), cursor=state.dump(), more=False)
+        moments = [message.moment(otherwise=now) for message, _ in listed]
+        state.newest = min(now, max([state.newest, *moments]))  # a clock ahead of ours must not make us skip any
+        if moments and max(moments) < start:
+            state.next = None  # dates count as days there, and what follows is older still
+        if state.next is None:
+            state.since = state.newest
+        # "receiving" is a long message of which parts are still on their way: a later round has it whole.
+        found = [
+            Found(Envelope(message.sid, message.sender), raw)
+            for message, raw in listed
+            if message.direction == "inbound" and message.status == "received"
+        ]
+        return Batch(found=found, cursor=state.dump(), more=state.next is not None)
+
+    def reply(self, reply: Reply) -> Receipt:
+        """Send one SMS, folded to GSM 7-bit where nothing is lost: the same text in fewer billed parts."""
+        callback = self._context.webhook_url if self._settings.receipts else None
+        return Receipt(self._api.create(reply.to, gsm.to_gsm7(reply.text), callback))
+
+    def find(self, reply: Reply) -> Receipt | None:
+        """Look for the same text to the same number, made since the reply was."""
+        text, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
+        for sid, sent_text, made_at in self._api.sent_to(reply.to, LOOK_BACK):
+            if sid and made_at and made_at >= since and sent_text.strip() == text:
+                return Receipt(sid)
+        return None
+
+    def parts(self, text: str) -> int:
+        """Return how many SMS parts Twilio bills for the text."""
+        return gsm.parts(gsm.to_gsm7(text))
+
+    @cached_property
+    def _api(self) -> TwilioApi:
+        from adapters.sms.twilio.client import TwilioApi  # noqa: PLC0415 - 26 MB that a receiver never needs
+
+        settings, token = self._settings, self._settings.auth_token.reveal()
+        return TwilioApi(
+            settings.account_sid, token, sender=settings.sender, api_base=settings.api_base, timeout=settings.timeout
+        )

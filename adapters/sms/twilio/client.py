@@ -1,0 +1,133 @@
+"""The Twilio SDK, made to fit: time limits, the closed error list, and no phone number in any log.
+
+Imported on the first call out, so a process that only receives never pays for the SDK.
+Error codes: https://www.twilio.com/docs/api/errors. SDK behaviour: twilio 9.13, read in its source.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from twilio.base.exceptions import TwilioException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.rest import Client
+
+from adapters.common import rest
+from gateway.domain.errors import Unavailable
+
+API = "https://api.twilio.com"  # the only host the SDK builds Message URLs for
+
+BUSY = {20429, 21611}  # too many requests; the sender's queue is full
+
+# What somebody can put right in the settings or the console: the reply must live until they have.
+FIXABLE = {
+    20003: "account_sid or auth_token is wrong",
+    20005: "the account is suspended or closed",
+    20008: "auth_token is the test token",
+    21212: "sender is not a number Twilio can send from",
+    21408: "sending to this country is switched off in the console (Messaging, Geo permissions)",
+    21606: "sender is not an SMS number of this account",
+    21659: "sender is not a number of this account",
+    21660: "sender belongs to another account",
+}
+FIXABLE_STATUS = {
+    401: "account_sid or auth_token is wrong",
+    403: "the account may not do this; see the console",
+    404: "account_sid or api_base is wrong",
+}
+
+
+class TwilioApi:
+    """The few calls the adapter makes; each raises `Throttled`, `Unavailable` or `Rejected` and nothing else."""
+
+    def __init__(self, account_sid: str, auth_token: str, *, sender: str, api_base: str, timeout: float) -> None:
+        """Open nothing yet; `timeout` in seconds holds for connecting and for each read."""
+        # The SDK logs query strings, and so phone numbers, at INFO: give it a logger that says nothing.
+        silent = logging.getLogger("adapters.sms.twilio.adapter.sdk")
+        silent.disabled = True
+        rest.silence_queries()
+        http = TwilioHttpClient(timeout=timeout, logger=silent, request_hooks={"response": [_raise_for_status]})
+        if api_base != API:
+            http.session.mount(API, _Elsewhere(api_base))
+        # A TWILIO_EDGE or TWILIO_REGION variable would change the host in silence; api_base says it in the open.
+        environment = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
+        self._client = Client(account_sid, auth_token, http_client=http, environment=environment)
+        self._sender, self._first_page = sender, f"/2010-04-01/Accounts/{account_sid}/Messages.json"
+
+    def create(self, to: str, text: str, status_callback: str | None) -> str:
+        """Send one SMS and return its sid."""
+        options = {"status_callback": status_callback} if status_callback else {}
+        with _classified():
+            sid = self._client.messages.create(to=to, from_=self._sender, body=text, **options).sid
+        if not isinstance(sid, str) or not sid:
+            raise Unavailable("Twilio took the reply but named no sid")
+        return sid
+
+    def sent_to(self, number: str, limit: int) -> Iterator[tuple[str, str, datetime | None]]:
+        """Yield sid, text and time of making (UTC) of our newest messages to the number.
+
+        Not filtered by date at Twilio: a message still in its queue has no date of sending.
+        """
+        with _classified():
+            for sent in self._client.messages.stream(to=number, from_=self._sender, limit=limit):
+                yield sent.sid or "", sent.body or "", sent.date_created
+
+    def list_page(self, path: str | None, since: datetime, size: int) -> str:
+        """Return the JSON text of one page of messages to our number: the one at `path`, or else the first."""
+        # Not `messages.page`: its objects drop the bytes, and the inbox keeps messages as they came.
+        wanted = {"To": self._sender, "DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "PageSize": size}
+        with _classified():
+            answer = self._client.request("GET", API + (path or self._first_page), params=None if path else wanted)
+            return str(answer.text)
+
+
+@contextmanager
+def _classified() -> Iterator[None]:
+    """Turn what the SDK raises into the closed list; our own errors pass unchanged.
+
+    `from None` everywhere: the originals quote URLs and texts that hold phone numbers.
+    """
+    try:
+        with rest.reaching("Twilio"):
+            yield
+    except (TwilioException, ValueError) as exc:
+        raise Unavailable(f"Twilio's answer cannot be read ({type(exc).__name__})") from None
+
+
+def _raise_for_status(response: requests.Response, *_args: Any, **_options: Any) -> None:
+    # As a hook, because the SDK's own exceptions carry no headers and Retry-After is one.
+    status = response.status_code
+    if status < 300:
+        return
+    code = _error_code(response)
+    said = f"Twilio error {code}" if code else f"Twilio answered HTTP {status}"
+    fix = FIXABLE.get(code) or FIXABLE_STATUS.get(status)
+    raise rest.failure(said, response, fix=fix, busy=code in BUSY)
+
+
+def _error_code(response: requests.Response) -> int:
+    try:
+        code = json.loads(response.content).get("code")
+    except (ValueError, AttributeError):
+        return 0
+    return code if isinstance(code, int) else 0
+
+
+class _Elsewhere(HTTPAdapter):
+    """Sends what the SDK addressed to Twilio to another base URL: a simulator, a proxy of the region."""
+
+    def __init__(self, base: str) -> None:
+        super().__init__()
+        self._base = base.rstrip("/")
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **options: Any) -> requests.Response:
+        request.url = self._base + (request.url or "").removeprefix(API)
+        options["proxies"] = {}  # the environment's proxy was chosen for Twilio's host, not for this one
+        return super().send(request, *args, **options)

@@ -1,0 +1,126 @@
+"""check, status: looking, without changing anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from gateway.bootstrap import build, make_channels
+from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
+from gateway.domain.complaint import Status
+from gateway.domain.ids import LONGEST_TICKET
+from gateway.operations.status import report
+from gateway.ports import Webhook
+from gateway.settings.reader import Faults, unread
+from gateway.settings.schema import schemas
+from gateway.settings.sections import REPLIES, Settings
+
+
+@click.command()
+@json_option
+@click.option(
+    "--schema", "schema_dir", type=click.Path(file_okay=False, path_type=Path), help="Write JSON Schemas here."
+)
+@pass_app
+def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
+    """Check the configuration, all of it at once.
+
+    Reports every fault with file, key, value and remedy, and how many SMS each reply takes.
+
+    Ends with 3 where there is a fault.
+    """
+    if schema_dir is not None:
+        schema_dir.mkdir(parents=True, exist_ok=True)
+        for name, schema in schemas(app.registry).items():
+            path = schema_dir / f"{name}.schema.json"
+            path.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")
+            click.echo(f"wrote {path}")
+        return
+    try:
+        settings = app.settings()
+        with clear_errors():
+            channels = make_channels(settings, app.registry)
+    except Faults as exc:
+        if as_json:
+            print_json({"ok": False, "faults": [asdict(fault) for fault in exc.faults]})
+        else:
+            click.echo(exc.message)
+        raise SystemExit(EXIT_CONFIGURATION) from exc
+    parts = list(_template_parts(settings, channels.values()))
+    ignored = [str(path) for path in unread(app.config)]
+    if as_json:
+        listed = [{"address": c.address, "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
+        print_json({"ok": True, "channels": listed, "templates": parts, "ignored": ignored})
+        return
+    for name in ignored:
+        click.echo(f"warning: {name} is not read: a region file ends in .toml")
+    click.echo(f"{app.config}: no fault. Regions: {len(settings.regions)}, channels: {len(channels)}")
+    for region in settings.regions:
+        click.echo(f"  {region.file.code:<14} {region.file.name}")
+        for config in region.channels:
+            called = isinstance(channels[config.region, config.name].adapter, Webhook)
+            url = config.context.webhook_url if called else "–"
+            click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
+    click.echo("replies, at their longest:")
+    for part in parts:
+        click.echo(f"  {part['address']:<14} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")
+
+
+def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any]]:
+    """Tell how many billed parts each reply takes at its longest: longest agency, region and status."""
+    file = settings.gateway
+    agencies = [file.national_desk, *(route.agency for route in file.routes)]
+    for region in settings.regions:
+        agencies += [route.agency for route in region.file.routes]
+        agencies += [region.file.agency] if region.file.agency else []
+    values = {
+        "ticket": "9" * LONGEST_TICKET,
+        "agency": max(agencies, key=len),
+        "region": max((region.file.name for region in settings.regions), key=len),
+        "status": max((file.templates.status_words.get(word, word.value) for word in Status), key=len),
+        "date": "31-12-2026",
+    }
+    for channel in channels:
+        if not channel.replies:
+            continue
+        for name in REPLIES:
+            text = getattr(file.templates, name).format(**values)
+            parts = channel.adapter.parts(text)
+            yield {"address": channel.address, "template": name, "parts": parts, "length": len(text)}
+
+
+@click.command()
+@json_option
+@pass_app
+def status(app: App, as_json: bool) -> None:
+    """Say what flows, and what is stuck.
+
+    For every channel in words: since when, and why. Ends with 1 where something is stuck.
+    """
+    with clear_errors():
+        gateway = build(app.settings(), app.registry)
+        try:
+            found = report(gateway)
+            if found.problem is None:
+                gateway.require_keys()
+        finally:
+            gateway.close()
+    if as_json:
+        print_json(asdict(found))
+    elif found.problem:
+        click.echo(f"basis data / database: {found.problem}")
+    else:
+        if found.stopped:
+            click.echo(" / ".join(found.stopped))
+        click.echo(f"{found.waiting} menunggu / waiting, {found.dead} surat mati / dead letters")
+        for channel in found.channels:
+            word = "lancar / flowing" if channel.healthy else "PERLU TINDAKAN / NEEDS ACTION"
+            click.echo(f"{channel.region}/{channel.name} ({channel.adapter}): {word}")
+            for indonesian, english in zip(channel.indonesian, channel.english, strict=True):
+                click.echo(f"  - {indonesian} / {english}")
+    raise SystemExit(0 if found.healthy else EXIT_FOUND)

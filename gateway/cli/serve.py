@@ -1,0 +1,204 @@
+"""serve, web, work, simulate: what keeps running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+from prometheus_client import start_http_server
+
+from gateway.bootstrap import STAGES
+from gateway.cli.context import App, clear_errors, pass_app
+from gateway.domain.errors import Misconfigured, Unavailable
+from gateway.pipeline.interpret.enrich import phone
+from gateway.process import Process
+from gateway.settings.sections import Settings
+
+
+def _stage_names(_context: click.Context, _option: click.Parameter, given: str) -> list[str]:
+    chosen = [name.strip() for name in given.split(",") if name.strip()]
+    if unknown := set(chosen) - set(STAGES):
+        raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(STAGES)}")
+    return chosen
+
+
+_stages_option = click.option(
+    "--stages",
+    default=",".join(STAGES),
+    show_default=True,
+    callback=_stage_names,
+    help="Which stages this process works on, by name.",
+)
+
+
+@click.command()
+@click.option("--simulate", "simulated", is_flag=True, help="Also run the provider simulator, with invented citizens.")
+@click.option("--rate", default=0.5, show_default=True, help="With --simulate: messages per second.")
+@_stages_option
+@pass_app
+def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
+    """Run everything in one process.
+
+    Webhooks, work, polls, the status page. With SQLite this is the one process there may be.
+    """
+    with clear_errors():
+        gateway = app.gateway(runs=True)
+        simulator = _SimulatorProcess(app, rate) if simulated else None
+
+        def ready(port: int | None) -> None:
+            _print_where(gateway.settings, port)
+            if simulator:
+                simulator.start()
+
+        try:
+            Process(gateway, listen=True, stages=stages, jobs=True).run(ready)
+        finally:
+            if simulator:
+                simulator.end()
+        if simulator and simulator.died:
+            raise Unavailable("the simulator ended by itself, and so the gateway did; see what it said above")
+
+
+_metrics_option = click.option(
+    "--metrics-port",
+    type=click.IntRange(1, 65_535),
+    help="Serve this process's /metrics there too, on 127.0.0.1.",
+)
+
+
+@click.command()
+@_metrics_option
+@pass_app
+def web(app: App, metrics_port: int | None) -> None:
+    """Only accept webhooks and show pages.
+
+    `work` does the rest. Needs PostgreSQL. Start one for each core: they share the port.
+    """
+    with clear_errors():
+        _run_part(app, "web", metrics_port, listen=True, stages=(), jobs=False)
+
+
+@click.command()
+@_stages_option
+@click.option("--no-jobs", is_flag=True, help="No polls and no purge in this process.")
+@_metrics_option
+@pass_app
+def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -> None:
+    """Only translate, deliver, answer and poll.
+
+    Any number may run, on any number of machines. Needs PostgreSQL.
+    """
+    with clear_errors():
+        _run_part(app, "work", metrics_port, listen=False, stages=stages, jobs=not no_jobs)
+
+
+def _run_part(
+    app: App, name: str, metrics_port: int | None, *, listen: bool, stages: Sequence[str], jobs: bool
+) -> None:
+    if app.settings().database_url().startswith("sqlite"):  # said before its file is made, migrated or locked
+        raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
+    gateway = app.gateway(runs=True)
+    if metrics_port is not None:
+        try:
+            start_http_server(metrics_port, addr="127.0.0.1", registry=gateway.metrics.registry)
+        except OSError as exc:
+            gateway.close()
+            raise Unavailable(
+                f"cannot listen on 127.0.0.1:{metrics_port}: {(exc.strerror or '').lower()}; choose another --metrics-port"
+            ) from exc
+    Process(gateway, listen=listen, stages=stages, jobs=jobs, share_port=True).run()
+
+
+@click.command()
+@click.option("--rate", default=1.0, show_default=True, help="Messages per second.")
+@click.option("--count", type=int, help="Stop after so many messages; else play until Ctrl-C.")
+@click.option("--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Another samples file.")
+@click.option("--text", help="Send this one message and wait for the answer.")
+@click.option(
+    "--from", "sender", default="+6281200000999", show_default=True, help="With --text: the citizen's number."
+)
+@click.option("--channel", "address", metavar="REGION/NAME", help="One channel; else every one that has a simulator.")
+@click.option("--until-eof", is_flag=True, hidden=True, help="End when standard input closes.")
+@pass_app
+def simulate(
+    app: App,
+    rate: float,
+    count: int | None,
+    samples: Path | None,
+    text: str | None,
+    sender: str,
+    address: str | None,
+    until_eof: bool,
+) -> None:
+    """Play a provider and invented citizens.
+
+    Against a running gateway; nothing leaves this machine.
+    """
+    from gateway.simulation.play import play, send_one  # noqa: PLC0415  only this command needs it
+
+    with clear_errors():
+        settings = app.settings()
+        if text is not None:
+            if phone(sender) is None:
+                raise click.BadParameter("write a phone number, as +6281200000999", param_hint="--from")
+            raise SystemExit(send_one(settings, app.registry, address, sender, text))
+        play(settings, app.registry, address, rate=rate, count=count, samples=samples, until_eof=until_eof)
+
+
+def _print_where(settings: Settings, port: int | None) -> None:
+    server = settings.gateway.server
+    base = f"http://{server.host}:{port or server.port}"
+    program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
+    if program.startswith("python") and Path(".venv/bin/python").exists():
+        program = ".venv/bin/" + program
+    click.echo(
+        f"\n  Status   {base}/status\n"
+        f"  Health   {base}/health/ready   metrics {base}/metrics\n"
+        f"  API      {base}/api/v1/complaints   (token: [api] token in gateway.toml)\n"
+        f"  Webhooks {server.public_url.rstrip('/')}/in/<region>/<channel>\n"
+        f'  Kirim satu lagi / send another:  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
+        "  Ctrl-C berhenti / stops.\n",
+        err=True,
+    )
+
+
+class _SimulatorProcess:
+    """The simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
+
+    def __init__(self, app: App, rate: float) -> None:
+        program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
+        command = [sys.executable, program, "--config", str(app.config), "simulate", "--rate", str(rate)]
+        # It ends when its standard input closes, so that it never outlives us, whatever kills us.
+        self._command = [*command, "--until-eof"]
+        self._child: subprocess.Popen[bytes] | None = None
+        self._ending = threading.Event()
+        self.died = False
+
+    def start(self) -> None:
+        """Start it; should it end by itself, this process ends too, in good order."""
+        self._child = subprocess.Popen(self._command, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
+        threading.Thread(target=self._watch, args=(self._child,), daemon=True).start()
+
+    def _watch(self, child: subprocess.Popen[bytes]) -> None:
+        child.wait()
+        if not self._ending.is_set():
+            self.died = True
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def end(self) -> None:
+        """End it, if it was started."""
+        self._ending.set()
+        if self._child is None:
+            return
+        self._child.terminate()
+        try:
+            self._child.wait(10)
+        except subprocess.TimeoutExpired:
+            self._child.kill()
+            self._child.wait()

@@ -1,0 +1,204 @@
+"""What follows from what citizens said: cases, additions, answers, withdrawals, all in one transaction.
+
+Used for messages that came whole (`intake`) and for those joined of parts (`gather`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.complaint import Complaint
+from gateway.observe.logs import Metrics, log
+from gateway.pipeline.casework import Casework, Filing
+from gateway.pipeline.handover import Handed, Handover
+from gateway.pipeline.interpret.commands import (
+    Consent,
+    HelpRequest,
+    MistypedTicket,
+    Report,
+    StatusQuery,
+    Withdrawal,
+)
+from gateway.pipeline.interpret.compose import Composed
+from gateway.settings.sections import Templates
+from gateway.spool import Spool
+from gateway.spool.cases import NewCase
+from gateway.spool.outbox import Draft
+from gateway.spool.tables import Kind
+
+
+class Late(Enum):
+    """Which part of a message came after the rest had been sent on."""
+
+    FIRST = "first"  # only now is it known whether it began with ANONIM or RAHASIA
+    OTHER = "other"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Said:
+    """One citizen's message, understood, and where it came in."""
+
+    composed: Composed
+    region: str
+    channel: str
+    correlation_id: UUID
+    received_at: datetime
+    late: Late | None = None  # it was sent on before, without a part that has come now
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What is to be done once the transaction has committed."""
+
+    said: Sequence[Said]
+    handed: Sequence[Handed]
+    held: Sequence[Draft]
+
+
+class Consequences:
+    """Writes them."""
+
+    def __init__(
+        self,
+        spool: Spool,
+        casework: Casework,
+        handover: Handover,
+        templates: Templates,
+        metrics: Metrics,
+        *,
+        replies_per_hour: int,
+    ) -> None:
+        self._spool, self._casework, self._handover = spool, casework, handover
+        self._templates, self._metrics, self._replies_per_hour = templates, metrics, replies_per_hour
+
+    def write(self, connection: Any, said: Sequence[Said]) -> Written:
+        """Write what follows from messages, in their order."""
+        handed: list[Handed | None] = []
+        filings: list[Filing] = []
+        drafts: list[Draft] = []
+        for one in said:
+            if one.late or isinstance(one.composed.request, Withdrawal):  # it changes what those before it began
+                handed.append(self._casework.file(connection, filings))
+                filings = []
+            if filing := _filing(one):
+                if not (one.late and self._complete(connection, filing, one.late)):
+                    filings.append(filing)
+            elif draft := self._answer(connection, one):
+                drafts.append(draft)
+        handed.append(self._casework.file(connection, filings))
+        held = self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
+        return Written(said, [one for one in handed if one], held)
+
+    def committed(self, written: Written) -> None:
+        """Pass on and count what is now durable."""
+        for handed in written.handed:
+            self._handover.put(handed)
+        for draft in written.held:
+            held_back(self._metrics, draft)
+        if len(written.said) == 1:
+            (one,) = written.said
+            log.info("translated", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
+        elif written.said:
+            log.info("translated", count=len(written.said))
+
+    def _complete(self, connection: Any, filing: Filing, late: Late) -> bool:
+        """Put a message's late part where the rest of it went; `False` where that went nowhere."""
+        complaint, cases = filing.case.complaint, self._spool.cases
+        address = (complaint.source.region, complaint.source.channel, complaint.source.external_id)
+        case = cases.of_message(connection, *address)
+        if case is not None and case.complaint is not None:
+            if late is Late.FIRST:
+                amended = msgspec.structs.replace(complaint, id=case.id)
+            else:
+                amended = with_identity(complaint, case.complaint)
+            self._casework.amend(connection, amended, filing.case.correlation_id, "a late part of the message came")
+            return True
+        case_id = case.id if case else cases.followed(connection, *address)
+        if case_id is None:
+            return False
+        self._casework.add(connection, case_id, filing, "a late part of it came")
+        return True
+
+    def _answer(self, connection: Any, one: Said) -> Draft | None:
+        """Return the reply to a command; what the centre must be asked or told first is queued instead."""
+        request = one.composed.request
+        if isinstance(request, Report):
+            return None
+        if isinstance(request, Consent):
+            sender = one.composed.sender
+            self._spool.consents.record(connection, one.region, one.channel, sender, given=request.given)
+            return self._draft(one, self._templates.agreed if request.given else self._templates.stopped)
+        if isinstance(request, StatusQuery | Withdrawal):
+            if self._queue(connection, one, request):
+                return None
+            return self._draft(one, self._templates.status_unknown.format(ticket=request.ticket))
+        if isinstance(request, MistypedTicket):
+            return self._draft(one, self._templates.status_format)
+        assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
+        return self._draft(one, self._templates.help)
+
+    def _queue(self, connection: Any, one: Said, request: StatusQuery | Withdrawal) -> bool:
+        """Queue what is asked about a ticket, if it is the sender's own."""
+        cases = self._spool.cases
+        case_id = cases.owned(connection, request.ticket, one.region, one.channel, one.composed.sender)
+        if case_id is None:
+            return False
+        if isinstance(request, Withdrawal):
+            cases.withdraw(connection, case_id, one.received_at)
+        kind = Kind.WITHDRAW if isinstance(request, Withdrawal) else Kind.INQUIRE
+        job = {"id": case_id, "region": one.region, "channel": one.channel, "correlation_id": one.correlation_id}
+        self._spool.outbox.add_cases(connection, kind, [job])
+        return True
+
+    def _draft(self, one: Said, text: str) -> Draft | None:
+        contact = one.composed.contact
+        if contact is None:
+            return None
+        return Draft(
+            region=one.region,
+            channel=one.channel,
+            to=contact,
+            text=text,
+            correlation_id=one.correlation_id,
+            asked=True,
+        )
+
+
+def held_back(metrics: Metrics, draft: Draft) -> None:
+    """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
+    metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
+    log.warning("reply held back", region=draft.region, channel=draft.channel, correlation_id=draft.correlation_id.hex)
+
+
+def _filing(one: Said) -> Filing | None:
+    composed = one.composed
+    if composed.complaint is None or not isinstance(composed.request, Report):
+        return None
+    case = NewCase(
+        complaint=composed.complaint,
+        sender=composed.sender,
+        contact=composed.contact,
+        correlation_id=one.correlation_id,
+        opened_at=one.received_at,
+    )
+    return Filing(report=composed.request, case=case)
+
+
+def with_identity(complaint: Complaint, original: Complaint) -> Complaint:
+    """Return a new reading of a message under the old id; a reporter once withheld stays withheld."""
+    anonymous = original.anonymous or complaint.anonymous
+    return msgspec.structs.replace(
+        complaint,
+        id=original.id,
+        apart=original.apart,
+        anonymous=anonymous,
+        confidential=original.confidential or complaint.confidential,
+        reporter=None if anonymous else complaint.reporter,
+    )

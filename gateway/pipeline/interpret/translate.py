@@ -1,0 +1,25 @@
+"""From a stored message to events: the adapter's work, and what we make of its failures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from gateway.domain.errors import ChannelGone
+from gateway.domain.events import Event
+from gateway.ports import Channel, RawMessage
+
+Channels = Mapping[tuple[str, str], Channel]
+
+
+def channel_of(channels: Channels, region: str, name: str) -> Channel:
+    """Return a configured channel; raises `ChannelGone`, for rows outlive the configuration."""
+    found = channels.get((region, name))
+    if found is None:
+        raise ChannelGone(f"no channel {region}/{name} is configured any more; add it again and replay")
+    return found
+
+
+def translate(channels: Channels, raw: RawMessage) -> Sequence[Event]:
+    """Return the events of one raw message; raises `Untranslatable` or `ChannelGone`. Pure."""
+    events: Sequence[Event] = channel_of(channels, raw.region, raw.channel).adapter.translate(raw)
+    return events

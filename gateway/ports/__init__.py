@@ -1,0 +1,55 @@
+"""What an adapter may implement, and the values that pass between it and the core."""
+
+from __future__ import annotations
+
+from gateway.ports.capabilities import (
+    HTTP,
+    JSON,
+    SMPP,
+    Adapter,
+    Batch,
+    Channel,
+    ChannelContext,
+    ChannelSettings,
+    Clock,
+    Envelope,
+    Found,
+    Joiner,
+    Line,
+    Listener,
+    Poller,
+    RawMessage,
+    Receipt,
+    Replier,
+    Reply,
+    Response,
+    Translator,
+    Webhook,
+)
+from gateway.ports.secret import Secret
+
+__all__ = [
+    "HTTP",
+    "JSON",
+    "SMPP",
+    "Adapter",
+    "Batch",
+    "Channel",
+    "ChannelContext",
+    "ChannelSettings",
+    "Clock",
+    "Envelope",
+    "Found",
+    "Joiner",
+    "Line",
+    "Listener",
+    "Poller",
+    "RawMessage",
+    "Receipt",
+    "Replier",
+    "Reply",
+    "Response",
+    "Secret",
+    "Translator",
+    "Webhook",
+]

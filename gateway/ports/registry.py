@@ -1,0 +1,61 @@
+"""Adapter key → class, resolved on first use, so a region without a channel needs none of its packages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from gateway.domain.errors import Misconfigured
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Where an adapter lives and what it needs."""
+
+    target: str  # "package.module:Class"
+    extra: str  # the pip extra that brings its packages; empty where the gateway's own are enough
+    simulator: str | None = None  # "package.module:Class" of the provider's offline stand-in
+
+
+class Registry:
+    """The adapters this program was composed with."""
+
+    def __init__(self, specs: Mapping[str, Spec]) -> None:
+        self._specs = dict(specs)
+
+    @property
+    def keys(self) -> list[str]:
+        """The known adapter keys, sorted."""
+        return sorted(self._specs)
+
+    def spec(self, key: str) -> Spec:
+        """Return the entry; raises `Misconfigured` with the nearest known key."""
+        if key not in self._specs:
+            near = get_close_matches(key, self._specs, n=1, cutoff=0.4)
+            hint = f"did you mean {near[0]!r}?" if near else f"known adapters: {', '.join(self.keys)}"
+            raise Misconfigured(f"there is no adapter {key!r}; {hint}")
+        return self._specs[key]
+
+    def adapter(self, key: str) -> Any:
+        """Return the adapter class; raises `Misconfigured` naming the pip command of a missing extra."""
+        spec = self.spec(key)
+        return _load(spec.target, key, spec.extra)
+
+    def simulator(self, key: str) -> Any | None:
+        """Return the simulator class, or `None` where the adapter has none."""
+        spec = self.spec(key)
+        return _load(spec.simulator, key, spec.extra) if spec.simulator else None
+
+
+def _load(target: str, key: str, extra: str) -> Any:
+    module_name, _, class_name = target.partition(":")
+    try:
+        return getattr(import_module(module_name), class_name)
+    except ModuleNotFoundError as exc:
+        package = f"lapor-gateway[{extra}]" if extra else "lapor-gateway"
+        raise Misconfigured(
+            f"adapter {key!r} needs the Python package {exc.name!r}; install it: pip install '{package}'"
+        ) from exc

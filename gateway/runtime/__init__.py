@@ -1,0 +1,1 @@
+"""What runs beside the requests: stages, jobs by the clock, held connections."""

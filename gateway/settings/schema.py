@@ -1,0 +1,60 @@
+"""JSON Schemas of the configuration files, for editors that complete and check TOML."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+from gateway.domain.errors import Misconfigured
+from gateway.ports.registry import Registry
+from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile
+
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def schemas(registry: Registry) -> dict[str, dict[str, Any]]:
+    """Return `{"gateway": …, "region": …}`; a channel's settings are those of its adapter.
+
+    Raises `Misconfigured` where an adapter's package is not installed: its settings could not be told.
+    """
+    gateway, region = _schema(GatewayFile), _schema(RegionFile)
+    channels: list[dict[str, Any]] = []
+    shared: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
+    for key in registry.keys:
+        own = _schema(_settings(registry, key), f"{key}.")
+        own.pop("$schema")
+        tables |= own.pop("$defs", {})
+        common = _schema(ChannelFile)["properties"]
+        # What [adapters.<key>] may already have said is not required a second time.
+        shared[key] = {name: value for name, value in own.items() if name != "required"}
+        channels.append(
+            {
+                "type": "object",
+                "title": key,
+                "properties": {**common, **own["properties"], "adapter": {"const": key}},
+                "required": ["adapter"],
+                "additionalProperties": False,
+            }
+        )
+    gateway["properties"]["adapters"] = {"type": "object", "properties": shared, "additionalProperties": False}
+    region["properties"]["channels"] = {"type": "object", "additionalProperties": {"oneOf": channels}}
+    for schema in (gateway, region):
+        schema["$defs"] = schema.get("$defs", {}) | tables
+    return {"gateway": gateway, "region": region}
+
+
+def _settings(registry: Registry, key: str) -> type[BaseModel]:
+    settings: type[BaseModel] = registry.adapter(key).Settings
+    if not issubclass(settings, BaseModel):
+        raise Misconfigured(f"adapter {key!r} has no Settings")
+    return settings
+
+
+def _schema(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
+    """Return a model's schema; the prefix keeps its tables apart from those of the same name in another adapter."""
+    made = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    if "$defs" in made:
+        made["$defs"] = {f"{prefix}{name}": table for name, table in made["$defs"].items()}
+    return {"$schema": _DIALECT, **made}

@@ -1,0 +1,150 @@
+"""How far each poller has read, who polls now, and what each channel last did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.ports import Clock
+from gateway.spool.tables import activity, cursors
+from gateway.storage.database import Database
+
+
+class Cursors:
+    """The cursor table: one row a polled channel, held by one poller at a time."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        self._database, self._clock = database, clock
+
+    def lease(self, region: str, channel: str, holder: UUID, length: timedelta) -> bool:
+        """Take or extend the right to poll a channel; `False` where another holds it."""
+        now = self._clock()
+        with self._database.begin() as connection:
+            self._ensure(connection, region, channel)
+            free = sa.or_(
+                cursors.c.lease_until.is_(None), cursors.c.lease_until < now, cursors.c.lease_holder == holder
+            )
+            taken = connection.execute(
+                sa.update(cursors)
+                .where(_of(region, channel), free)
+                .values(lease_holder=holder, lease_until=now + length)
+            )
+            return taken.rowcount == 1
+
+    def position(self, region: str, channel: str) -> str | None:
+        """Return where the last stored page ended."""
+        with self._database.read() as connection:
+            return connection.execute(sa.select(cursors.c.position).where(_of(region, channel))).scalar()
+
+    def advance(self, connection: sa.Connection, region: str, channel: str, holder: UUID, position: str) -> bool:
+        """Move the cursor in the transaction that stores its page; `False` where the lease was lost."""
+        moved = connection.execute(
+            sa.update(cursors)
+            .where(_of(region, channel), cursors.c.lease_holder == holder)
+            .values(position=position, succeeded_at=self._clock(), failing_since=None, reason=None)
+        )
+        return moved.rowcount == 1
+
+    def fail(self, region: str, channel: str, reason: str) -> None:
+        """Write down that a poll or a held connection failed, and since when they do."""
+        now = self._clock()
+        with self._database.begin() as connection:
+            self._ensure(connection, region, channel)
+            connection.execute(
+                sa.update(cursors)
+                .where(_of(region, channel))
+                .values(failed_at=now, failing_since=sa.func.coalesce(cursors.c.failing_since, now), reason=reason)
+            )
+
+    def succeed(self, region: str, channel: str) -> None:
+        """Write down that a held connection stands."""
+        with self._database.begin() as connection:
+            self._ensure(connection, region, channel)
+            connection.execute(
+                sa.update(cursors)
+                .where(_of(region, channel))
+                .values(succeeded_at=self._clock(), failing_since=None, reason=None)
+            )
+
+    def release(self, region: str, channel: str, holder: UUID) -> None:
+        """Give the right to poll back."""
+        with self._database.begin() as connection:
+            connection.execute(
+                sa.update(cursors)
+                .where(_of(region, channel), cursors.c.lease_holder == holder)
+                .values(lease_until=None)
+            )
+
+    def abandon_all(self) -> None:
+        """Free every right to poll at once: for an embedded database, whose only process is just starting."""
+        with self._database.begin() as connection:
+            connection.execute(sa.update(cursors).values(lease_until=None))
+
+    def all(self) -> list[sa.Row[Any]]:
+        """Return every channel's polling state."""
+        with self._database.read() as connection:
+            return list(connection.execute(sa.select(cursors)))
+
+    def _ensure(self, connection: sa.Connection, region: str, channel: str) -> None:
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        connection.execute(dialect.insert(cursors).values(region=region, channel=channel).on_conflict_do_nothing())
+
+
+def stands(row: sa.Row[Any] | None, now: datetime) -> bool:
+    """Tell from its row whether a held connection stands: somebody holds it, and it has not failed since."""
+    return (
+        row is not None
+        and row.lease_until is not None
+        and row.lease_until >= now
+        and row.failing_since is None
+        and row.succeeded_at is not None
+    )
+
+
+_KEY = ("region", "channel", "what")
+ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
+
+
+class Activity:
+    """The activity table: when each channel last did what. Written every few seconds, not for every message."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]) -> None:
+        """Store `{(region, channel, what): (when, detail)}`; a later moment never gives way to an earlier one."""
+        if not seen:
+            return
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        insert = dialect.insert(activity)
+        upsert = insert.on_conflict_do_update(
+            index_elements=_KEY,
+            set_={"at": insert.excluded.at, "detail": insert.excluded.detail},
+            where=activity.c.at < insert.excluded.at,
+        )
+        rows = [
+            {"region": region, "channel": channel, "what": what, "at": at, "detail": detail}
+            for (region, channel, what), (at, detail) in sorted(seen.items())
+        ]
+        with self._database.begin() as connection:
+            connection.execute(upsert, rows)
+
+    def alive(self) -> datetime | None:
+        """Return when a process last said that it runs; `None` where none ever did."""
+        row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
+        with self._database.read() as connection:
+            return connection.execute(sa.select(activity.c.at).where(row)).scalar()
+
+    def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
+        """Return what `record` stored."""
+        with self._database.read() as connection:
+            return {(r.region, r.channel, r.what): (r.at, r.detail) for r in connection.execute(sa.select(activity))}
+
+
+def _of(region: str, channel: str) -> sa.ColumnElement[bool]:
+    return sa.and_(cursors.c.region == region, cursors.c.channel == channel)

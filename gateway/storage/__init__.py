@@ -1,0 +1,1 @@
+"""The only SQL engine room: connections, bulk statements, encryption, migrations."""

@@ -1,0 +1,105 @@
+"""Encryption at rest (AES-256-GCM) and keyed hashes for looking people up without storing who they are.
+
+A stored value is `fingerprint (4) | nonce (12) | ciphertext and tag`: the fingerprint names the key, so keys rotate by
+putting a new one first in the list. The purpose ("inbox", "contact", …) is authenticated with it: a value copied into
+another column does not decrypt.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import os
+import threading
+from collections.abc import Sequence
+from hashlib import blake2b, sha256
+from uuid import UUID
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from gateway.domain.errors import Undecryptable
+
+KEY_BYTES = 32
+_NONCE = 12
+_HEAD = 4 + _NONCE
+
+
+def new_key() -> str:
+    """Return a fresh random key as base64 text, as key files hold it."""
+    return base64.b64encode(os.urandom(KEY_BYTES)).decode()
+
+
+def parse_key(text: str) -> bytes:
+    """Return the 32 bytes of a key file's text; raises `ValueError` saying what a key looks like."""
+    try:
+        key = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as exc:
+        raise ValueError("a key is 32 random bytes in base64; make one with `run_gateway.py keys new`") from exc
+    if len(key) != KEY_BYTES:
+        raise ValueError(f"a key is 32 bytes in base64, this one has {len(key)}; `run_gateway.py keys new` makes one")
+    return key
+
+
+class Keyring:
+    """The keys of one installation: the first encrypts, all decrypt."""
+
+    def __init__(self, keys: Sequence[bytes], lookup_key: bytes) -> None:
+        if not keys:
+            raise ValueError("a key ring needs at least one key")
+        self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
+        self._active = _fingerprint(keys[0])
+        self._active_cipher = self._ciphers[self._active]
+        self._turn = threading.Lock()
+        self._start_nonces()
+        os.register_at_fork(after_in_child=self._start_nonces)
+        # Copying a keyed state is cheaper than keying a new one, and this runs for every message.
+        self._lookup = blake2b(key=lookup_key, digest_size=16)
+
+    def encrypt(self, plain: bytes, purpose: bytes) -> bytes:
+        """Return the value as it is stored."""
+        nonce = self._nonce()
+        return self._active + nonce + self._active_cipher.encrypt(nonce, plain, purpose)
+
+    def _start_nonces(self) -> None:
+        """Begin a series of nonces: 8 random bytes and a counter (NIST SP 800-38D, 8.2.1), one series a process."""
+        prefix = os.urandom(_NONCE - 4)
+        self._nonces = (prefix + number.to_bytes(4, "big") for number in range(2**32))
+
+    def _nonce(self) -> bytes:
+        with self._turn:
+            nonce = next(self._nonces, None)
+            if nonce is None:
+                self._start_nonces()
+                nonce = next(self._nonces)
+            return nonce
+
+    def decrypt(self, stored: bytes, purpose: bytes) -> bytes:
+        """Return what was encrypted; raises `Undecryptable`."""
+        cipher = self._ciphers.get(stored[:4])
+        if cipher is None:
+            raise Undecryptable(
+                f"key {stored[:4].hex()} is not in [encryption] keys; put the old key back into the list"
+            )
+        try:
+            return cipher.decrypt(stored[4:_HEAD], stored[_HEAD:], purpose)
+        except (InvalidTag, ValueError) as exc:  # ValueError: too short to hold a nonce
+            raise Undecryptable("a stored value was changed or cut") from exc
+
+    def missing(self, stored: bytes) -> str | None:
+        """Return the fingerprint of the key that a value needs, where it is not in the ring."""
+        return None if stored[:4] in self._ciphers else stored[:4].hex()
+
+    def is_current(self, stored: bytes) -> bool:
+        """Tell whether the value was encrypted with the key that encrypts now."""
+        return stored[:4] == self._active
+
+    def lookup(self, *parts: str) -> UUID:
+        """Return a keyed hash, so that equal values are found without being readable."""
+        state = self._lookup.copy()
+        state.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
+        return UUID(int=int.from_bytes(state.digest(), "big"))
+
+
+def _fingerprint(key: bytes) -> bytes:
+    return sha256(b"lapor-gateway key " + key).digest()[:4]

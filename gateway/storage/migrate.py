@@ -1,0 +1,69 @@
+"""Alembic, driven from code: the spool's and the centre's tables are versioned apart, for they may live apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from gateway.storage.database import Database
+from gateway.storage.errors import translated_errors
+
+_GATEWAY = Path(__file__).parents[1]
+PARTS = ("spool", "central")
+_LOCK = 1708  # any number, as long as nobody else in the database uses it
+
+
+def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
+    """Bring the parts' tables to the newest version; return `{part: version}`. Safe to run again."""
+    versions = {}
+    for part in parts:
+        config = _config(part)
+        with translated_errors(database.url), database.engine.connect() as connection:
+            if not database.is_sqlite:  # two who migrate at once take turns; the lock ends with the connection
+                connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
+                connection.commit()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+            connection.commit()
+            connection.invalidate()
+        versions[part] = ScriptDirectory.from_config(config).get_current_head() or ""
+    return versions
+
+
+def pending(database: Database, parts: Sequence[str] = PARTS) -> list[str]:
+    """Return the parts whose tables are not at the newest version."""
+    behind = []
+    with database.read() as connection:
+        for part in parts:
+            context = MigrationContext.configure(connection, opts={"version_table": f"{part}_version"})
+            if context.get_current_revision() != ScriptDirectory.from_config(_config(part)).get_current_head():
+                behind.append(part)
+    return behind
+
+
+def _config(part: str) -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(_GATEWAY / part / "migrations").replace("%", "%%"))
+    config.attributes["part"] = part
+    return config
+
+
+def run(metadata: sa.MetaData) -> None:
+    """Run a part's migrations on the connection that `migrate` opened; called by each part's env.py."""
+    from alembic import context as alembic  # noqa: PLC0415  exists only while a migration runs
+
+    part = alembic.config.attributes["part"]
+    alembic.configure(
+        connection=alembic.config.attributes["connection"],
+        target_metadata=metadata,
+        version_table=f"{part}_version",
+        transaction_per_migration=True,
+    )
+    with alembic.begin_transaction():
+        alembic.run_migrations()

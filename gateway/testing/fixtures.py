@@ -1,0 +1,186 @@
+"""The fixtures of every test, as a pytest plugin: databases, a network that ends at this machine, and patience."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import pytest
+
+from gateway.testing.postgres import PostgresDatabases, PostgresServer, PostgresUnavailable
+
+# A server that is there already, as superuser or with CREATEDB. Without it the tests start one of their own.
+POSTGRES_URL = "LAPOR_TEST_POSTGRES_URL"
+# Set in CI: a PostgreSQL test that cannot run is then a failure, never a quiet skip.
+REQUIRE_POSTGRES = "LAPOR_TEST_REQUIRE_POSTGRES"
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresDatabases]:
+    """One server for the whole run. Tests that crash theirs make a `PostgresServer` of their own."""
+    if url := os.environ.get(POSTGRES_URL):
+        yield PostgresDatabases(url)
+        return
+    try:
+        server = PostgresServer(durable=False)
+        server.start()
+    except PostgresUnavailable as exc:
+        if os.environ.get(REQUIRE_POSTGRES):
+            pytest.fail(f"{REQUIRE_POSTGRES} is set, but {exc}")
+        pytest.skip(f"no PostgreSQL: {exc}; or name a server in {POSTGRES_URL}")
+    with server:
+        yield server
+
+
+@pytest.fixture
+def new_postgres_database(postgres_server: PostgresDatabases) -> Iterator[Callable[..., str]]:
+    """Make databases that end with the test: `new_postgres_database(template=...)` returns the URL."""
+    made: list[str] = []
+
+    def make(**options: Any) -> str:
+        # Random, because two runs may share the server that LAPOR_TEST_POSTGRES_URL names.
+        made.append(f"lapor_test_{secrets.token_hex(6)}")
+        return postgres_server.create_database(made[-1], **options)
+
+    yield make
+    for name in made:
+        postgres_server.drop_database(name)
+
+
+@pytest.fixture
+def postgres_url(new_postgres_database: Callable[..., str]) -> str:
+    """Return the URL of an empty PostgreSQL database of this test's own."""
+    return new_postgres_database()
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """Return the URL of a SQLite file of this test's own, not there yet."""
+    return f"sqlite:///{tmp_path / 'gateway.sqlite'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """Run the test once on each database the gateway supports."""
+    url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
+    return url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_network() -> Iterator[None]:
+    """Refuse every connection and every name look-up that would leave this machine."""
+    allowed = {urlsplit(os.environ.get(POSTGRES_URL, "")).hostname}
+
+    def check(host: Any) -> None:
+        if not _is_loopback(host) and host not in allowed:
+            # fail() raises no Exception, so that code under test which retries on errors cannot swallow it.
+            pytest.fail(f"a test tried to reach {host!r}; answer it with `responses` or a server on 127.0.0.1")
+
+    def checked_connect(original: Callable[..., Any]) -> Callable[..., Any]:
+        def connect(self: socket.socket, address: Any) -> Any:
+            if self.family in (socket.AF_INET, socket.AF_INET6):
+                check(address[0])
+            return original(self, address)
+
+        return connect
+
+    def checked_getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+        check(host)
+        return original_getaddrinfo(host, *args, **options)
+
+    original_getaddrinfo = socket.getaddrinfo
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket.socket, "connect", checked_connect(socket.socket.connect))
+        patch.setattr(socket.socket, "connect_ex", checked_connect(socket.socket.connect_ex))
+        patch.setattr(socket, "getaddrinfo", checked_getaddrinfo)
+        yield
+
+
+def _is_loopback(host: Any) -> bool:
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
+    # None and "" are this machine; so is the unspecified address, to whoever connects to it.
+    if name in (None, "", "localhost"):
+        return True
+    try:
+        address = ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+class Call(NamedTuple):
+    """One request, as it came."""
+
+    method: str
+    target: str
+    headers: Mapping[str, str]  # names in lower case
+    body: bytes
+    client: tuple[str, int]  # one address for each connection
+
+
+class Listener(ThreadingHTTPServer):
+    """Keeps what it is sent, and answers as it is told."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Endpoint)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.answer = 200
+        self.answers: list[int] = []  # to the next calls, before `answer` holds again
+        self.calls: list[Call] = []
+
+
+class _Endpoint(BaseHTTPRequestHandler):
+    server: Listener
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        self._keep()
+
+    def do_POST(self) -> None:
+        self._keep()
+
+    def _keep(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        self.server.calls.append(Call(self.command, self.path, headers, body, self.client_address))
+        self.send_response(self.server.answers.pop(0) if self.server.answers else self.server.answer)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_args: Any) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def endpoint() -> Iterator[Listener]:
+    """Serve a stand-in of the gateway's front door that takes everything."""
+    with Listener() as server:
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., Any]:
+    """Wait until something is true, and return it."""
+
+    def wait(condition: Callable[[], Any], seconds: float = 5) -> Any:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if found := condition():
+                return found
+            time.sleep(0.01)
+        pytest.fail("did not happen in time")
+
+    return wait

@@ -1,0 +1,1 @@
+"""The front door: takes webhooks. The hot path."""

@@ -1,0 +1,1 @@
+"""The pages for operators: status, health, metrics, the read-only API."""

@@ -1,0 +1,168 @@
+"""The Flask application behind the front door: health, metrics, the status page, and the operators' read-only API."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from flask import Flask, Response, render_template, request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from gateway import __version__
+from gateway.bootstrap import Gateway
+from gateway.domain.errors import GatewayError
+from gateway.domain.ids import check_ticket
+from gateway.operations.status import report
+from gateway.ports import Listener
+from gateway.spool.leases import stands
+from gateway.storage import migrate
+
+_MOST = 200  # complaints in one answer
+
+
+def create_app(gateway: Gateway) -> Flask:
+    """Return the application over a wired gateway."""
+    app = Flask(__name__)
+    gateway.metrics.registry.register(QueueDepth(gateway))
+    token = gateway.settings.gateway.api.token
+
+    @app.after_request
+    def _harden(response: Response) -> Response:
+        response.headers["X-Content-Type-Options"] = "nosniff"
+        response.headers["Cache-Control"] = "no-store"
+        response.headers["Content-Security-Policy"] = "default-src 'none'; style-src 'unsafe-inline'"
+        return response
+
+    @app.errorhandler(GatewayError)
+    def _failed(error: GatewayError) -> Response:
+        return _json({"error": error.code, "message": error.message}, error.status)
+
+    @app.get("/")
+    def index() -> Response:
+        pages = ["/status", "/status.json", "/health/live", "/health/ready", "/metrics", "/api/v1/complaints"]
+        return _json({"name": "lapor-gateway", "version": __version__, "pages": pages})
+
+    @app.get("/health/live")
+    def live() -> Response:
+        return _json({"status": "live"})
+
+    @app.get("/health/ready")
+    def ready() -> Response:
+        problem = _unready(gateway)
+        return _json(
+            {"status": "ready"} if problem is None else {"status": "not ready", "why": problem}, 503 if problem else 200
+        )
+
+    @app.get("/metrics")
+    def metrics() -> Response:
+        return Response(generate_latest(gateway.metrics.registry), content_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/status")
+    def status_page() -> str:
+        return render_template("status.html", report=report(gateway), version=__version__)
+
+    @app.get("/status.json")
+    def status_json() -> Response:
+        return _json(asdict(report(gateway)))
+
+    @app.get("/api/v1/complaints")
+    def complaints() -> Response:
+        _authorise(token)
+        return _json({"complaints": gateway.central.recent(_limit(request.args.get("limit", "20")))})
+
+    @app.get("/api/v1/complaints/<ticket>")
+    def complaint(ticket: str) -> Response:
+        _authorise(token)
+        found = gateway.central.show(ticket) if check_ticket(ticket) else None
+        return _json(found) if found else _json({"error": "unknown_ticket", "message": "no complaint has it"}, 404)
+
+    return app
+
+
+class _NotAllowed(GatewayError):
+    code, status = "not_allowed", 401
+
+
+class _BadLimit(GatewayError):
+    code, status = "bad_limit", 400
+
+
+def _limit(text: str) -> int:
+    if not re.fullmatch(r"[1-9]\d{0,2}", text, re.ASCII) or int(text) > _MOST:
+        raise _BadLimit(f"limit is a number from 1 to {_MOST}")
+    return int(text)
+
+
+def _authorise(token: Any) -> None:
+    if token is None:
+        raise _NotAllowed("the API is off; set [api] token in gateway.toml")
+    given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    if not hmac.compare_digest(given, token.reveal().encode()):
+        raise _NotAllowed("send the header Authorization: Bearer <[api] token>")
+
+
+def _unready(gateway: Gateway) -> str | None:
+    """Return why messages cannot be accepted now, or `None`."""
+    try:
+        behind = migrate.pending(gateway.database, ["spool"])
+    except GatewayError as exc:
+        return exc.reason
+    return f"tables of {', '.join(behind)} are not migrated; run: run_gateway.py migrate" if behind else None
+
+
+def _json(content: Any, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(content), status=status, content_type="application/json")
+
+
+class QueueDepth(Collector):
+    """What waits and what is dead, read from the database at each scrape: true whichever process answers."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def describe(self) -> Iterable[Metric]:
+        """Name the families without asking the database."""
+        return self._families()
+
+    def collect(self) -> Iterable[Metric]:
+        """Ask the database; where it fails the gauges are absent and `lapor_database_up` is 0."""
+        waiting, oldest, dead, lines, up = self._families()
+        spool = self._gateway.spool
+        now = spool.clock()
+        try:
+            for name, queue in (("inbox", spool.inbox), ("outbox", spool.outbox)):
+                for backlog in queue.backlog():
+                    labels = [name, backlog.region, backlog.channel]
+                    waiting.add_metric(labels, backlog.waiting)
+                    age = (now - backlog.oldest).total_seconds() if backlog.oldest else 0.0
+                    oldest.add_metric(labels, max(0.0, age))
+                for (region, channel), count in queue.dead_counts().items():
+                    dead.add_metric([name, region, channel], count)
+            rows = {(row.region, row.channel): row for row in spool.cursors.all()}
+        except GatewayError:
+            up.add_metric([], 0)
+            return [up]
+        for address, configured in self._gateway.channels.items():
+            if isinstance(configured.adapter, Listener):
+                lines.add_metric(list(address), int(stands(rows.get(address), now)))
+        up.add_metric([], 1)
+        return [waiting, oldest, dead, lines, up]
+
+    @staticmethod
+    def _families() -> tuple[GaugeMetricFamily, ...]:
+        labels = ["queue", "region", "channel"]
+        return (
+            GaugeMetricFamily("lapor_waiting", "Unfinished rows.", labels=labels),
+            GaugeMetricFamily("lapor_oldest_waiting_seconds", "Age of the oldest unfinished row.", labels=labels),
+            GaugeMetricFamily("lapor_dead_letters", "Dead letters.", labels=labels),
+            GaugeMetricFamily(
+                "lapor_line_up", "Whether a held connection stands, in some process.", labels=["region", "channel"]
+            ),
+            GaugeMetricFamily("lapor_database_up", "Whether the database answered this scrape.", labels=[]),
+        )

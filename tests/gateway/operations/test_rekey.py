@@ -1,0 +1,116 @@
+"""Keys rotate beside a running gateway, may be interrupted, and leave nothing under the old key."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import pytest
+
+from gateway.central.tables import complaints
+from gateway.domain.errors import Undecryptable
+from gateway.operations.rekey import rekey
+from gateway.spool import Spool
+from gateway.spool.tables import cases, inbox, outbox, tickets
+from gateway.storage.crypto import Keyring
+
+OLD, NEW, LOOKUP = b"k" * 32, b"n" * 32, b"l" * 32
+SEALED = [(inbox, "payload"), (outbox, "payload"), (cases, "complaint"), (cases, "contact"), (complaints, "reporter")]
+
+
+@pytest.fixture
+def filled(site: Any, receive: Any) -> Any:
+    """Return a gateway with something in every encrypted column."""
+    gateway = site.gateway()
+    for number in range(7):
+        receive(gateway, f"PRINGSEWU jalan berlubang {number}", f"SM{number}", f"+628120000000{number}")
+    receive(gateway, "ANONIM jalan rusak", "SM8")
+    gateway.stages[0].run_once()
+    gateway.stages[2].run_once()
+    return gateway
+
+
+def sealed_with(rows: Any, keyring: Keyring) -> list[bool]:
+    return [keyring.is_current(row[name]) for table, name in SEALED for row in rows(table) if row[name] is not None]
+
+
+def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, clock: Any) -> None:
+    assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
+    spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
+    totals = dict(rekey(spool, filled.central_database, 3))
+    assert totals == {
+        "inbox.payload": 8,
+        "outbox.payload": 8,
+        "cases.complaint": 8,
+        "cases.contact": 8,
+        "complaint.reporter": 7,
+    }
+    assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
+    assert sum(dict(rekey(spool, filled.central_database, 3)).values()) == 0, "a second run has nothing to do"
+    alone = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
+    assert all(alone.inbox.open(alone.inbox.get(row["id"])).payload for row in rows(inbox))
+    with filled.database.read() as connection:
+        readable, unreadable = alone.cases.get(connection, [row["id"] for row in rows(cases)])
+    assert (len(readable), unreadable) == (8, {})
+
+
+def test_an_interrupted_rotation_is_finished_by_the_next(filled: Any, rows: Any, clock: Any) -> None:
+    spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
+    steps = rekey(spool, filled.central_database, 2)
+    next(steps)
+    steps.close()
+    current = sealed_with(rows, Keyring([NEW], LOOKUP))
+    assert any(current)
+    assert not all(current)
+    filled_again = sum(dict(rekey(spool, filled.central_database, 2)).values())
+    assert filled_again == len(current) - sum(current)
+    assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
+
+
+def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Any, rows: Any, clock: Any) -> None:
+    spool = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
+    with pytest.raises(Undecryptable, match="put the old key back"):
+        list(rekey(spool, filled.central_database, 100))
+    assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
+
+
+def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -> None:
+    assert filled.spool.missing_key() is None
+    filled.close()
+    (site.root / "keys" / "storage").write_bytes(base64.b64encode(NEW))
+    needed = Keyring([OLD], LOOKUP).encrypt(b"", b"")[:4].hex()
+    for command in ("serve", "status"):
+        result = site.run(command)
+        assert result.exit_code == 3, result.output
+        assert f"stored values need key {needed}" in result.output
+        assert "put the old key back" in result.output
+
+
+def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: Any) -> None:
+    from gateway import bootstrap
+
+    site.monkeypatch.setattr(bootstrap, "now", filled.spool.clock)
+    filled.jobs.beat()
+    result = site.run("keys", "rotate")
+    assert result.exit_code == 1
+    assert "every process was restarted since? [y/N]" in result.output
+    assert site.run("keys", "rotate", "--yes").exit_code == 0
+    help_text = " ".join(site.run("keys", "rotate", "--help").output.split())
+    assert "1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove" in help_text
+
+
+def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any) -> None:
+    (site.root / "keys" / "storage2").write_bytes(base64.b64encode(NEW))
+    main = site.config / "gateway.toml"
+    both = '[{ file = "keys/storage2" }, { file = "keys/storage" }]'
+    main.write_text(main.read_text().replace('[{ file = "keys/storage" }]', both))
+    result = site.run("keys", "rotate", "--batch", "2")
+    assert result.exit_code == 0, result.output
+    assert "inbox.payload: 8 values encrypted anew" in result.output
+    assert "now remove the old keys from [encryption] keys, and restart every process" in result.output
+    main.write_text(main.read_text().replace(both, '[{ file = "keys/storage2" }]'))
+    gateway = site.gateway()
+    ticket = rows(tickets)[0]["number"]
+    receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
+    gateway.stages[0].run_once()
+    assert gateway.stages[2].run_once() == 1, "senders are still found: the lookup key does not rotate"

@@ -1,0 +1,119 @@
+"""What flows, what is stuck, since when and why, in words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.domain.errors import Unavailable
+from gateway.operations.status import report
+
+
+@pytest.fixture
+def running(site: Any) -> Any:
+    """Return a gateway of which a process just said that it runs."""
+    gateway = site.gateway()
+    gateway.jobs.beat()
+    return gateway
+
+
+def sentences(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> list[str]:
+    (found,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
+    assert len(found.indonesian) == len(found.english)
+    return found.english
+
+
+def test_a_new_channel_has_seen_nothing_and_is_well(running: Any) -> None:
+    assert sentences(running) == ["no message has come in yet"]
+    assert report(running).healthy
+
+
+def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None:
+    gateway = site.gateway()
+    found = report(gateway)
+    assert not found.healthy
+    assert found.stopped is not None
+    assert "no process of the gateway has run yet; start it" in found.stopped[1]
+    gateway.jobs.beat()
+    clock.advance(seconds=29)
+    assert (report(gateway).healthy, report(gateway).stopped) == (True, None)
+    last = clock() - timedelta(seconds=29)
+    clock.advance(minutes=10)
+    found = report(gateway)
+    assert not found.healthy
+    assert found.stopped is not None
+    assert f"no process of the gateway has run since {last:%Y-%m-%d %H:%M:%S} UTC (10 minutes ago)" in found.stopped[1]
+    assert "tidak ada proses gerbang sejak" in found.stopped[0]
+
+
+def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
+    gateway = site.gateway()
+    gateway.recent.note("00", "sms", "accepted", clock())
+    clock.advance(seconds=90)
+    gateway.recent.note("00", "sms", "delivered", clock() - timedelta(hours=50))
+    gateway.recent.note("00", "sms", "replied", clock() - timedelta(minutes=3))
+    gateway.recent.flush()
+    assert sentences(gateway) == [
+        "last message came in 90 seconds ago",
+        "last delivery to the centre 2 days ago",
+        "last reply sent 3 minutes ago",
+    ]
+
+
+def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, clock: Any) -> None:
+    gateway = running
+    receive(gateway, "jalan berlubang", "SM1")
+    assert "1 messages wait to be read, the oldest for 0 seconds" in sentences(gateway)
+    assert report(gateway).healthy
+    gateway.stages[0].run_once()
+    gateway.stages[2]._central = type("Down", (), {"deliver": lambda *_: (_ for _ in ()).throw(Unavailable("mati"))})()
+    gateway.stages[2].run_once()
+    clock.advance(minutes=5)
+    found = report(gateway)
+    assert (found.healthy, found.waiting) == (False, 1)
+    assert "1 deliveries or replies wait to be sent, the oldest for 5 minutes: unavailable: mati" in sentences(gateway)
+
+
+def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any) -> None:
+    gateway = site.gateway()
+    gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
+    gateway.stages[0].run_once()
+    assert "1 dead letters; see: run_gateway.py dead list" in sentences(gateway)
+    assert (report(gateway).healthy, report(gateway).dead) == (False, 1)
+
+
+def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any, clock: Any) -> None:
+    gateway = running
+    gateway.recent.note("00", "sms", "refused", clock(), "unverified: header X-Twilio-Signature does not match")
+    gateway.recent.flush()
+    assert not report(gateway).healthy
+    assert any("last refused a request" in sentence and "unverified" in sentence for sentence in sentences(gateway))
+    clock.advance(seconds=5)
+    gateway.recent.note("00", "sms", "accepted", clock())
+    gateway.recent.flush()
+    assert report(gateway).healthy
+
+
+def test_failing_polls_are_trouble_since_the_first(site: Any, clock: Any) -> None:
+    gateway = site.gateway()
+    gateway.spool.cursors.fail("00", "sms", "unavailable: Twilio error 20003")
+    clock.advance(hours=3)
+    assert any("has failed for 3 hours: unavailable: Twilio error 20003" in text for text in sentences(gateway))
+    assert not report(gateway).healthy
+
+
+def test_messages_of_a_channel_that_is_gone_are_shown(site: Any, incoming: Any) -> None:
+    gateway = site.gateway()
+    gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", channel="lama"))])
+    assert "this channel is not configured any more" in sentences(gateway, ("00", "lama"))
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+def test_a_database_that_is_away_is_the_one_thing_said(site: Any, database: Any) -> None:
+    site.url = "postgresql+psycopg://127.0.0.1:9/lapor"
+    found = report(site.gateway())
+    assert (found.healthy, found.channels) == (False, [])
+    assert found.problem is not None
+    assert found.problem.startswith("unavailable: ")

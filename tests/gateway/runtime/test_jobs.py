@@ -1,0 +1,121 @@
+"""The clock's work: polls and what is written down about them, the purge, the notes of what happened."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from gateway.domain.errors import Unavailable
+from gateway.spool.tables import cases, inbox, outbox, tickets
+
+
+def poll(gateway: Any) -> None:
+    gateway.jobs.poll(gateway.channels["00", "sms"])
+
+
+def polls(gateway: Any, outcome: str) -> float:
+    labels = {"region": "00", "channel": "sms", "outcome": outcome}
+    return gateway.metrics.registry.get_sample_value("lapor_polls_total", labels) or 0
+
+
+def test_a_webhook_that_never_came_is_found_by_the_poll(site: Any, twilio: Any, rows: Any, drain: Any) -> None:
+    gateway = site.gateway()
+    twilio.send("+6281200000001", "PRINGSEWU jalan berlubang", call=False)
+    poll(gateway)
+    poll(gateway)
+    drain(gateway)
+    assert (len(rows(inbox)), len(rows(cases))) == (1, 1)
+    assert polls(gateway, "done") == 2
+    assert len(twilio.replies_to("+6281200000001")) == 1
+
+
+def test_a_message_that_came_by_webhook_is_known_to_the_poll(site: Any, twilio: Any, receive: Any, rows: Any) -> None:
+    gateway = site.gateway()
+    sent = twilio.send("+6281200000001", "jalan berlubang", call=False)
+    receive(gateway, "jalan berlubang", sent.sid)
+    poll(gateway)
+    assert len(rows(inbox)) == 1
+
+
+def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Any, twilio: Any, rows: Any) -> None:
+    gateway = site.gateway()
+    twilio.send("+6281200000001", "jalan berlubang", call=False)
+    twilio.fail("server_error", on="list")
+    poll(gateway)
+    (row,) = gateway.spool.cursors.all()
+    assert row.reason.startswith("unavailable: ")
+    assert polls(gateway, "failed") == 1
+    poll(gateway)
+    (row,) = gateway.spool.cursors.all()
+    assert (row.reason, row.failing_since) == (None, None)
+    assert len(rows(inbox)) == 1
+
+
+def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
+    site: Any, twilio: Any, monkeypatch: pytest.MonkeyPatch, logs: Any
+) -> None:
+    gateway = site.gateway()
+    adapter = gateway.channels["00", "sms"].adapter
+    monkeypatch.setattr(adapter, "poll", lambda cursor: {}["+6281234567890"])
+    poll(gateway)
+    (row,) = gateway.spool.cursors.all()
+    assert row.reason == "KeyError"
+
+
+def test_the_purge_leaves_what_is_young_dead_or_undelivered(
+    site: Any, twilio: Any, receive: Any, drain: Any, rows: Any, clock: Any, incoming: Any
+) -> None:
+    gateway = site.gateway(extra="[retention]\nraw_days = 7\n")
+    receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("bad", payload=b"x"))])
+    drain(gateway)
+    gateway.jobs.purge()
+    assert (len(rows(inbox)), len(rows(outbox)), rows(cases)[0]["complaint"] is None) == (2, 2, False)
+    clock.advance(days=8)
+    gateway.jobs.purge()
+    assert [row["state"] for row in rows(inbox)] == ["dead"]
+    assert rows(outbox) == []
+    assert rows(cases)[0]["complaint"] is None
+    ticket = rows(tickets)[0]["number"]
+    receive(gateway, f"STATUS {ticket}", "SM2")
+    drain(gateway)
+    assert twilio.replies_to("+6281200000001")[-1].startswith(f"Tiket {ticket}: ")
+
+
+def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
+    site: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = site.gateway()
+    gateway.recent.note("00", "sms", "accepted", clock())
+    with monkeypatch.context() as patch:
+        patch.setattr(gateway.spool.activity, "record", lambda seen: (_ for _ in ()).throw(Unavailable("away")))
+        gateway.jobs.flush()
+    later = clock() + timedelta(seconds=1)
+    gateway.recent.note("00", "sms", "refused", later, "unverified")
+    gateway.jobs.flush()
+    assert gateway.spool.activity.all() == {
+        ("00", "sms", "accepted"): (clock(), None),
+        ("00", "sms", "refused"): (later, "unverified"),
+    }
+    gateway.jobs.flush()
+
+
+def test_the_clock_starts_and_stops(site: Any, twilio: Any) -> None:
+    gateway = site.gateway()
+    gateway.jobs.start(gateway.polled)
+    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat", "purge", "poll 00/sms"}
+    gateway.jobs.stop()
+
+
+def test_a_process_without_polls_still_writes_down_that_it_runs_and_what_it_saw(
+    site: Any, clock: Any, eventually: Any
+) -> None:
+    gateway = site.gateway()
+    gateway.recent.note("00", "sms", "accepted", clock())
+    gateway.jobs.start([], purge=False)
+    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat"}
+    assert eventually(gateway.spool.activity.alive) == clock()
+    gateway.jobs.stop()
+    assert gateway.spool.activity.all()["00", "sms", "accepted"] == (clock(), None)

@@ -1,0 +1,183 @@
+"""Held connections: one process of all holds each, what comes is durable, and a failure is told and tried again."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.ids import new_id
+from gateway.observe.logs import Metrics
+from gateway.pipeline.commit import Committer, Tally
+from gateway.ports import Channel, Envelope, Found
+from gateway.runtime import lines
+from gateway.runtime.lines import Lines
+from gateway.spool import Spool
+from gateway.spool.activity import Recent
+from gateway.spool.leases import stands
+from gateway.spool.outbox import Draft
+from gateway.spool.tables import Kind, cursors, inbox
+from gateway.storage.database import Database
+
+ADDRESS = ("00", "smpp")
+LEASE = timedelta(seconds=1)
+
+
+class Radio:
+    """A listener that connects, tells so, and does what the test says until it ends."""
+
+    def __init__(self, *steps: Callable[[Any], None]) -> None:
+        self.steps, self.calls, self.line = list(steps), 0, None
+        self.listening, self.ended = threading.Event(), threading.Event()
+
+    def listen(self, line: Any) -> None:
+        self.calls += 1
+        self.line = line
+        step = self.steps.pop(0) if self.steps else None
+        if step is not None:
+            step(line)
+        line.up()
+        self.listening.set()
+        while not line.ending:
+            self.ended.wait(0.02)
+        self.ended.set()
+
+
+def fail(_line: Any) -> None:
+    raise Unavailable("the operator does not answer")
+
+
+@pytest.fixture(autouse=True)
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten what a test would wait for."""
+    monkeypatch.setattr(lines, "_LONGEST_WAIT", 0.1)
+
+
+@pytest.fixture
+def hold(spool: Spool) -> Iterator[Callable[..., Lines]]:
+    """Return a function that starts the connections of one more process on the same database."""
+    made: list[Lines] = []
+
+    def start(radio: Any) -> Lines:
+        channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=radio)
+        metrics = Metrics()
+        tally = Tally([channel], metrics, Recent(spool.activity))
+        made.append(Lines(spool, Committer(spool.inbox, tally, metrics), [channel], LEASE))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for one in made:
+        assert one.stop(5), "every connection ends when told to"
+
+
+def found(key: str, sender: str = "+6281200000001", former: str | None = None) -> Found:
+    return Found(Envelope(key, sender, former), f"isi {key}".encode(), "application/toy")
+
+
+def cursor(database: Database) -> Any:
+    with database.read() as connection:
+        return connection.execute(sa.select(cursors)).one()
+
+
+def test_what_a_connection_brings_is_durable_when_it_is_told_so(hold: Any, rows: Any) -> None:
+    radio, told = Radio(), []
+    hold(radio)
+    assert radio.listening.wait(5)
+    told += radio.line.accept([found("a"), found("b")])
+    told += radio.line.accept([found("b"), found("c")])
+    assert told == [None] * 4, "a repeated one is durable too"
+    assert sorted(row["content_type"] for row in rows(inbox)) == ["application/toy"] * 3
+    assert radio.line.accept([]) == []
+
+
+def test_a_message_without_an_id_is_known_by_its_former_key(hold: Any, rows: Any) -> None:
+    radio = Radio()
+    hold(radio)
+    assert radio.listening.wait(5)
+    radio.line.accept([found("text minute 7", former="text minute 6")])
+    told = radio.line.accept([found("text minute 8", former="text minute 7"), found("other minute 8", former="x")])
+    assert list(told) == [None, None]
+    assert len(rows(inbox)) == 2, "the repeated one came a minute later and is the same message"
+
+
+def test_a_row_that_cannot_be_written_fails_alone(hold: Any, rows: Any, refuse: Any) -> None:
+    refuse("inbox", "content_type = 'buruk'")
+    radio = Radio()
+    hold(radio)
+    assert radio.listening.wait(5)
+    bad = Found(Envelope("bad"), b"x", "buruk")
+    first, second, third = radio.line.accept([found("a"), bad, found("b")])
+    assert (first, third) == (None, None)
+    assert isinstance(second, GatewayError)
+    assert len(rows(inbox)) == 2
+
+
+def test_a_failure_is_written_down_and_tried_again(hold: Any, database: Database, clock: Any, eventually: Any) -> None:
+    radio = Radio(fail, fail)
+    hold(radio)
+    assert radio.listening.wait(10)
+    assert radio.calls == 3
+    eventually(lambda: cursor(database).failing_since is None)
+    assert stands(cursor(database), clock())
+
+
+def test_while_it_fails_the_reason_stands_in_the_database(
+    hold: Any, database: Database, clock: Any, eventually: Any
+) -> None:
+    radio = Radio(*[fail] * 1000)
+    hold(radio)
+    eventually(lambda: radio.calls > 3, 10)
+    row = eventually(lambda: cursor(database))
+    assert (row.reason, row.failing_since is not None) == ("unavailable: the operator does not answer", True)
+    assert not stands(row, clock())
+
+
+def test_a_fault_of_the_adapter_is_no_end_either(hold: Any) -> None:
+    radio = Radio(lambda _line: 1 / 0)
+    hold(radio)
+    assert radio.listening.wait(10)
+    assert radio.calls == 2
+
+
+def test_a_second_process_stands_by_and_takes_over(hold: Any, eventually: Any) -> None:
+    first, second = Radio(), Radio()
+    holding = hold(first)
+    assert first.listening.wait(5)
+    waiting = hold(second)
+    assert not second.listening.wait(0.5), "one bind account, one connection"
+    assert (holding.elsewhere(), waiting.elsewhere()) == (frozenset(), frozenset({ADDRESS}))
+    assert holding.stop(5)
+    assert second.listening.wait(5), "at a graceful end the other takes over at once"
+    assert waiting.elsewhere() == frozenset()
+    eventually(lambda: holding.elsewhere() == frozenset({ADDRESS}))
+
+
+def test_a_process_that_lost_its_lease_stops_listening(hold: Any, spool: Spool, clock: Any) -> None:
+    radio = Radio()
+    holding = hold(radio)
+    assert radio.listening.wait(5)
+    with spool.database.begin() as connection:  # as if it had slept longer than its lease, and another came
+        theirs = {"lease_holder": new_id(), "lease_until": clock() + timedelta(hours=1)}
+        connection.execute(sa.update(cursors).values(theirs))
+    assert radio.ended.wait(5)
+    assert holding.elsewhere() == frozenset({ADDRESS})
+    assert spool.cursors.all()[0].lease_holder == theirs["lease_holder"], "and it does not take it back"
+
+
+def test_without_its_own_connection_a_process_leaves_the_replies_alone(
+    spool: Spool, rows: Any, clock: Callable[[], Any]
+) -> None:
+    with spool.database.begin() as connection:
+        for name in ("smpp", "sms"):
+            draft = Draft(region="00", channel=name, to="+6281200000001", text="halo", correlation_id=new_id())
+            spool.outbox.add_replies(connection, [draft], 10)
+    lease = timedelta(seconds=30)
+    claim = spool.outbox.claim(10, lease, kinds=[Kind.REPLY], leaving=frozenset({ADDRESS}))
+    assert [row.channel for row in claim.rows] == ["sms"]
+    assert [row.channel for row in spool.outbox.claim(10, lease, kinds=[Kind.REPLY]).rows] == ["smpp"]

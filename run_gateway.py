@@ -11,11 +11,16 @@ try:
 
     from adapters import BUILTIN
     from gateway import __version__
-    from gateway.cli.check import check, status
+    from gateway.cli.check import check
     from gateway.cli.context import App
-    from gateway.cli.dead import dead, replay
-    from gateway.cli.keys import init, keys, migrate
-    from gateway.cli.serve import serve, simulate, web, work
+    from gateway.cli.dead import dead
+    from gateway.cli.init import init
+    from gateway.cli.keys import keys
+    from gateway.cli.migrate import migrate
+    from gateway.cli.replay import replay
+    from gateway.cli.serve import serve, web, work
+    from gateway.cli.simulate import simulate
+    from gateway.cli.status import status
     from gateway.cli.try_message import try_message
     from gateway.ports.registry import Registry
 except ModuleNotFoundError as missing:

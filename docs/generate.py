@@ -23,10 +23,10 @@ sys.path.insert(0, str(ROOT))
 from adapters import BUILTIN  # noqa: E402  the checkout's own modules, installed or not
 from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, EXIT_UNAVAILABLE, EXIT_USAGE  # noqa: E402
 from gateway.domain import errors  # noqa: E402
-from gateway.observe.logs import Metrics  # noqa: E402
+from gateway.observe.metrics import Metrics  # noqa: E402
 from gateway.ports.registry import Registry  # noqa: E402
-from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile  # noqa: E402
-from gateway.web.operator.app import QueueDepth  # noqa: E402
+from gateway.settings.files import ChannelFile, GatewayFile, RegionFile  # noqa: E402
+from gateway.web.operator.metrics import QueueDepth  # noqa: E402
 from run_gateway import main as program  # noqa: E402
 
 TEXTS = tomllib.loads((ROOT / "docs" / "generate.toml").read_text("utf-8"))

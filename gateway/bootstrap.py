@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.central.sql import SqlCentralStore
 from gateway.domain.errors import Misconfigured, Unavailable
-from gateway.observe.logs import Metrics, log
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.casework import Casework
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
@@ -26,7 +27,7 @@ from gateway.ports.registry import Registry
 from gateway.runtime.jobs import Jobs
 from gateway.runtime.lines import Lines
 from gateway.runtime.worker import Stage
-from gateway.settings.sections import Settings
+from gateway.settings.files import Settings
 from gateway.spool import Spool
 from gateway.spool.activity import Recent
 from gateway.spool.queue import Queue

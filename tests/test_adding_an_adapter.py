@@ -37,7 +37,8 @@ from gateway.ports import (
 )
 from gateway.ports.registry import Registry, Spec
 from gateway.ports.wire import WebhookRequest
-from gateway.settings.reader import Faults, load
+from gateway.settings.faults import Faults
+from gateway.settings.reader import load
 from gateway.settings.schema import schemas
 
 

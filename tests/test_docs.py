@@ -15,7 +15,7 @@ import pytest
 
 from adapters import BUILTIN
 from gateway.ports.registry import Registry
-from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile
+from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 from gateway.spool.tables import Kind, State
 from run_gateway import main as program
 

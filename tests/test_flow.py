@@ -19,7 +19,7 @@ from adapters import BUILTIN
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
-from gateway.domain.ids import check_ticket
+from gateway.domain.tickets import check_ticket
 from gateway.ports.registry import Registry
 from gateway.settings.reader import load
 from gateway.spool.tables import Kind, State, cases, inbox, outbox, tickets

@@ -14,7 +14,8 @@ from gateway.central.tables import additions, history, ticket_counter
 from gateway.central.tables import complaints as table
 from gateway.domain.complaint import ENDED, Addition, Complaint, Reporter, Status
 from gateway.domain.errors import GatewayError, Rejected, Unavailable
-from gateway.domain.ids import make_ticket, new_id
+from gateway.domain.ids import new_id
+from gateway.domain.tickets import make_ticket
 from gateway.ports import Clock
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of

@@ -10,15 +10,16 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.bootstrap import build, make_channels
-from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
+from gateway.bootstrap import make_channels
+from gateway.cli.context import EXIT_CONFIGURATION, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.complaint import Status
-from gateway.domain.ids import LONGEST_TICKET
-from gateway.operations.status import report
+from gateway.domain.tickets import LONGEST_TICKET
 from gateway.ports import Webhook
-from gateway.settings.reader import Faults, unread
+from gateway.settings.faults import Faults
+from gateway.settings.files import Settings
+from gateway.settings.reader import unread
 from gateway.settings.schema import schemas
-from gateway.settings.sections import REPLIES, Settings
+from gateway.settings.templates import REPLIES
 
 
 @click.command()
@@ -92,35 +93,3 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
             text = getattr(file.templates, name).format(**values)
             parts = channel.adapter.parts(text)
             yield {"address": channel.address, "template": name, "parts": parts, "length": len(text)}
-
-
-@click.command()
-@json_option
-@pass_app
-def status(app: App, as_json: bool) -> None:
-    """Say what flows, and what is stuck.
-
-    For every channel in words: since when, and why. Ends with 1 where something is stuck.
-    """
-    with clear_errors():
-        gateway = build(app.settings(), app.registry)
-        try:
-            found = report(gateway)
-            if found.problem is None:
-                gateway.require_keys()
-        finally:
-            gateway.close()
-    if as_json:
-        print_json(asdict(found))
-    elif found.problem:
-        click.echo(f"basis data / database: {found.problem}")
-    else:
-        if found.stopped:
-            click.echo(" / ".join(found.stopped))
-        click.echo(f"{found.waiting} menunggu / waiting, {found.dead} surat mati / dead letters")
-        for channel in found.channels:
-            word = "lancar / flowing" if channel.healthy else "PERLU TINDAKAN / NEEDS ACTION"
-            click.echo(f"{channel.region}/{channel.name} ({channel.adapter}): {word}")
-            for indonesian, english in zip(channel.indonesian, channel.english, strict=True):
-                click.echo(f"  - {indonesian} / {english}")
-    raise SystemExit(0 if found.healthy else EXIT_FOUND)

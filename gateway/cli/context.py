@@ -17,8 +17,8 @@ from gateway.bootstrap import Gateway, build
 from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
 from gateway.observe import logs
 from gateway.ports.registry import Registry
+from gateway.settings.files import Settings
 from gateway.settings.reader import load
-from gateway.settings.sections import Settings
 
 EXIT_FOUND = 1  # the command worked, and what it looked at is not well
 EXIT_USAGE = 2  # click's own

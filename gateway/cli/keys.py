@@ -2,98 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import tomllib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
-
 import click
 
 from gateway.bootstrap import build
 from gateway.cli.context import App, clear_errors, pass_app
-from gateway.domain.errors import Misconfigured
 from gateway.operations.rekey import rekey
 from gateway.operations.status import ALIVE_FOR
 from gateway.storage.crypto import new_key
-from gateway.storage.migrate import migrate as run_migrations
-
-
-@click.command()
-@pass_app
-def init(app: App) -> None:
-    """Make missing key and secret files.
-
-    Those that the configuration refers to and that do not exist yet. Safe to run again.
-
-    Storage keys are random; tokens of providers are invented, good for the simulator: put the real ones in before
-    you go live.
-    """
-    root = app.config.resolve().parent
-    with clear_errors():
-        made = 0
-        for path, kind in _referred_files(app.config):
-            target = root / path
-            if target.exists():
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(_INVENTED.get(kind, _token)() + "\n")
-            click.echo(f"made {path}")
-            made += 1
-        if made:
-            click.echo("keep a copy of the storage keys apart from the database: without them nothing can be read")
-
-
-def _token() -> str:
-    return secrets.token_hex(16)
-
-
-# By the setting that refers to it. A password has 8 characters, the most that SMPP knows; it opens a simulator only.
-_INVENTED: dict[str, Callable[[], str]] = {"encryption": new_key, "password": lambda: secrets.token_hex(4)}
-
-
-def _referred_files(config: Path) -> Iterator[tuple[str, str]]:
-    """Yield every `{ file = … }` of the configuration, and what it is: "encryption", or the setting's name."""
-    for path in [config / "gateway.toml", *sorted((config / "regions").glob("*.toml"))]:
-        try:
-            content = tomllib.loads(path.read_text("utf-8-sig"))
-        except FileNotFoundError as exc:
-            raise Misconfigured(f"{path.resolve()} does not exist; use --config DIRECTORY") from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise Misconfigured(f"{path} is not TOML: {exc}") from exc
-        yield from _files_in(content, "")
-
-
-def _files_in(value: Any, kind: str) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        if list(value) == ["file"] and isinstance(value["file"], str):
-            yield value["file"], kind
-            return
-        for name, inner in value.items():
-            yield from _files_in(inner, kind if kind == "encryption" else name)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _files_in(inner, kind)
-
-
-@click.command()
-@pass_app
-def migrate(app: App) -> None:
-    """Bring the tables to the newest version.
-
-    Those of the gateway and of the central store. Safe to run again.
-    """
-    with clear_errors():
-        gateway = build(app.settings(), app.registry)
-        try:
-            for database, part in gateway.tables:
-                version = run_migrations(database, [part])[part]
-                click.echo(f"{part}: version {version}")
-        finally:
-            gateway.close()
 
 
 @click.group()

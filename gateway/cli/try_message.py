@@ -22,7 +22,7 @@ from gateway.pipeline.interpret.compose import Composed, Composer
 from gateway.pipeline.join import join
 from gateway.ports import HTTP, JSON, SMPP, Channel, RawMessage, Webhook
 from gateway.ports.wire import WebhookRequest
-from gateway.settings.sections import Settings
+from gateway.settings.files import Settings
 
 
 @click.command("try")

@@ -13,7 +13,7 @@ from typing import Any
 from gateway.bootstrap import Gateway
 from gateway.domain.errors import GatewayError
 from gateway.ports import Listener
-from gateway.spool.leases import ALIVE
+from gateway.spool.activity import ALIVE
 from gateway.spool.queue import Backlog
 
 _FRESH = timedelta(minutes=15)  # anybody can send us nonsense: it must not keep the page red

@@ -13,7 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from gateway.domain.errors import Action, GatewayError
-from gateway.observe.logs import Metrics, log
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.pipeline.settle import Settler
 from gateway.ports import Receipt

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
-from gateway.observe.logs import Metrics, log
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.ports import Channel
 from gateway.spool.activity import Recent
 from gateway.spool.inbox import Inbox, Incoming

@@ -17,11 +17,11 @@ import msgspec
 from gateway.central.port import CentralStore, Standing
 from gateway.domain.complaint import Addition, Complaint, Status
 from gateway.domain.errors import GatewayError, Rejected, Unavailable
-from gateway.observe.logs import Metrics, log
-from gateway.pipeline.effects import held_back
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.handover import Handover
-from gateway.pipeline.settle import Settler
-from gateway.settings.sections import Templates
+from gateway.pipeline.settle import Settler, held_back
+from gateway.settings.templates import Templates
 from gateway.spool import Spool
 from gateway.spool.activity import Recent
 from gateway.spool.cases import Case

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from enum import Enum
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from gateway.domain.complaint import Complaint
-from gateway.observe.logs import Metrics, log
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.casework import Casework, Filing
 from gateway.pipeline.handover import Handed, Handover
 from gateway.pipeline.interpret.commands import (
@@ -26,31 +24,13 @@ from gateway.pipeline.interpret.commands import (
     StatusQuery,
     Withdrawal,
 )
-from gateway.pipeline.interpret.compose import Composed
-from gateway.settings.sections import Templates
+from gateway.pipeline.interpret.message import Late, Said
+from gateway.pipeline.settle import held_back
+from gateway.settings.templates import Templates
 from gateway.spool import Spool
 from gateway.spool.cases import NewCase
 from gateway.spool.outbox import Draft
 from gateway.spool.tables import Kind
-
-
-class Late(Enum):
-    """Which part of a message came after the rest had been sent on."""
-
-    FIRST = "first"  # only now is it known whether it began with ANONIM or RAHASIA
-    OTHER = "other"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """One citizen's message, understood, and where it came in."""
-
-    composed: Composed
-    region: str
-    channel: str
-    correlation_id: UUID
-    received_at: datetime
-    late: Late | None = None  # it was sent on before, without a part that has come now
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,12 +149,6 @@ class Consequences:
             correlation_id=one.correlation_id,
             asked=True,
         )
-
-
-def held_back(metrics: Metrics, draft: Draft) -> None:
-    """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
-    metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
-    log.warning("reply held back", region=draft.region, channel=draft.channel, correlation_id=draft.correlation_id.hex)
 
 
 def _filing(one: Said) -> Filing | None:

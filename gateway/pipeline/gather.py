@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from gateway.domain.errors import GatewayError, Unavailable
-from gateway.observe.logs import Metrics, describe, log
+from gateway.observe.logs import describe, log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.effects import Consequences
 from gateway.pipeline.join import Joining
 from gateway.spool import Spool

@@ -17,9 +17,10 @@ from uuid import UUID
 from gateway.domain.errors import Action, GatewayError, Unavailable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
 from gateway.domain.ids import new_id
-from gateway.observe.logs import Metrics
-from gateway.pipeline.effects import Consequences, Said
+from gateway.observe.metrics import Metrics
+from gateway.pipeline.effects import Consequences
 from gateway.pipeline.interpret.compose import Composer
+from gateway.pipeline.interpret.message import Said
 from gateway.pipeline.interpret.translate import Channels, channel_of, translate
 from gateway.pipeline.join import Joining
 from gateway.pipeline.settle import Failure, Settler

@@ -16,8 +16,8 @@ import msgspec
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
-from gateway.pipeline.effects import Late, Said
 from gateway.pipeline.interpret.compose import Composer
+from gateway.pipeline.interpret.message import Late, Said
 from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.ports import Channel, Joiner, RawMessage
 from gateway.spool import Spool

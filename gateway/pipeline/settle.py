@@ -8,7 +8,9 @@ from typing import Any
 from uuid import UUID
 
 from gateway.domain.errors import Action, GatewayError
-from gateway.observe.logs import Metrics, describe, log
+from gateway.observe.logs import describe, log
+from gateway.observe.metrics import Metrics
+from gateway.spool.outbox import Draft
 from gateway.spool.queue import Queue, backoff
 from gateway.storage.database import Database
 
@@ -69,3 +71,9 @@ class Settler:
                 self._queue.retry(connection, claim, retries)
                 self._queue.bury(connection, claim, dead)
                 self._queue.give_back(connection, claim, behind)
+
+
+def held_back(metrics: Metrics, draft: Draft) -> None:
+    """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
+    metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
+    log.warning("reply held back", region=draft.region, channel=draft.channel, correlation_id=draft.correlation_id.hex)

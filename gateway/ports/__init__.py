@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-from gateway.ports.capabilities import (
+from gateway.ports.capabilities import Adapter, Channel, Joiner, Line, Listener, Poller, Replier, Translator, Webhook
+from gateway.ports.secret import Secret
+from gateway.ports.values import (
     HTTP,
     JSON,
     SMPP,
-    Adapter,
     Batch,
-    Channel,
     ChannelContext,
     ChannelSettings,
     Clock,
     Envelope,
     Found,
-    Joiner,
-    Line,
-    Listener,
-    Poller,
     RawMessage,
     Receipt,
-    Replier,
     Reply,
     Response,
-    Translator,
-    Webhook,
 )
-from gateway.ports.secret import Secret
+from gateway.ports.wire import Fields, WebhookRequest
 
 __all__ = [
     "HTTP",
@@ -39,6 +32,7 @@ __all__ = [
     "ChannelSettings",
     "Clock",
     "Envelope",
+    "Fields",
     "Found",
     "Joiner",
     "Line",
@@ -52,4 +46,5 @@ __all__ = [
     "Secret",
     "Translator",
     "Webhook",
+    "WebhookRequest",
 ]

@@ -6,145 +6,29 @@ Ports are capabilities of one to three methods; an adapter implements those its 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar, Protocol, runtime_checkable
-from uuid import UUID
 
-import msgspec
-from pydantic import BaseModel, ConfigDict
-
-from gateway.domain.errors import GatewayError, Malformed, Untranslatable
+from gateway.domain.errors import GatewayError
 from gateway.domain.events import CitizenMessage, Event
-from gateway.ports.secret import Secret
-from gateway.ports.wire import Fields, WebhookRequest, json_fields
-
-__all__ = [
-    "Adapter",
-    "Batch",
-    "ChannelContext",
-    "ChannelSettings",
-    "Clock",
-    "Envelope",
-    "Found",
-    "Joiner",
-    "Line",
-    "Listener",
-    "Poller",
-    "RawMessage",
-    "Receipt",
-    "Replier",
-    "Reply",
-    "Response",
-    "Secret",
-    "Translator",
-    "Webhook",
-]
-
-Clock = Callable[[], datetime]  # aware, UTC
-
-HTTP = "message/http"  # content type of a stored webhook: the whole request, as it came
-JSON = "application/json"
-SMPP = "application/smpp"  # of a message that came over SMPP: the PDU's exact bytes
-
-
-class ChannelSettings(BaseModel):
-    """The base of every adapter's `Settings`: what `[channels.<name>]` in a region file may say."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ChannelContext:
-    """What an adapter is told about the channel it serves."""
-
-    region: str  # Kemendagri code, "00" for the national channels
-    channel: str
-    webhook_url: str  # where its provider reaches us, from the configured public URL
-
+from gateway.ports.values import (
+    Batch,
+    ChannelContext,
+    ChannelSettings,
+    Envelope,
+    Found,
+    RawMessage,
+    Receipt,
+    Reply,
+    Response,
+)
+from gateway.ports.wire import WebhookRequest
 
 # --- values that come in ---------------------------------------------------------------------------------------
 
 
-class Envelope(msgspec.Struct, frozen=True):
-    """How a raw message is told from others before anybody reads it."""
-
-    key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
-    sender: str | None = None  # messages of one sender are worked on in their order
-    # Where the provider gives no id, the key is made of content and time: under this key the message may stand if it
-    # came before just a little earlier.
-    former_key: str | None = None
-
-
-class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """A message as it is stored, before translation."""
-
-    id: UUID  # version 7; also the correlation id of all that follows
-    region: str
-    channel: str
-    content_type: str  # HTTP, JSON or SMPP
-    payload: bytes
-    received_at: datetime
-
-    def request(self) -> WebhookRequest:
-        """Return the stored webhook."""
-        try:
-            return WebhookRequest.load(self.payload)
-        except Malformed as exc:
-            raise Untranslatable(exc.message) from exc
-
-    def json(self) -> Fields:
-        """Return the stored JSON object's fields."""
-        return json_fields(self.payload)
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """One message that a poll or a held connection brought."""
-
-    envelope: Envelope
-    payload: bytes
-    content_type: str = JSON
-    spoken: bool = True  # by a citizen; False for news of a device, which nobody needs to hear was "recovered"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Batch:
-    """One page of a poll. The cursor is saved in the transaction that stores the messages."""
-
-    found: Sequence[Found]
-    cursor: str
-    more: bool  # ask again at once, with this cursor
-
-
 # --- values that go out ----------------------------------------------------------------------------------------
-
-
-class Response(msgspec.Struct, frozen=True):
-    """What the provider is answered once its message is committed."""
-
-    status: int = 200
-    body: bytes = b""
-    content_type: str = "text/plain; charset=utf-8"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Reply:
-    """A message to a citizen."""
-
-    id: UUID  # the same for every attempt
-    to: str  # address on the channel
-    text: str
-    created_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """The provider's word that it took a reply."""
-
-    external_id: str
-    others: tuple[str, ...] = ()  # ids of further parts, where the provider numbers each
 
 
 # --- the ports -------------------------------------------------------------------------------------------------

@@ -12,12 +12,12 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.ids import new_id
-from gateway.observe.logs import Metrics, describe, log
+from gateway.observe.logs import describe, log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Poller
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
-from gateway.spool.leases import ALIVE
+from gateway.spool.activity import ALIVE, Recent
 
 _FLUSH_EVERY = 5  # seconds
 _PURGE_EVERY = 3600  # seconds

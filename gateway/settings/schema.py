@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from gateway.domain.errors import Misconfigured
 from gateway.ports.registry import Registry
-from gateway.settings.sections import ChannelFile, GatewayFile, RegionFile
+from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -14,7 +14,7 @@ import click
 
 from gateway.domain.errors import Misconfigured, Unavailable
 from gateway.ports.registry import Registry
-from gateway.settings.sections import ChannelConfig, Settings
+from gateway.settings.files import ChannelConfig, Settings
 from gateway.simulation.simulator import Simulator, said
 
 _PATIENCE = 15  # seconds until a reply must have come

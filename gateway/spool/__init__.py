@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from gateway.ports import Clock
+from gateway.spool.activity import Activity
 from gateway.spool.cases import Cases
 from gateway.spool.consents import Consents
 from gateway.spool.inbox import Inbox
-from gateway.spool.leases import Activity, Cursors
+from gateway.spool.leases import Cursors
 from gateway.spool.outbox import Outbox
 from gateway.spool.partial_messages import Drafts
 from gateway.spool.tables import cases, inbox

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from datetime import datetime
 
-from gateway.spool.leases import Activity
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql, sqlite
+
+from gateway.spool.tables import activity
+from gateway.storage.database import Database
 
 
 class Recent:
@@ -28,3 +33,43 @@ class Recent:
             except Exception:
                 self._seen = seen | self._seen
                 raise
+
+
+_KEY = ("region", "channel", "what")
+ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
+
+
+class Activity:
+    """The activity table: when each channel last did what. Written every few seconds, not for every message."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def record(self, seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]) -> None:
+        """Store `{(region, channel, what): (when, detail)}`; a later moment never gives way to an earlier one."""
+        if not seen:
+            return
+        dialect = sqlite if self._database.is_sqlite else postgresql
+        insert = dialect.insert(activity)
+        upsert = insert.on_conflict_do_update(
+            index_elements=_KEY,
+            set_={"at": insert.excluded.at, "detail": insert.excluded.detail},
+            where=activity.c.at < insert.excluded.at,
+        )
+        rows = [
+            {"region": region, "channel": channel, "what": what, "at": at, "detail": detail}
+            for (region, channel, what), (at, detail) in sorted(seen.items())
+        ]
+        with self._database.begin() as connection:
+            connection.execute(upsert, rows)
+
+    def alive(self) -> datetime | None:
+        """Return when a process last said that it runs; `None` where none ever did."""
+        row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
+        with self._database.read() as connection:
+            return connection.execute(sa.select(activity.c.at).where(row)).scalar()
+
+    def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
+        """Return what `record` stored."""
+        with self._database.read() as connection:
+            return {(r.region, r.channel, r.what): (r.at, r.detail) for r in connection.execute(sa.select(activity))}

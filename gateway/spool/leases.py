@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ports import Clock
-from gateway.spool.tables import activity, cursors
+from gateway.spool.tables import cursors
 from gateway.storage.database import Database
 
 
@@ -104,46 +103,6 @@ def stands(row: sa.Row[Any] | None, now: datetime) -> bool:
         and row.failing_since is None
         and row.succeeded_at is not None
     )
-
-
-_KEY = ("region", "channel", "what")
-ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
-
-
-class Activity:
-    """The activity table: when each channel last did what. Written every few seconds, not for every message."""
-
-    def __init__(self, database: Database) -> None:
-        self._database = database
-
-    def record(self, seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]) -> None:
-        """Store `{(region, channel, what): (when, detail)}`; a later moment never gives way to an earlier one."""
-        if not seen:
-            return
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        insert = dialect.insert(activity)
-        upsert = insert.on_conflict_do_update(
-            index_elements=_KEY,
-            set_={"at": insert.excluded.at, "detail": insert.excluded.detail},
-            where=activity.c.at < insert.excluded.at,
-        )
-        rows = [
-            {"region": region, "channel": channel, "what": what, "at": at, "detail": detail}
-            for (region, channel, what), (at, detail) in sorted(seen.items())
-        ]
-        with self._database.begin() as connection:
-            connection.execute(upsert, rows)
-
-    def alive(self) -> datetime | None:
-        """Return when a process last said that it runs; `None` where none ever did."""
-        row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
-        with self._database.read() as connection:
-            return connection.execute(sa.select(activity.c.at).where(row)).scalar()
-
-    def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
-        """Return what `record` stored."""
-        with self._database.read() as connection:
-            return {(r.region, r.channel, r.what): (r.at, r.detail) for r in connection.execute(sa.select(activity))}
 
 
 def _of(region: str, channel: str) -> sa.ColumnElement[bool]:

@@ -38,8 +38,8 @@ from gateway.domain.ids import new_id
 from gateway.observe.logs import configure
 from gateway.ports import JSON, Envelope
 from gateway.ports.registry import Registry
+from gateway.settings.files import Settings
 from gateway.settings.reader import load
-from gateway.settings.sections import Settings
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import metadata as spool_metadata

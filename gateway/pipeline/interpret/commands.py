@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gateway.domain.ids import check_ticket
+from gateway.domain.tickets import check_ticket
 
 # Matched against a text of single spaces and at most so many characters: patterns like these could otherwise take
 # minutes for a message made to keep them busy.

@@ -12,7 +12,8 @@ from gateway.pipeline.interpret.commands import Report, Request, assemble
 from gateway.pipeline.interpret.enrich import Enricher, clean, phone, title_of, words_of
 from gateway.pipeline.interpret.route import Router
 from gateway.ports import Channel, RawMessage
-from gateway.settings.sections import NATIONAL, GatewayFile, RegionFile
+from gateway.settings.files import GatewayFile, RegionFile
+from gateway.settings.rules import NATIONAL
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import phonenumbers
 
 from gateway.domain.complaint import Classification, Judgement
-from gateway.settings.sections import CategoryRule, ClassificationRule
+from gateway.settings.rules import CategoryRule, ClassificationRule
 
 # Plain Indonesian mobiles: most senders, at a hundredth the cost. ASCII, for \d also knows Arabic digits.
 _MOBILE = re.compile(r"(?:\+62|62|0)(8[1-9]\d{7,10})", re.ASCII)

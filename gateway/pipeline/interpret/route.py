@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gateway.domain.complaint import Judgement
 from gateway.pipeline.interpret.enrich import WordRules
-from gateway.settings.sections import NATIONAL, RegionFile, Route
+from gateway.settings.files import RegionFile
+from gateway.settings.rules import NATIONAL, Route
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ import msgspec
 
 from gateway.domain.errors import MethodNotAllowed, Refused, TooLarge, UnknownChannel, UnsupportedMediaType
 from gateway.domain.ids import new_id
-from gateway.observe.logs import Metrics, log
+from gateway.observe.logs import log
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Clock, Response, Webhook
 from gateway.ports.wire import WebhookRequest, media_type

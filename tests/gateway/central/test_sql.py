@@ -14,7 +14,8 @@ from gateway.central.sql import SqlCentralStore
 from gateway.central.tables import complaints, history
 from gateway.domain.complaint import Complaint, Judgement, Place, Reporter, Status
 from gateway.domain.errors import Rejected, Unavailable
-from gateway.domain.ids import check_ticket, new_id
+from gateway.domain.ids import new_id
+from gateway.domain.tickets import check_ticket
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
 

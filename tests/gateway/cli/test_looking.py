@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 
 import run_gateway
-from gateway.settings.sections import Templates
+from gateway.settings.templates import Templates
 from gateway.spool.tables import metadata
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4

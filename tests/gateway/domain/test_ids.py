@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.ids import check_ticket, first_id_at, make_ticket, new_id, time_of
+from gateway.domain.ids import first_id_at, new_id, time_of
+from gateway.domain.tickets import check_ticket, make_ticket
 
 
 def test_ids_sort_by_the_time_they_were_made() -> None:

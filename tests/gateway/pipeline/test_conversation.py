@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from gateway.central.tables import additions, complaints, history
 from gateway.domain.complaint import Status
-from gateway.domain.ids import make_ticket
+from gateway.domain.tickets import make_ticket
 from gateway.pipeline.replay import Replay
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State, cases, consents, follow_ups, inbox, outbox, tickets

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from gateway.central.tables import complaints, history
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import GatewayError, Unavailable
-from gateway.domain.ids import check_ticket
+from gateway.domain.tickets import check_ticket
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State, cases, outbox, tickets
 from gateway.storage.crypto import Keyring

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from gateway.domain.ids import make_ticket, new_id
+from gateway.domain.ids import new_id
+from gateway.domain.tickets import make_ticket
 from gateway.pipeline.intake import _Failures
 from gateway.ports import JSON, Envelope
 from gateway.spool import Spool

@@ -12,7 +12,7 @@ import pytest
 
 from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Unavailable
 from gateway.domain.ids import new_id
-from gateway.observe.logs import Metrics
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Batch, Channel, Envelope, Found

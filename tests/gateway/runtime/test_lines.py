@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
-from gateway.observe.logs import Metrics
+from gateway.observe.metrics import Metrics
 from gateway.pipeline.commit import Committer, Tally
 from gateway.ports import Channel, Envelope, Found
 from gateway.runtime import lines

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from gateway.ports.registry import Registry, Spec
-from gateway.settings.reader import Fault, Faults, load
-from gateway.settings.sections import Settings
+from gateway.settings.faults import Fault, Faults
+from gateway.settings.files import Settings
+from gateway.settings.reader import load
 
 REGION = 'code = "18.10"\nname = "Kabupaten Pringsewu"\n'
 
@@ -81,7 +82,8 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
     from gateway.pipeline.interpret.commands import Report, assemble
     from gateway.pipeline.interpret.enrich import Enricher, words_of
     from gateway.pipeline.interpret.route import Router
-    from gateway.settings.sections import CategoryRule, RegionFile, Route
+    from gateway.settings.files import RegionFile
+    from gateway.settings.rules import CategoryRule, Route
     from gateway.simulation.simulator import SAMPLES, load_samples
 
     config = Path(__file__).parents[3] / "config"

@@ -13,8 +13,9 @@ import pytest
 from msgspec.structs import replace
 from pydantic import ValidationError
 
-from adapters.sms.android.adapter import CLOUD, AndroidSettings, AndroidSms
+from adapters.sms.android.adapter import AndroidSms
 from adapters.sms.android.health import keeps_a_list
+from adapters.sms.android.settings import CLOUD, AndroidSettings
 from adapters.sms.android.simulator import FakePhone, Incoming, received_payload
 from gateway.domain.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, Notice

@@ -269,7 +269,7 @@ def test_server_and_older_app_have_no_list(make, fake):
 
 
 def test_counterpart_of_a_configured_channel(make):
-    from adapters.sms.android.adapter import AndroidSettings
+    from adapters.sms.android.settings import AndroidSettings
 
     context = ChannelContext(region="18.10", channel="telepon", webhook_url=PUBLIC)
     given = {"user": "u", "password": Secret("p"), "signing_key": Secret("k"), "sender": OURS}

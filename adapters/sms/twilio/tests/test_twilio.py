@@ -22,7 +22,8 @@ from pydantic import ValidationError
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from adapters.sms.twilio.adapter import API, TwilioSettings, TwilioSms
+from adapters.sms.twilio.adapter import TwilioSms
+from adapters.sms.twilio.settings import API, TwilioSettings
 from adapters.sms.twilio.simulator import FakeTwilio, Message, sign
 from gateway.domain.errors import Malformed, Rejected, Throttled, Unavailable, Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored

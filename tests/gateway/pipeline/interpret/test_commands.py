@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gateway.domain.ids import make_ticket
+from gateway.domain.tickets import make_ticket
 from gateway.pipeline.interpret.commands import (
     Consent,
     HelpRequest,

@@ -15,7 +15,9 @@ from gateway.domain.ids import new_id
 from gateway.pipeline.interpret.commands import HelpRequest, Report
 from gateway.pipeline.interpret.compose import Composed, Composer
 from gateway.ports import Channel, RawMessage, Secret
-from gateway.settings.sections import CategoryRule, Encryption, GatewayFile, RegionFile, Route, Server
+from gateway.settings.files import GatewayFile, RegionFile
+from gateway.settings.rules import CategoryRule, Route
+from gateway.settings.sections import Encryption, Server
 
 KEY = Secret("a2tra2tra2tra2tra2tra2tra2tra2tra2tra2tra2s=")
 GATEWAY = GatewayFile(

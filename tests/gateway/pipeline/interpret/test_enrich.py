@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.complaint import Classification
 from gateway.pipeline.interpret.enrich import Enricher, WordRules, clean, phone, title_of, words_of
-from gateway.settings.sections import CategoryRule, ClassificationRule
+from gateway.settings.rules import CategoryRule, ClassificationRule
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.pipeline.interpret.route import Router
-from gateway.settings.sections import RegionFile, Route
+from gateway.settings.files import RegionFile
+from gateway.settings.rules import Route
 
 DESK = "Meja Nasional SP4N-LAPOR!"
 

@@ -1,0 +1,132 @@
+"""The files of a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from gateway.ports import ChannelContext, ChannelSettings
+from gateway.settings.rules import CategoryRule, ClassificationRule, Route
+from gateway.settings.sections import (
+    Api,
+    Central,
+    Conversation,
+    DatabaseSection,
+    Encryption,
+    Logging,
+    Replies,
+    Retention,
+    Server,
+    Work,
+    _reveal,
+)
+from gateway.settings.templates import Templates
+from gateway.settings.types import (
+    ChannelName,
+    Keyword,
+    RegionCode,
+    _Section,
+)
+
+
+class GatewayFile(_Section):
+    """`gateway.toml`."""
+
+    server: Server
+    database: DatabaseSection = DatabaseSection()
+    central: Central = Central()
+    encryption: Encryption
+    work: Work = Work()
+    retention: Retention = Retention()
+    conversation: Conversation = Conversation()
+    replies: Replies = Replies()
+    templates: Templates = Templates()
+    logging: Logging = Logging()
+    api: Api = Api()
+    national_desk: str = Field(
+        "Meja Nasional SP4N-LAPOR!",
+        max_length=120,
+        description="Who gets what no rule claims. Nothing falls on the floor.",
+    )
+    categories: list[CategoryRule] = Field(default=[], description="Tried in their order.")
+    classifications: list[ClassificationRule] = Field(default=[], description="Tried in their order.")
+    routes: list[Route] = Field(default=[], description="Tried after the region's own.")
+    adapters: dict[str, dict[str, Any]] = Field(
+        default={}, description="Settings shared by all channels of an adapter."
+    )
+
+
+class RegionFile(_Section):
+    """`regions/<code>-<name>.toml`."""
+
+    code: RegionCode = Field(description='Kemendagri code, as "18.10"; "00" is the nation.')
+    name: str = Field(min_length=1, max_length=80, description="The region's name.")
+    agency: str | None = Field(None, max_length=120, description="Who gets what the region's routes do not claim.")
+    keywords: list[Keyword] = Field(
+        default=[], description="Words that, at the start of a message to a national channel, mean this region."
+    )
+    routes: list[Route] = Field(default=[], description="Tried in their order, before the gateway's.")
+    channels: dict[ChannelName, dict[str, Any]] = Field(default={}, description="The region's channels, by name.")
+
+
+class ChannelFile(BaseModel):
+    """What every `[channels.<name>]` may say, whatever its adapter; the rest is the adapter's own."""
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+
+    adapter: str = Field(description='Which code serves it, as "sms.twilio".')
+    replies: bool = Field(True, strict=True, description="Whether citizens are answered on it.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ChannelConfig:
+    """One configured channel, its adapter's settings checked."""
+
+    region: str
+    name: str
+    adapter_key: str
+    replies: bool
+    settings: ChannelSettings
+    context: ChannelContext
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Region:
+    """One region file, and the channels made from it."""
+
+    file: RegionFile
+    channels: tuple[ChannelConfig, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Settings:
+    """Everything configured."""
+
+    root: Path  # what relative paths are relative to
+    gateway: GatewayFile
+    regions: tuple[Region, ...]
+
+    @property
+    def channels(self) -> list[ChannelConfig]:
+        """All channels of all regions."""
+        return [channel for region in self.regions for channel in region.channels]
+
+    def database_url(self) -> str:
+        """Return the URL of the gateway's own database."""
+        return _absolute(_reveal(self.gateway.database.url), self.root)
+
+    def central_url(self) -> str:
+        """Return the URL of the central store's database."""
+        given = self.gateway.central.url
+        return self.database_url() if given is None else _absolute(_reveal(given), self.root)
+
+
+def _absolute(url: str, root: Path) -> str:
+    """Make the path of an SQLite URL independent of where the program was started."""
+    prefix = "sqlite:///"
+    if url.startswith(prefix) and not url.startswith(prefix + "/"):
+        return f"{prefix}{root / url.removeprefix(prefix)}"
+    return url

@@ -1,0 +1,110 @@
+"""The replies that citizens read."""
+
+from __future__ import annotations
+
+from string import Formatter
+from typing import Any
+
+from pydantic import Field, field_validator
+
+from gateway.domain.complaint import Status
+from gateway.settings.types import (
+    _Section,
+)
+
+_PLACEHOLDERS: dict[str, frozenset[str]] = {
+    "ticket": frozenset({"ticket", "agency", "region"}),
+    "status": frozenset({"ticket", "status", "agency", "date"}),
+    "status_unknown": frozenset({"ticket"}),
+    "status_format": frozenset(),
+    "added": frozenset({"ticket"}),
+    "withdrawn": frozenset({"ticket"}),
+    "stopped": frozenset(),
+    "agreed": frozenset(),
+    "help": frozenset(),
+}
+REPLIES = tuple(_PLACEHOLDERS)  # what citizens are answered, by template
+_STATUS_WORDS: dict[Status, str] = {
+    Status.RECEIVED: "diterima, menunggu verifikasi",
+    Status.VERIFIED: "terverifikasi",
+    Status.FORWARDED: "diteruskan ke instansi",
+    Status.IN_PROGRESS: "dalam proses",
+    Status.RESOLVED: "selesai ditangani",
+    Status.CLOSED: "ditutup",
+    Status.NEEDS_INFORMATION: "menunggu keterangan Anda",
+    Status.REJECTED: "tidak dapat diproses",
+    Status.ARCHIVED: "diarsipkan",
+}
+
+
+class Templates(_Section):
+    """`[templates]`: what citizens are answered, in Bahasa Indonesia; GSM-7 keeps a text of 160 in one SMS."""
+
+    ticket: str = Field(
+        "Laporan Anda kami terima. No. tiket: {ticket}. Cek perkembangan: balas STATUS {ticket}. SP4N-LAPOR!",
+        description="After delivery. May use {ticket}, {agency}, {region}; must use {ticket}.",
+    )
+    status: str = Field(
+        "Tiket {ticket}: {status} ({date}). Instansi: {agency}. SP4N-LAPOR!",
+        description="To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two.",
+    )
+    status_unknown: str = Field(
+        "Tiket {ticket} tidak ditemukan untuk nomor ini. Periksa lagi nomornya, dan kirim dari nomor yang melapor.",
+        description="To STATUS of a ticket that is not this sender's, whether or not it exists. May use {ticket}.",
+    )
+    status_format: str = Field(
+        "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
+        description="To STATUS or BATAL with a number whose check digit is wrong.",
+    )
+    added: str = Field(
+        "Tambahan Anda kami catat pada laporan {ticket}. Laporan lain? Awali dengan BARU. SP4N-LAPOR!",
+        description="After a message joined the sender's open report. May use {ticket}.",
+    )
+    withdrawn: str = Field(
+        "Laporan {ticket} kami batalkan atas permintaan Anda. SP4N-LAPOR!",
+        description="After BATAL from the owner. May use {ticket}.",
+    )
+    stopped: str = Field(
+        "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
+        description="To STOP: from then on only what somebody asks is answered.",
+    )
+    agreed: str = Field(
+        "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
+        description="To SETUJU, which undoes STOP.",
+    )
+    help: str = Field(
+        "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
+        "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
+        description="To BANTUAN.",
+    )
+    status_words: dict[Status, str] = Field(
+        default={},
+        validate_default=True,
+        description="The words for {status}; what is left out keeps its default.",
+    )
+
+    @field_validator("status_words", mode="after")
+    @classmethod
+    def _fill_up(cls, given: dict[Status, str]) -> dict[Status, str]:
+        """Let a file change one word without losing the others."""
+        return _STATUS_WORDS | given
+
+    @field_validator(*_PLACEHOLDERS)
+    @classmethod
+    def _placeholders(cls, text: str, info: Any) -> str:
+        allowed = _PLACEHOLDERS[info.field_name]
+        try:
+            used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+        except ValueError as exc:
+            raise ValueError("braces must be in pairs, as in {ticket}") from exc
+        if unknown := used - allowed:
+            listed = ", ".join("{" + name + "}" for name in sorted(allowed)) or "no placeholder"
+            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; this text may use {listed}")
+        required = {"ticket": {"ticket"}, "status": {"ticket", "status"}}.get(info.field_name, set())
+        if missing := required - used:
+            raise ValueError(f"the text must contain {{{min(missing)}}}")
+        try:
+            text.format(**dict.fromkeys(allowed, "x"))
+        except (ValueError, LookupError) as exc:
+            raise ValueError("the text cannot be filled in: use plain placeholders, as in {ticket}") from exc
+        return text

@@ -14,7 +14,7 @@ from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.casework import Casework
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.deliver import Deliverer
-from gateway.pipeline.effects import Consequences
+from gateway.pipeline.effects import EffectWriter
 from gateway.pipeline.gather import Gatherer
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.intake import Intake
@@ -29,13 +29,13 @@ from gateway.runtime.lines import Lines
 from gateway.runtime.worker import Stage
 from gateway.settings.files import Settings
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.queue import Queue
 from gateway.storage import migrate
 from gateway.storage.crypto import Keyring, parse_key
 from gateway.storage.database import Database
 
-STAGES = ("translate", "gather", "deliver", "acknowledge")
+STAGES = ("intake", "gather", "deliver", "acknowledge")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,7 +52,7 @@ class Gateway:
     joining: Joining
     casework: Casework
     metrics: Metrics
-    recent: Recent
+    activity: ActivityLog
     receiver: Receiver
     committer: Committer
     commit: GroupCommit
@@ -108,7 +108,7 @@ class Gateway:
         if self.database.is_sqlite:
             self.spool.inbox.abandon_all()
             self.spool.outbox.abandon_all()
-            self.spool.cursors.abandon_all()
+            self.spool.leases.abandon_all()
 
     def close(self) -> None:
         """Close all connections."""
@@ -133,9 +133,9 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     spool = Spool(database, keyring, now)
     central = SqlCentralStore(central_database, keyring, now)
     channels = make_channels(settings, registry)
-    recent = Recent(spool.activity)
+    activity = ActivityLog(spool.activity)
     server, work = file.server, file.work
-    tally = Tally(channels.values(), metrics, recent)
+    tally = Tally(channels.values(), metrics, activity)
     committer = Committer(spool.inbox, tally, metrics)
     commit = GroupCommit(
         committer,
@@ -154,19 +154,17 @@ def build(settings: Settings, registry: Registry) -> Gateway:
     lease, handover = timedelta(seconds=work.lease), Handover()
     talk = file.conversation
     casework = Casework(spool, handover, window=timedelta(seconds=talk.window), lease=lease)
-    consequences = Consequences(
-        spool, casework, handover, file.templates, metrics, replies_per_hour=file.replies.per_hour
-    )
+    effects = EffectWriter(spool, casework, handover, file.templates, metrics, replies_per_hour=file.replies.per_hour)
     joining = Joining(spool, channels, composer, timedelta(seconds=talk.parts_wait))
-    gatherer = Gatherer(spool, joining, consequences, metrics)
+    gatherer = Gatherer(spool, joining, effects, metrics)
     intake = Intake(
         spool,
         channels,
         composer,
         joining,
-        consequences,
+        effects,
         metrics,
-        recent,
+        activity,
         settler(spool.inbox, Intake.stage),
         batch=work.batch,
         lease=lease,
@@ -178,7 +176,7 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         file.templates,
         {region.file.code: region.file.name for region in settings.regions},
         metrics,
-        recent,
+        activity,
         settler(spool.outbox, Deliverer.stage),
         handover,
         batch=work.batch,
@@ -191,7 +189,7 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         spool,
         channels,
         metrics,
-        recent,
+        activity,
         settler(spool.outbox, Acknowledger.stage),
         threads=work.reply_threads,
         give_up=timedelta(hours=work.reply_hours),
@@ -209,12 +207,12 @@ def build(settings: Settings, registry: Registry) -> Gateway:
         joining=joining,
         casework=casework,
         metrics=metrics,
-        recent=recent,
+        activity=activity,
         receiver=receiver,
         committer=committer,
         commit=commit,
         lines=lines,
-        jobs=Jobs(spool, receiver, recent, metrics, timedelta(days=file.retention.raw_days)),
+        jobs=Jobs(spool, receiver, activity, metrics, timedelta(days=file.retention.raw_days)),
         stages=(intake, gatherer, deliverer, acknowledger),
     )
 

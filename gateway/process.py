@@ -118,7 +118,7 @@ class Process:
             gateway.channels,
             gateway.receiver,
             gateway.metrics,
-            gateway.recent,
+            gateway.activity,
             gateway.spool.clock,
             WSGIMiddleware(create_app(gateway), workers=_FLASK_THREADS),  # type: ignore[arg-type]
             public_url=server.public_url,

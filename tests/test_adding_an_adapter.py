@@ -28,7 +28,7 @@ from gateway.ports import (
     ChannelContext,
     ChannelSettings,
     Envelope,
-    Found,
+    FetchedMessage,
     RawMessage,
     Receipt,
     Reply,
@@ -89,7 +89,7 @@ class PigeonPost:
 
     def poll(self, cursor: str | None) -> Batch:
         start = int(cursor or 0)
-        found = [Found(Envelope(p["id"], p["from"]), json.dumps(p).encode()) for p in self.sky[start:]]
+        found = [FetchedMessage(Envelope(p["id"], p["from"]), json.dumps(p).encode()) for p in self.sky[start:]]
         return Batch(found=found, cursor=str(len(self.sky)), more=False)
 
     def reply(self, reply: Reply) -> Receipt:

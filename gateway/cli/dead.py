@@ -89,9 +89,9 @@ def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[dict[str, 
     spool = gateway.spool
     row = spool.inbox.get(identifier)
     if row is not None:
-        return _letter("inbox", row), spool.inbox.open(row).payload if content else b""
+        return _letter("inbox", row), spool.inbox.unseal(row).payload if content else b""
     row = spool.outbox.get(identifier)
     if row is None:
         return None, b""
-    text = spool.outbox.open(row).text.encode() if content and row.payload else b""
+    text = spool.outbox.unseal(row).text.encode() if content and row.payload else b""
     return _letter("outbox", row), text

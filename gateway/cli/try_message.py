@@ -84,7 +84,7 @@ def _stages(
         if not isinstance(event, CitizenMessage):
             continue
         composed = composer.compose(event, raw, channel, raw.id)
-        yield "assemble", {"request": type(composed.request).__name__, **asdict(composed.request)}, False
+        yield "commands", {"request": type(composed.request).__name__, **asdict(composed.request)}, False
         if composed.complaint is not None:
             seen = msgspec.to_builtins(composed.complaint)
             shown = ("title", "classification", "category", "place", "reporter")

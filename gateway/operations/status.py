@@ -55,7 +55,7 @@ def report(gateway: Gateway) -> Report:
         outbox = {(b.region, b.channel): b for b in spool.outbox.backlog()}
         dead_in, dead_out = spool.inbox.dead_counts(), spool.outbox.dead_counts()
         seen = spool.activity.all()
-        cursors = {(row.region, row.channel): row for row in spool.cursors.all()}
+        leases = {(row.region, row.channel): row for row in spool.leases.all()}
     except GatewayError as exc:
         return Report(at=now, healthy=False, problem=exc.reason)
     stopped = _stopped(now, seen.get(ALIVE, (None, None))[0])
@@ -69,9 +69,9 @@ def report(gateway: Gateway) -> Report:
         words.backlog(outbox.get(address), "kiriman menunggu dikirim", "deliveries or replies wait to be sent")
         words.dead(dead_in.get(address, 0) + dead_out.get(address, 0))
         if channel is not None and isinstance(channel.adapter, Listener):
-            words.line(cursors.get(address))
+            words.line(leases.get(address))
         else:
-            words.cursor(cursors.get(address))
+            words.cursor(leases.get(address))
         if channel is None:
             words.trouble("kanal ini tidak lagi dikonfigurasi", "this channel is not configured any more")
         channels.append(

@@ -19,7 +19,7 @@ from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.pipeline.settle import Settler
 from gateway.ports import Receipt
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.tables import Kind
 
 
@@ -33,7 +33,7 @@ class Acknowledger:
         spool: Spool,
         channels: Channels,
         metrics: Metrics,
-        recent: Recent,
+        activity: ActivityLog,
         settler: Settler,
         *,
         threads: int,
@@ -42,7 +42,7 @@ class Acknowledger:
         elsewhere: Callable[[], frozenset[tuple[str, str]]],
     ) -> None:
         self._spool, self._channels, self._metrics = spool, channels, metrics
-        self._recent, self._settler, self._give_up, self._lease = recent, settler, give_up, lease
+        self._activity, self._settler, self._give_up, self._lease = activity, settler, give_up, lease
         self._threads, self._elsewhere = threads, elsewhere
         self._pool = ThreadPoolExecutor(threads, "reply")
 
@@ -87,7 +87,7 @@ class Acknowledger:
                 if self._spool.outbox.finish(connection, claim, [row.id]):
                     self._spool.outbox.refer(connection, row, receipt)
             self._metrics.replies.labels(row.region, row.channel, outcome).inc()
-            self._recent.note(row.region, row.channel, "replied", self._spool.clock())
+            self._activity.note(row.region, row.channel, "replied", self._spool.clock())
             log.info(
                 "acknowledged",
                 region=row.region,
@@ -98,7 +98,7 @@ class Acknowledger:
 
     def _send(self, row: Any) -> tuple[Receipt, str]:
         adapter = channel_of(self._channels, row.region, row.channel).adapter
-        reply = self._spool.outbox.open(row)
+        reply = self._spool.outbox.unseal(row)
         if row.attempts > 1:  # an earlier attempt's answer may have been lost on the way
             found: Receipt | None = adapter.find(reply)
             if found is not None:

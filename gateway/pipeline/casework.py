@@ -15,10 +15,10 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.complaint import Addition, Complaint
-from gateway.pipeline.handover import Handed, Handover
+from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import Report
 from gateway.spool import Spool
-from gateway.spool.cases import NewCase, Recent, opened
+from gateway.spool.cases import LastCase, NewCase, opened
 from gateway.spool.outbox import Hold
 from gateway.spool.tables import Kind
 
@@ -59,7 +59,7 @@ def reads_apart(report: Report, complaint: Complaint, earlier: Complaint) -> str
     return None
 
 
-def _told(report: Report, why: str | None, earlier: Recent | None) -> str | None:
+def _stated_reason(report: Report, why: str | None, earlier: LastCase | None) -> str | None:
     """Return what a complaint may say of the reason why it stands alone. Pure.
 
     Nothing that shows whose an anonymous report is: of an anonymous one the same words whether or not its sender had
@@ -79,7 +79,7 @@ class Casework:
         self._spool, self._handover = spool, handover
         self._window, self._lease = window, lease
 
-    def file(self, connection: Any, filings: Sequence[Filing]) -> Handed | None:
+    def file(self, connection: Any, filings: Sequence[Filing]) -> PreclaimedBatch | None:
         """Open cases and add to cases, in the order in which the messages came.
 
         Returns the deliveries that go straight to the deliverer beside us, once the transaction has committed.
@@ -87,50 +87,50 @@ class Casework:
         if not filings:
             return None
         keyed = [_Keyed(filing, *self._spool.cases.keys_of(filing.case)) for filing in filings]
-        recent = self._recent(connection, keyed)
-        known = self._known(connection, keyed, recent)
+        last_cases = self._last_cases(connection, keyed)
+        known = self._known(connection, keyed, last_cases)
         new: list[NewCase] = []
-        further: list[tuple[Filing, Recent]] = []
+        further: list[tuple[Filing, LastCase]] = []
         for filing, external, sender in keyed:
             if external in known:
                 continue
             known.add(external)
-            case, earlier = filing.case, self._earlier(recent.get(sender), filing.heard_at)
+            case, earlier = filing.case, self._earlier(last_cases.get(sender), filing.heard_at)
             why = reads_apart(filing.report, case.complaint, earlier.complaint) if earlier else None
             if earlier is not None and why is None:
                 further.append((filing, earlier))
-                recent[sender] = earlier.heard_again(filing.heard_at)
+                last_cases[sender] = earlier.heard_again(filing.heard_at)
                 continue
-            if told := _told(filing.report, why, earlier):
+            if told := _stated_reason(filing.report, why, earlier):
                 case = case.told_apart(told)
             new.append(case)
-            recent[sender] = Recent(case.complaint.id, case.complaint, filing.heard_at)
+            last_cases[sender] = LastCase(case.complaint.id, case.complaint, filing.heard_at)
         handed = self._open(connection, new)
         for filing, earlier in further:  # after the cases they may belong to: the centre hears of those first
             self._follow(connection, filing, earlier)
         return handed
 
-    def _recent(self, connection: Any, keyed: Sequence[_Keyed]) -> dict[UUID, Recent]:
+    def _last_cases(self, connection: Any, keyed: Sequence[_Keyed]) -> dict[UUID, LastCase]:
         if not self._window:
             return {}
         since = min(one.filing.heard_at for one in keyed) - self._window
-        return self._spool.cases.recent(connection, list({one.sender for one in keyed}), since)
+        return self._spool.cases.last_cases(connection, list({one.sender for one in keyed}), since)
 
-    def _known(self, connection: Any, keyed: Sequence[_Keyed], recent: Mapping[UUID, Recent]) -> set[UUID]:
+    def _known(self, connection: Any, keyed: Sequence[_Keyed], last_cases: Mapping[UUID, LastCase]) -> set[UUID]:
         """Return those messages that were filed before, as far as that matters.
 
         Whether one has opened a case is asked only where it could be added to one: to open it again does nothing.
         """
         cases, writers = self._spool.cases, Counter(one.sender for one in keyed)
-        doubtful = [one.external for one in keyed if one.sender in recent or writers[one.sender] > 1]
+        doubtful = [one.external for one in keyed if one.sender in last_cases or writers[one.sender] > 1]
         everything = [one.external for one in keyed]
         return cases.with_follow_up(connection, everything) | cases.with_case(connection, doubtful)
 
-    def _earlier(self, last: Recent | None, at: datetime) -> Recent | None:
+    def _earlier(self, last: LastCase | None, at: datetime) -> LastCase | None:
         """Return a sender's last case if it is near enough: a replayed message may also be older than that case."""
         return last if last and self._window and abs(at - last.heard_at) <= self._window else None
 
-    def _follow(self, connection: Any, filing: Filing, earlier: Recent) -> None:
+    def _follow(self, connection: Any, filing: Filing, earlier: LastCase) -> None:
         external, _ = self._spool.cases.keys_of(filing.case)
         if self._spool.cases.follow(connection, earlier.id, external, filing.heard_at):
             seconds = round(abs(filing.heard_at - earlier.heard_at).total_seconds())
@@ -146,17 +146,17 @@ class Casework:
         job = _job(case_id, said, filing.case.correlation_id)
         self._spool.outbox.add_cases(connection, Kind.ADD, [job], content=msgspec.json.encode(addition))
 
-    def _open(self, connection: Any, new: Sequence[NewCase]) -> Handed | None:
+    def _open(self, connection: Any, new: Sequence[NewCase]) -> PreclaimedBatch | None:
         if not new:
             return None
-        rows = self._spool.cases.open(connection, new)
+        rows = self._spool.cases.create(connection, new)
         claim = self._handover.reserve() if rows else None
         hold = Hold(claim, self._lease) if claim else None
         jobs = self._spool.outbox.add_cases(connection, Kind.DELIVER, rows, hold)
         if claim is None:
             return None
         by_id = {case.complaint.id: case for case in new}
-        return Handed(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
+        return PreclaimedBatch(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
 
     def amend(self, connection: Any, complaint: Complaint, correlation_id: UUID, why: str) -> None:
         """Rewrite a case's complaint, here and at the centre."""

@@ -19,7 +19,7 @@ from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Rejecte
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.ports import Channel
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.inbox import Inbox, Incoming
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
@@ -31,8 +31,8 @@ Address = tuple[str, str]  # region, channel
 class Tally:
     """Counts what was accepted, by channel."""
 
-    def __init__(self, channels: Iterable[Channel], metrics: Metrics, recent: Recent) -> None:
-        self._recent = recent
+    def __init__(self, channels: Iterable[Channel], metrics: Metrics, activity: ActivityLog) -> None:
+        self._activity = activity
         addresses = [(channel.region, channel.name) for channel in channels]
         self._new = {address: metrics.accepted.labels(*address) for address in addresses}
         self._known = {address: metrics.duplicates.labels(*address) for address in addresses}
@@ -44,7 +44,7 @@ class Tally:
         if known:
             self._known[address].inc(known)
         if new or known:
-            self._recent.note(*address, "accepted", at)
+            self._activity.note(*address, "accepted", at)
 
 
 class Committer:

@@ -23,9 +23,9 @@ from gateway.pipeline.handover import Handover
 from gateway.pipeline.settle import Settler, held_back
 from gateway.settings.templates import Templates
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.cases import Case
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind
 
 _WIB = timezone(timedelta(hours=7))  # dates in replies are western Indonesian, wherever the server stands
@@ -49,7 +49,7 @@ class Deliverer:
         templates: Templates,
         region_names: dict[str, str],
         metrics: Metrics,
-        recent: Recent,
+        activity: ActivityLog,
         settler: Settler,
         handover: Handover,
         *,
@@ -60,7 +60,7 @@ class Deliverer:
     ) -> None:
         self._handover, self._turn = handover, 0
         self._spool, self._central, self._templates = spool, central, templates
-        self._region_names, self._metrics, self._recent, self._settler = region_names, metrics, recent, settler
+        self._region_names, self._metrics, self._activity, self._settler = region_names, metrics, activity, settler
         self._batch, self._lease, self._attempts = batch, lease, attempts
         self._replies_per_hour = replies_per_hour
 
@@ -126,18 +126,18 @@ class Deliverer:
             ours = self._spool.outbox.finish(connection, claim, [row.id for row in done])
             done = [row for row in done if row.id in ours]
             self._spool.cases.number(connection, [(row.case_id, outcome.tickets[row.case_id]) for row in done])
-            drafts = [
-                self._draft(
+            replies = [
+                self._reply(
                     row, cases[row.case_id], self._ticket_text(cases[row.case_id], outcome.tickets[row.case_id])
                 )
                 for row in done
                 if cases[row.case_id].contact
             ]
-            self._queue(connection, drafts)
+            self._queue(connection, replies)
         now = self._spool.clock()
         for address, count in Counter((row.region, row.channel) for row in done).items():
             self._metrics.delivered.labels(*address).inc(count)
-            self._recent.note(*address, "delivered", now)
+            self._activity.note(*address, "delivered", now)
         if len(done) == 1:
             row = done[0]
             log.info(
@@ -197,7 +197,7 @@ class Deliverer:
             with self._spool.database.begin() as connection:
                 ours = self._spool.outbox.finish(connection, claim, [row.id])
                 if ours and cases[row.case_id].contact:
-                    self._queue(connection, [self._draft(row, cases[row.case_id], text, asked=asked)])
+                    self._queue(connection, [self._reply(row, cases[row.case_id], text, asked=asked)])
 
     def _inquire(self, claim: UUID, rows: Sequence[Any], cases: Mapping[UUID, Case]) -> None:
         standings = self._central.find([row.case_id for row in rows])
@@ -206,19 +206,19 @@ class Deliverer:
         found = [row for row in rows if row.case_id in standings]
         with self._spool.database.begin() as connection:
             ours = self._spool.outbox.finish(connection, claim, [row.id for row in found])
-            drafts = [
-                self._draft(row, cases[row.case_id], self._status_text(standings[row.case_id]), asked=True)
+            replies = [
+                self._reply(row, cases[row.case_id], self._status_text(standings[row.case_id]), asked=True)
                 for row in found
                 if row.id in ours and cases[row.case_id].contact
             ]
-            self._queue(connection, drafts)
+            self._queue(connection, replies)
 
-    def _queue(self, connection: Any, drafts: Sequence[Draft]) -> None:
-        for held in self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour):
+    def _queue(self, connection: Any, replies: Sequence[NewReply]) -> None:
+        for held in self._spool.outbox.add_replies(connection, replies, self._replies_per_hour):
             held_back(self._metrics, held)
 
-    def _draft(self, row: Any, case: Case, text: str, *, asked: bool = False) -> Draft:
-        return Draft(
+    def _reply(self, row: Any, case: Case, text: str, *, asked: bool = False) -> NewReply:
+        return NewReply(
             region=row.region,
             channel=row.channel,
             to=case.contact or "",

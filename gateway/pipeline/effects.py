@@ -15,7 +15,7 @@ from gateway.domain.complaint import Complaint
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.casework import Casework, Filing
-from gateway.pipeline.handover import Handed, Handover
+from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import (
     Consent,
     HelpRequest,
@@ -24,25 +24,25 @@ from gateway.pipeline.interpret.commands import (
     StatusQuery,
     Withdrawal,
 )
-from gateway.pipeline.interpret.message import Late, Said
+from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.settle import held_back
 from gateway.settings.templates import Templates
 from gateway.spool import Spool
 from gateway.spool.cases import NewCase
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class Effects:
     """What is to be done once the transaction has committed."""
 
-    said: Sequence[Said]
-    handed: Sequence[Handed]
-    held: Sequence[Draft]
+    said: Sequence[InterpretedMessage]
+    handed: Sequence[PreclaimedBatch]
+    held: Sequence[NewReply]
 
 
-class Consequences:
+class EffectWriter:
     """Writes them."""
 
     def __init__(
@@ -58,11 +58,11 @@ class Consequences:
         self._spool, self._casework, self._handover = spool, casework, handover
         self._templates, self._metrics, self._replies_per_hour = templates, metrics, replies_per_hour
 
-    def write(self, connection: Any, said: Sequence[Said]) -> Written:
+    def write(self, connection: Any, said: Sequence[InterpretedMessage]) -> Effects:
         """Write what follows from messages, in their order."""
-        handed: list[Handed | None] = []
+        handed: list[PreclaimedBatch | None] = []
         filings: list[Filing] = []
-        drafts: list[Draft] = []
+        replies: list[NewReply] = []
         for one in said:
             if one.late or isinstance(one.composed.request, Withdrawal):  # it changes what those before it began
                 handed.append(self._casework.file(connection, filings))
@@ -70,31 +70,31 @@ class Consequences:
             if filing := _filing(one):
                 if not (one.late and self._complete(connection, filing, one.late)):
                     filings.append(filing)
-            elif draft := self._answer(connection, one):
-                drafts.append(draft)
+            elif reply := self._answer(connection, one):
+                replies.append(reply)
         handed.append(self._casework.file(connection, filings))
-        held = self._spool.outbox.add_replies(connection, drafts, self._replies_per_hour)
-        return Written(said, [one for one in handed if one], held)
+        held = self._spool.outbox.add_replies(connection, replies, self._replies_per_hour)
+        return Effects(said, [one for one in handed if one], held)
 
-    def committed(self, written: Written) -> None:
+    def committed(self, written: Effects) -> None:
         """Pass on and count what is now durable."""
         for handed in written.handed:
             self._handover.put(handed)
-        for draft in written.held:
-            held_back(self._metrics, draft)
+        for reply in written.held:
+            held_back(self._metrics, reply)
         if len(written.said) == 1:
             (one,) = written.said
-            log.info("translated", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
+            log.info("intake", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
         elif written.said:
-            log.info("translated", count=len(written.said))
+            log.info("intake", count=len(written.said))
 
-    def _complete(self, connection: Any, filing: Filing, late: Late) -> bool:
+    def _complete(self, connection: Any, filing: Filing, late: LatePart) -> bool:
         """Put a message's late part where the rest of it went; `False` where that went nowhere."""
         complaint, cases = filing.case.complaint, self._spool.cases
         address = (complaint.source.region, complaint.source.channel, complaint.source.external_id)
         case = cases.of_message(connection, *address)
         if case is not None and case.complaint is not None:
-            if late is Late.FIRST:
+            if late is LatePart.FIRST:
                 amended = msgspec.structs.replace(complaint, id=case.id)
             else:
                 amended = with_identity(complaint, case.complaint)
@@ -106,7 +106,7 @@ class Consequences:
         self._casework.add(connection, case_id, filing, "a late part of it came")
         return True
 
-    def _answer(self, connection: Any, one: Said) -> Draft | None:
+    def _answer(self, connection: Any, one: InterpretedMessage) -> NewReply | None:
         """Return the reply to a command; what the centre must be asked or told first is queued instead."""
         request = one.composed.request
         if isinstance(request, Report):
@@ -114,17 +114,17 @@ class Consequences:
         if isinstance(request, Consent):
             sender = one.composed.sender
             self._spool.consents.record(connection, one.region, one.channel, sender, given=request.given)
-            return self._draft(one, self._templates.agreed if request.given else self._templates.stopped)
+            return self._reply(one, self._templates.agreed if request.given else self._templates.stopped)
         if isinstance(request, StatusQuery | Withdrawal):
             if self._queue(connection, one, request):
                 return None
-            return self._draft(one, self._templates.status_unknown.format(ticket=request.ticket))
+            return self._reply(one, self._templates.status_unknown.format(ticket=request.ticket))
         if isinstance(request, MistypedTicket):
-            return self._draft(one, self._templates.status_format)
+            return self._reply(one, self._templates.status_format)
         assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
-        return self._draft(one, self._templates.help)
+        return self._reply(one, self._templates.help)
 
-    def _queue(self, connection: Any, one: Said, request: StatusQuery | Withdrawal) -> bool:
+    def _queue(self, connection: Any, one: InterpretedMessage, request: StatusQuery | Withdrawal) -> bool:
         """Queue what is asked about a ticket, if it is the sender's own."""
         cases = self._spool.cases
         case_id = cases.owned(connection, request.ticket, one.region, one.channel, one.composed.sender)
@@ -137,11 +137,11 @@ class Consequences:
         self._spool.outbox.add_cases(connection, kind, [job])
         return True
 
-    def _draft(self, one: Said, text: str) -> Draft | None:
+    def _reply(self, one: InterpretedMessage, text: str) -> NewReply | None:
         contact = one.composed.contact
         if contact is None:
             return None
-        return Draft(
+        return NewReply(
             region=one.region,
             channel=one.channel,
             to=contact,
@@ -151,7 +151,7 @@ class Consequences:
         )
 
 
-def _filing(one: Said) -> Filing | None:
+def _filing(one: InterpretedMessage) -> Filing | None:
     composed = one.composed
     if composed.complaint is None or not isinstance(composed.request, Report):
         return None

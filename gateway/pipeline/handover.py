@@ -18,7 +18,7 @@ from gateway.spool.outbox import Job
 _ROOM = 2  # batches: they wait for one batch's delivery at most twice, far less than a lease
 
 
-class Handed(NamedTuple):
+class PreclaimedBatch(NamedTuple):
     """Deliveries that are claimed for the deliverer beside us, with their cases."""
 
     claim: UUID
@@ -30,24 +30,24 @@ class Handover:
     """A small queue between two threads of one process."""
 
     def __init__(self) -> None:
-        self._waiting: deque[Handed] = deque()
+        self._waiting: deque[PreclaimedBatch] = deque()
         self._open = False
 
     def reserve(self) -> UUID | None:
         """Return the claim under which to write the next batch's deliveries; `None` where nobody would take them."""
         return new_id() if self._open and len(self._waiting) < _ROOM else None
 
-    def put(self, handed: Handed) -> None:
+    def put(self, handed: PreclaimedBatch) -> None:
         """Give a batch whose transaction has committed."""
         if handed.jobs:
             self._waiting.append(handed)
 
-    def take(self) -> Handed | None:
+    def take(self) -> PreclaimedBatch | None:
         """Return the oldest batch. Who calls this once is relied on to go on calling, or to `close`."""
         self._open = True
         return self._waiting.popleft() if self._waiting else None
 
-    def close(self) -> list[Handed]:
+    def close(self) -> list[PreclaimedBatch]:
         """Take no more; return what still waits, to be given back."""
         self._open = False
         left = list(self._waiting)

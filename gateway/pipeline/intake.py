@@ -1,6 +1,6 @@
 """Stages 2 to 5 for a claimed batch: translate, assemble, enrich, route, and one transaction for all results.
 
-A batch with one bad row fails that row alone: what cannot be understood is known before the transaction, and where
+A batch with one bad row fails that row alone: what cannot be interpreted is known before the transaction, and where
 the batch cannot be written, its rows are written one by one. Behind a row that is to be tried again, its sender's
 later ones wait.
 """
@@ -18,24 +18,24 @@ from gateway.domain.errors import Action, GatewayError, Unavailable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
-from gateway.pipeline.effects import Consequences
+from gateway.pipeline.effects import EffectWriter
 from gateway.pipeline.interpret.compose import Composer
-from gateway.pipeline.interpret.message import Said
+from gateway.pipeline.interpret.message import InterpretedMessage
 from gateway.pipeline.interpret.translate import Channels, channel_of, translate
 from gateway.pipeline.join import Joining
 from gateway.pipeline.settle import Failure, Settler
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.queue import Claim
 
 
 @dataclass(frozen=True, slots=True)
-class _Understood:
+class _InterpretedRow:
     """A row and what it turned out to be."""
 
     row: Any
     kinds: list[str] = field(default_factory=list)  # of its events
-    said: list[Said] = field(default_factory=list)
+    said: list[InterpretedMessage] = field(default_factory=list)
     parts: list[MessagePart] = field(default_factory=list)
     receipts: list[DeliveryReceipt] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
@@ -69,7 +69,7 @@ class _Failures:
 class Intake:
     """Empties the inbox."""
 
-    stage = "translate"
+    stage = "intake"
 
     def __init__(
         self,
@@ -77,9 +77,9 @@ class Intake:
         channels: Channels,
         composer: Composer,
         joining: Joining,
-        consequences: Consequences,
+        effects: EffectWriter,
         metrics: Metrics,
-        recent: Recent,
+        activity: ActivityLog,
         settler: Settler,
         *,
         batch: int,
@@ -87,7 +87,7 @@ class Intake:
         attempts: int,
     ) -> None:
         self._spool, self._channels, self._composer, self._joining = spool, channels, composer, joining
-        self._consequences, self._metrics, self._recent, self._settler = consequences, metrics, recent, settler
+        self._consequences, self._metrics, self._activity, self._settler = effects, metrics, activity, settler
         self._batch, self._lease, self._attempts = batch, lease, attempts
 
     def run_once(self) -> int:
@@ -96,26 +96,26 @@ class Intake:
         if not claim.rows:
             return 0
         self._metrics.batch.labels(self.stage).observe(len(claim.rows))
-        understood: list[_Understood] = []
+        interpreted: list[_InterpretedRow] = []
         failures = _Failures(self._attempts)
         for row in claim.rows:
             if failures.hold(row):
                 continue
             try:
-                understood.append(self._understand(row))
+                interpreted.append(self._interpret(row))
             except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
                 failures.add(row, exc)
-        self._count(understood)
-        self._write(claim, understood, failures)
+        self._count(interpreted)
+        self._write(claim, interpreted, failures)
         self._settler.settle(claim.id, failures.all, failures.behind)
         return len(claim.rows)
 
     def close(self) -> None:
         """Hold nothing between batches."""
 
-    def _understand(self, row: Any) -> _Understood:
-        raw = self._spool.inbox.open(row)
-        found = _Understood(row)
+    def _interpret(self, row: Any) -> _InterpretedRow:
+        raw = self._spool.inbox.unseal(row)
+        found = _InterpretedRow(row)
         channel = channel_of(self._channels, raw.region, raw.channel)
         for event in translate(self._channels, raw):
             found.kinds.append(type(event).__name__)
@@ -127,7 +127,7 @@ class Intake:
                 found.parts.append(event)
             elif isinstance(event, CitizenMessage):
                 found.said.append(
-                    Said(
+                    InterpretedMessage(
                         composed=self._composer.compose(event, raw, channel, new_id()),
                         region=raw.region,
                         channel=raw.channel,
@@ -137,37 +137,39 @@ class Intake:
                 )
         return found
 
-    def _count(self, understood: Sequence[_Understood]) -> None:
+    def _count(self, interpreted: Sequence[_InterpretedRow]) -> None:
         """Count once a batch: a label is looked up at the cost of a regular expression."""
-        events = Counter((one.row.region, one.row.channel, kind) for one in understood for kind in one.kinds)
+        events = Counter((one.row.region, one.row.channel, kind) for one in interpreted for kind in one.kinds)
         for labels, count in events.items():
             self._metrics.translated.labels(*labels).inc(count)
-        receipts = Counter((one.row.region, one.row.channel, r.state.value) for one in understood for r in one.receipts)
+        receipts = Counter(
+            (one.row.region, one.row.channel, r.state.value) for one in interpreted for r in one.receipts
+        )
         for labels, count in receipts.items():
             self._metrics.receipts.labels(*labels).inc(count)
 
-    def _write(self, claim: Claim, understood: Sequence[_Understood], failures: _Failures) -> None:
-        if not understood:
+    def _write(self, claim: Claim, interpreted: Sequence[_InterpretedRow], failures: _Failures) -> None:
+        if not interpreted:
             return
         try:
-            self._write_together(claim, understood)
+            self._write_together(claim, interpreted)
         except Unavailable:
             raise  # the database has not answered: whatever the rows hold, it is not their fault
         except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
-            if len(understood) == 1:
-                failures.add(understood[0].row, exc)
+            if len(interpreted) == 1:
+                failures.add(interpreted[0].row, exc)
                 return
-            for one in understood:
+            for one in interpreted:
                 if not failures.hold(one.row):
                     self._write(claim, [one], failures)
 
-    def _write_together(self, claim: Claim, understood: Sequence[_Understood]) -> None:
+    def _write_together(self, claim: Claim, interpreted: Sequence[_InterpretedRow]) -> None:
         spool = self._spool
         with spool.database.begin() as connection:
             # First, and only what is still ours goes on: a batch that took too long may have been taken over.
-            ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in understood])
-            kept = [one for one in understood if one.row.id in ours]
-            said: list[Said] = []
+            ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in interpreted])
+            kept = [one for one in interpreted if one.row.id in ours]
+            said: list[InterpretedMessage] = []
             for one in kept:
                 said += one.said
                 for part in one.parts:
@@ -182,4 +184,4 @@ class Intake:
         for one in kept:
             for notice in one.notices:
                 what = "well" if notice.well else "unwell"
-                self._recent.note(one.row.region, one.row.channel, what, one.row.received_at, notice.text)
+                self._activity.note(one.row.region, one.row.channel, what, one.row.received_at, notice.text)

@@ -17,11 +17,11 @@ from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
 from gateway.pipeline.interpret.compose import Composer
-from gateway.pipeline.interpret.message import Late, Said
+from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.ports import Channel, Joiner, RawMessage
 from gateway.spool import Spool
-from gateway.spool.partial_messages import Draft
+from gateway.spool.partial_messages import PartialMessage
 
 _MOST = 255  # parts of one message: what a byte can count, as SMS does
 
@@ -32,41 +32,41 @@ class Joining:
     def __init__(self, spool: Spool, channels: Channels, composer: Composer, wait: timedelta) -> None:
         self._spool, self._channels, self._composer, self._wait = spool, channels, composer, wait
 
-    def add(self, connection: Any, row: Any, part: MessagePart) -> Said | None:
+    def add(self, connection: Any, row: Any, part: MessagePart) -> InterpretedMessage | None:
         """Add a part; return the message if it is complete now, or was sent on without this part before."""
         if not 1 <= part.number <= part.total <= _MOST:
             raise Untranslatable(f"part {part.number} of {part.total}")
-        draft, new = self._spool.drafts.add(connection, row, part, self._wait)
-        if draft.open and draft.missing:
+        partial, new = self._spool.partial_messages.add(connection, row, part, self._wait)
+        if partial.open and partial.missing:
             return None
-        if draft.open or not new:
-            return self.send_on(connection, draft)
-        return self._read(connection, draft, Late.FIRST if part.number == 1 else Late.OTHER)
+        if partial.open or not new:
+            return self.send_on(connection, partial)
+        return self._read(connection, partial, LatePart.FIRST if part.number == 1 else LatePart.OTHER)
 
-    def send_on(self, connection: Any, draft: Draft) -> Said:
-        """Join what there is, and close the draft; raises `Untranslatable` or `ChannelGone`."""
-        said = self._read(connection, draft)
-        self._spool.drafts.close(connection, draft.id)
+    def send_on(self, connection: Any, partial: PartialMessage) -> InterpretedMessage:
+        """Join what there is, and close the partial message; raises `Untranslatable` or `ChannelGone`."""
+        said = self._read(connection, partial)
+        self._spool.partial_messages.close(connection, partial.id)
         return said
 
-    def again(self, connection: Any, inbox_id: UUID) -> Said | None:
+    def again(self, connection: Any, inbox_id: UUID) -> InterpretedMessage | None:
         """Join a sent message once more, by the row of the part that came first; `None` for every other row."""
-        draft = self._spool.drafts.of_part(connection, inbox_id)
-        if draft is None or draft.open or draft.first != inbox_id:
+        partial = self._spool.partial_messages.of_part(connection, inbox_id)
+        if partial is None or partial.open or partial.first != inbox_id:
             return None
-        return self._read(connection, draft)
+        return self._read(connection, partial)
 
-    def _read(self, connection: Any, draft: Draft, late: Late | None = None) -> Said:
+    def _read(self, connection: Any, partial: PartialMessage, late: LatePart | None = None) -> InterpretedMessage:
         """Return what the message says, under the correlation id and the time of the part that came first."""
-        channel = channel_of(self._channels, draft.region, draft.channel)
-        stored = self._spool.inbox.among(connection, list(draft.numbers.values()))
-        opened = {number: self._spool.inbox.open(stored[row_id]) for number, row_id in draft.numbers.items()}
+        channel = channel_of(self._channels, partial.region, partial.channel)
+        stored = self._spool.inbox.among(connection, list(partial.numbers.values()))
+        opened = {number: self._spool.inbox.unseal(stored[row_id]) for number, row_id in partial.numbers.items()}
         message = msgspec.structs.replace(
-            join(channel, opened, draft.total), external_id=draft.external_id, made_id=False
+            join(channel, opened, partial.total), external_id=partial.external_id, made_id=False
         )
-        raw = next(one for one in opened.values() if one.id == draft.first)
-        return Said(
-            composed=self._composer.compose(message, raw, channel, new_id(), headless=1 in draft.missing),
+        raw = next(one for one in opened.values() if one.id == partial.first)
+        return InterpretedMessage(
+            composed=self._composer.compose(message, raw, channel, new_id(), headless=1 in partial.missing),
             region=raw.region,
             channel=raw.channel,
             correlation_id=raw.id,

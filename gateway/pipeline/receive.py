@@ -10,7 +10,7 @@ from gateway.domain.errors import Overloaded, Refused
 from gateway.domain.ids import new_id
 from gateway.observe.logs import log
 from gateway.pipeline.commit import GroupCommit, Tally
-from gateway.ports import HTTP, Channel, Found, Response
+from gateway.ports import HTTP, Channel, FetchedMessage, Response
 from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
@@ -70,24 +70,24 @@ class Receiver:
 
         Each page is stored in the transaction that moves the cursor. `None`: another poller holds the lease.
         """
-        cursors = self._spool.cursors
-        if not cursors.lease(channel.region, channel.name, holder, _POLL_LEASE):
+        leases = self._spool.leases
+        if not leases.lease(channel.region, channel.name, holder, _POLL_LEASE):
             return None
         try:
             return self._pages(channel, holder)
         finally:
-            cursors.release(channel.region, channel.name, holder)
+            leases.release(channel.region, channel.name, holder)
 
     def _pages(self, channel: Channel, holder: UUID) -> int:
-        region, name, cursors = channel.region, channel.name, self._spool.cursors
+        region, name, leases = channel.region, channel.name, self._spool.leases
         stored = 0
-        while cursors.lease(region, name, holder, _POLL_LEASE):
-            page = channel.adapter.poll(cursors.position(region, name))
+        while leases.lease(region, name, holder, _POLL_LEASE):
+            page = channel.adapter.poll(leases.position(region, name))
             now = self._spool.clock()
             sealed = [self._spool.inbox.seal(incoming(channel, found, now)) for found in page.found]
             spoken = {row["id"] for row, found in zip(sealed, page.found, strict=True) if found.spoken}
             with self._spool.database.begin() as connection:
-                if not cursors.advance(connection, region, name, holder, page.cursor):
+                if not leases.advance(connection, region, name, holder, page.cursor):
                     break  # the lease was lost meanwhile; whoever has it will read this page
                 new = self._spool.inbox.add(connection, sealed)
             stored += len(new)
@@ -100,7 +100,7 @@ class Receiver:
         return stored
 
 
-def incoming(channel: Channel, found: Found, now: datetime) -> Incoming:
+def incoming(channel: Channel, found: FetchedMessage, now: datetime) -> Incoming:
     """Return what a poll or a held connection found as a message to be stored."""
     return Incoming(
         id=new_id(),

@@ -120,7 +120,7 @@ class Replay:
         if row.state in (State.PENDING, State.CLAIMED):
             return change("none", "still waits to be read"), []
         try:
-            raw = self._spool.inbox.open(row)
+            raw = self._spool.inbox.unseal(row)
             channel = channel_of(self._channels, raw.region, raw.channel)
             events = translate(self._channels, raw)
             readings = [] if row.state == State.DEAD else list(self._readings(raw, channel, events))

@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.domain.errors import Action, GatewayError
 from gateway.observe.logs import describe, log
 from gateway.observe.metrics import Metrics
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.queue import Queue, backoff
 from gateway.storage.database import Database
 
@@ -73,7 +73,7 @@ class Settler:
                 self._queue.give_back(connection, claim, behind)
 
 
-def held_back(metrics: Metrics, draft: Draft) -> None:
+def held_back(metrics: Metrics, reply: NewReply) -> None:
     """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
-    metrics.replies.labels(draft.region, draft.channel, "suppressed").inc()
-    log.warning("reply held back", region=draft.region, channel=draft.channel, correlation_id=draft.correlation_id.hex)
+    metrics.replies.labels(reply.region, reply.channel, "suppressed").inc()
+    log.warning("reply held back", region=reply.region, channel=reply.channel, correlation_id=reply.correlation_id.hex)

@@ -17,7 +17,7 @@ from gateway.ports.values import (
     ChannelContext,
     ChannelSettings,
     Envelope,
-    Found,
+    FetchedMessage,
     RawMessage,
     Receipt,
     Reply,
@@ -90,7 +90,7 @@ class Line(Protocol):
     def up(self) -> None:
         """Tell that the connection stands; shown to the operator, and the next failure waits the shortest time again."""
 
-    def accept(self, found: Sequence[Found]) -> Sequence[GatewayError | None]:
+    def accept(self, found: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
         """Store messages in one transaction; for each `None` once it is durable, or why it is not.
 
         Only then may the provider be told that we have it. One that was stored before counts as durable.

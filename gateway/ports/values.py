@@ -67,7 +67,7 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FetchedMessage:
     """One message that a poll or a held connection brought."""
 
     envelope: Envelope
@@ -80,7 +80,7 @@ class Found:
 class Batch:
     """One page of a poll. The cursor is saved in the transaction that stores the messages."""
 
-    found: Sequence[Found]
+    found: Sequence[FetchedMessage]
     cursor: str
     more: bool  # ask again at once, with this cursor
 

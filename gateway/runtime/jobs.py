@@ -17,7 +17,7 @@ from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Poller
 from gateway.spool import Spool
-from gateway.spool.activity import ALIVE, Recent
+from gateway.spool.activity import ALIVE, ActivityLog
 
 _FLUSH_EVERY = 5  # seconds
 _PURGE_EVERY = 3600  # seconds
@@ -30,9 +30,9 @@ class Jobs:
     """Everything that runs by the clock. Running it in several processes is harmless: polls hold a lease."""
 
     def __init__(
-        self, spool: Spool, receiver: Receiver, recent: Recent, metrics: Metrics, retention: timedelta
+        self, spool: Spool, receiver: Receiver, activity: ActivityLog, metrics: Metrics, retention: timedelta
     ) -> None:
-        self._spool, self._receiver, self._recent, self._metrics = spool, receiver, recent, metrics
+        self._spool, self._receiver, self._activity, self._metrics = spool, receiver, activity, metrics
         self._retention = retention
         self._holder = new_id()
         self._scheduler = BackgroundScheduler(
@@ -85,7 +85,7 @@ class Jobs:
                 exc_info=None if known else exc,
             )
             try:
-                self._spool.cursors.fail(channel.region, channel.name, reason)
+                self._spool.leases.fail(channel.region, channel.name, reason)
             except GatewayError as also:
                 log.warning(
                     "poll failure not recorded", region=channel.region, channel=channel.name, reason=also.reason
@@ -106,13 +106,13 @@ class Jobs:
 
     def beat(self) -> None:
         """Write down that this process runs, and when channels last did what."""
-        self._recent.note(*ALIVE, self._spool.clock(), f"{socket.gethostname()}:{os.getpid()}")
+        self._activity.note(*ALIVE, self._spool.clock(), f"{socket.gethostname()}:{os.getpid()}")
         self.flush()
 
     def flush(self) -> None:
         """Write down when channels last did what."""
         try:
-            self._recent.flush()
+            self._activity.flush()
         except GatewayError as exc:
             log.warning("activity not recorded", reason=exc.reason)
 
@@ -120,7 +120,9 @@ class Jobs:
         """Delete finished messages and replies, and our copies of delivered complaints, that were kept long enough."""
         before = self._spool.clock() - self._retention
         drops: dict[str, Callable[[], int]] = {
-            "drafts": lambda: self._spool.drafts.purge(before, _PURGE_BATCH),  # first: a draft keeps its parts
+            "drafts": lambda: self._spool.partial_messages.purge(
+                before, _PURGE_BATCH
+            ),  # first: a draft keeps its parts
             "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
             "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
             "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),

@@ -16,7 +16,7 @@ from gateway.domain.ids import new_id
 from gateway.observe.logs import describe, log
 from gateway.pipeline.commit import Address, Committer
 from gateway.pipeline.receive import incoming
-from gateway.ports import Channel, Found, Listener
+from gateway.ports import Channel, FetchedMessage, Listener
 from gateway.spool import Spool
 from gateway.spool.queue import backoff
 
@@ -87,10 +87,10 @@ class _Line:
     def up(self) -> None:
         """Write down that the connection stands."""
         self._failures = 0
-        self._spool.cursors.succeed(*self.address)
+        self._spool.leases.succeed(*self.address)
         log.info("connected", region=self.address[0], channel=self.address[1])
 
-    def accept(self, found: Sequence[Found]) -> Sequence[GatewayError | None]:
+    def accept(self, found: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
         """Store messages in one transaction; `None` for each that is durable."""
         now, inbox = self._spool.clock(), self._committer.inbox
         rows = [inbox.seal(incoming(self._channel, one, now)) for one in found]
@@ -127,7 +127,7 @@ class _Line:
 
     def _lease(self) -> bool:
         asked = time.monotonic()
-        ours = self._spool.cursors.lease(*self.address, self._holder, self._length)
+        ours = self._spool.leases.lease(*self.address, self._holder, self._length)
         self._until = asked + self._length.total_seconds() if ours else 0.0
         return ours
 
@@ -172,7 +172,7 @@ class _Line:
             exc_info=None if known else error,
         )
         try:
-            self._spool.cursors.fail(region, channel, describe(error))
+            self._spool.leases.fail(region, channel, describe(error))
         except GatewayError as also:
             log.warning("failure not recorded", region=region, channel=channel, reason=also.reason)
 
@@ -180,6 +180,6 @@ class _Line:
         """Let another process try: the trouble may be this machine's."""
         self._until = 0.0
         try:
-            self._spool.cursors.release(*self.address, self._holder)
+            self._spool.leases.release(*self.address, self._holder)
         except GatewayError as exc:  # it ends by itself
             log.warning("lease not given back", region=self.address[0], channel=self.address[1], reason=exc.reason)

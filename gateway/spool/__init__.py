@@ -9,9 +9,9 @@ from gateway.spool.activity import Activity
 from gateway.spool.cases import Cases
 from gateway.spool.consents import Consents
 from gateway.spool.inbox import Inbox
-from gateway.spool.leases import Cursors
+from gateway.spool.leases import ChannelLeases
 from gateway.spool.outbox import Outbox
-from gateway.spool.partial_messages import Drafts
+from gateway.spool.partial_messages import PartialMessages
 from gateway.spool.tables import cases, inbox
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
@@ -29,9 +29,9 @@ class Spool:
         self.inbox = Inbox(database, keyring, clock)
         self.outbox = Outbox(database, keyring, clock)
         self.cases = Cases(database, keyring)
-        self.drafts = Drafts(database, keyring, clock)
+        self.partial_messages = PartialMessages(database, keyring, clock)
         self.consents = Consents(database, keyring, clock)
-        self.cursors = Cursors(database, clock)
+        self.leases = ChannelLeases(database, clock)
         self.activity = Activity(database)
 
     def missing_key(self) -> str | None:

@@ -13,7 +13,7 @@ from gateway.spool.tables import activity
 from gateway.storage.database import Database
 
 
-class Recent:
+class ActivityLog:
     """Notes moments; `flush` stores the newest of each."""
 
     def __init__(self, activity: Activity) -> None:

@@ -40,14 +40,14 @@ class NewCase:
         return replace(self, complaint=msgspec.structs.replace(self.complaint, apart=why))
 
 
-class Recent(NamedTuple):
+class LastCase(NamedTuple):
     """The last case of a sender."""
 
     id: UUID
     complaint: Complaint
     heard_at: datetime  # when the sender last wrote about it
 
-    def heard_again(self, at: datetime) -> Recent:
+    def heard_again(self, at: datetime) -> LastCase:
         """Return the same, with a later message."""
         return self._replace(heard_at=max(self.heard_at, at))
 
@@ -66,7 +66,7 @@ class Case:
 
 
 def opened(new: NewCase, row: Mapping[str, Any]) -> Case:
-    """Return a case that was just opened, by the row that `Cases.open` gave for it."""
+    """Return a case that was just opened, by the row that `Cases.create` gave for it."""
     return Case(
         id=new.complaint.id,
         region=row["region"],
@@ -84,7 +84,7 @@ class Cases:
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self._database, self._keyring = database, keyring
 
-    def open(self, connection: sa.Connection, new: Sequence[NewCase]) -> list[dict[str, Any]]:
+    def create(self, connection: sa.Connection, new: Sequence[NewCase]) -> list[dict[str, Any]]:
         """Open cases; return the rows of those that are new. A message that already has its case opens none."""
         rows = [self._seal(case) for case in new]
         opened = set(self._database.insert(connection, cases, rows, ignore_conflicts=True, returning="id"))
@@ -127,7 +127,7 @@ class Cases:
         found = connection.execute(sa.select(column).where(any_of(column, values, self._database)))
         return set(found.scalars().all())
 
-    def recent(self, connection: sa.Connection, senders: Sequence[UUID], since: datetime) -> dict[UUID, Recent]:
+    def last_cases(self, connection: sa.Connection, senders: Sequence[UUID], since: datetime) -> dict[UUID, LastCase]:
         """Return the last case of each sender about which they wrote since the moment, unless it was withdrawn."""
         last = self._last(connection, senders, first_id_at(since - _LONGEST_TALK))
         if not last:
@@ -143,7 +143,7 @@ class Cases:
         for sender, row in last_heard.items():
             with suppress(Undecryptable, msgspec.MsgspecError):  # nothing can be compared with it, so nothing joins it
                 complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
-                found[sender] = Recent(row.id, complaint, row.heard)
+                found[sender] = LastCase(row.id, complaint, row.heard)
         return found
 
     def _last(self, connection: sa.Connection, senders: Sequence[UUID], after: UUID) -> list[UUID]:
@@ -185,7 +185,7 @@ class Cases:
         unreadable: dict[UUID, Undecryptable] = {}
         for row in connection.execute(sa.select(cases).where(any_of(cases.c.id, ids, self._database))):
             try:
-                readable[row.id] = self._open(row)
+                readable[row.id] = self._unseal(row)
             except Undecryptable as exc:
                 unreadable[row.id] = exc
             except msgspec.MsgspecError:
@@ -196,7 +196,7 @@ class Cases:
         """Return the case that a message opened."""
         key = self._keyring.lookup("message", region, channel, external_id)
         row = connection.execute(sa.select(cases).where(cases.c.external_key == key)).one_or_none()
-        return self._open(row) if row else None
+        return self._unseal(row) if row else None
 
     def followed(self, connection: sa.Connection, region: str, channel: str, external_id: str) -> UUID | None:
         """Return the case to which a message was added."""
@@ -212,7 +212,7 @@ class Cases:
         )
         return connection.execute(statement).scalars().first()
 
-    def _open(self, row: sa.Row[Any]) -> Case:
+    def _unseal(self, row: sa.Row[Any]) -> Case:
         decrypt = self._keyring.decrypt
         return Case(
             id=row.id,

@@ -78,7 +78,7 @@ class Inbox(Queue):
         with self._database.single() as connection:
             return self.add(connection, sealed)
 
-    def open(self, row: sa.Row[Any]) -> RawMessage:
+    def unseal(self, row: sa.Row[Any]) -> RawMessage:
         """Return the raw message of a row; raises `Undecryptable`."""
         return RawMessage(
             id=row.id,

@@ -14,7 +14,7 @@ from gateway.spool.tables import cursors
 from gateway.storage.database import Database
 
 
-class Cursors:
+class ChannelLeases:
     """The cursor table: one row a polled channel, held by one poller at a time."""
 
     def __init__(self, database: Database, clock: Clock) -> None:

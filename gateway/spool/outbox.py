@@ -31,7 +31,7 @@ class _Letter(msgspec.Struct):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
+class NewReply:
     """A reply that somebody wants to send."""
 
     region: str
@@ -121,32 +121,32 @@ class Outbox(Queue):
         self._database.insert(connection, outbox, rows)
         return jobs
 
-    def add_replies(self, connection: sa.Connection, drafts: Sequence[Draft], per_hour: int) -> list[Draft]:
+    def add_replies(self, connection: sa.Connection, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
         """Queue replies, at most `per_hour` to one address in any 60 minutes, and none unasked to who said STOP.
 
         Returns those held back.
         """
-        lanes = [self.sender_key(draft.region, draft.channel, draft.to) for draft in drafts]
+        lanes = [self.sender_key(reply.region, reply.channel, reply.to) for reply in replies]
         counts = self._recent_counts(connection, set(lanes))
         refused = self._consents.refused(connection, set(lanes))
         now = self._clock()
         rows, held = [], []
         sent: dict[UUID, int] = {}
-        for draft, lane in zip(drafts, lanes, strict=True):
-            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour or (lane in refused and not draft.asked):
-                held.append(draft)
+        for reply, lane in zip(replies, lanes, strict=True):
+            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour or (lane in refused and not reply.asked):
+                held.append(reply)
                 continue
             sent[lane] = sent.get(lane, 0) + 1
-            letter = msgspec.json.encode(_Letter(draft.to, draft.text))
+            letter = msgspec.json.encode(_Letter(reply.to, reply.text))
             rows.append(
                 {
                     "id": new_id(),
                     "kind": Kind.REPLY.value,
-                    "region": draft.region,
-                    "channel": draft.channel,
+                    "region": reply.region,
+                    "channel": reply.channel,
                     "lane": lane,
-                    "case_id": draft.case_id,
-                    "correlation_id": draft.correlation_id,
+                    "case_id": reply.case_id,
+                    "correlation_id": reply.correlation_id,
                     "payload": self._keyring.encrypt(letter, _PURPOSE),
                     "created_at": now,
                     "due_at": now,
@@ -177,7 +177,7 @@ class Outbox(Queue):
         rows = [{"lane": lane, "slot": slot, "replies": sent[lane]} for lane in sorted(sent)]
         self._database.insert(connection, reply_counts, rows, add_up="replies")
 
-    def open(self, row: sa.Row[Any]) -> Reply:
+    def unseal(self, row: sa.Row[Any]) -> Reply:
         """Return the reply of a row; raises `Undecryptable`."""
         letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
         return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)

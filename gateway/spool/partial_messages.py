@@ -1,4 +1,4 @@
-"""Drafts: long messages of which parts are still on their way."""
+"""PartialMessages: long messages of which parts are still on their way."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LATE = timedelta(hours=24)  # so long a missing part may still come; references
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Draft:
+class PartialMessage:
     """A message in parts."""
 
     id: UUID
@@ -47,18 +47,18 @@ class Draft:
         return f"draft:{self.id.hex}"
 
 
-class Drafts:
-    """The draft and part tables."""
+class PartialMessages:
+    """The partial and part tables."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self._database, self._keyring, self._clock = database, keyring, clock
 
     def add(
         self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, wait: timedelta
-    ) -> tuple[Draft, bool]:
+    ) -> tuple[PartialMessage, bool]:
         """Put a part (and its inbox row) to the others of its message.
 
-        Returns the draft as it now stands, and whether the part is new to it. A number that is already there begins
+        Returns the partial message as it now stands, and whether the part is new to it. A number that is already there begins
         another message: repeated deliveries are known by their envelope.
         """
         if row.attempts > 1 and (known := self.of_part(connection, row.id)):  # a row that is read again
@@ -81,37 +81,39 @@ class Drafts:
             number = (key.int >> 64) - (1 << 63)
             connection.execute(sa.select(sa.func.pg_advisory_xact_lock(number)))
 
-    def _wants(self, draft: Draft, number: int) -> bool:
-        recent = draft.id > first_id_at(self._clock() - _LATE)
-        return number in draft.missing and (draft.open or recent)
+    def _wants(self, partial: PartialMessage, number: int) -> bool:
+        recent = partial.id > first_id_at(self._clock() - _LATE)
+        return number in partial.missing and (partial.open or recent)
 
-    def _newest(self, connection: sa.Connection, key: UUID) -> Draft | None:
+    def _newest(self, connection: sa.Connection, key: UUID) -> PartialMessage | None:
         newest = sa.select(drafts).where(drafts.c.key == key).order_by(drafts.c.id.desc()).limit(1)
         found = self._load(connection, newest.with_for_update())
         return found[0] if found else None
 
     def _begin(
         self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, key: UUID, wait: timedelta
-    ) -> Draft:
+    ) -> PartialMessage:
         draft_id, now = new_id(), self._clock()
         values = {"id": draft_id, "key": key, "region": row.region, "channel": row.channel, "total": part.total}
         connection.execute(sa.insert(drafts).values(**values, began_at=now, due_at=now + wait))
-        return Draft(id=draft_id, region=row.region, channel=row.channel, total=part.total, open=True, numbers={})
+        return PartialMessage(
+            id=draft_id, region=row.region, channel=row.channel, total=part.total, open=True, numbers={}
+        )
 
-    def of_part(self, connection: sa.Connection, inbox_id: UUID) -> Draft | None:
-        """Return the draft that an inbox row is part of."""
+    def of_part(self, connection: sa.Connection, inbox_id: UUID) -> PartialMessage | None:
+        """Return the partial message that an inbox row is part of."""
         mine = sa.select(parts.c.draft_id).where(parts.c.inbox_id == inbox_id).scalar_subquery()
         found = self._load(connection, sa.select(drafts).where(drafts.c.id == mine))
         return found[0] if found else None
 
-    def due(self, connection: sa.Connection) -> Draft | None:
-        """Take the draft that has waited longest, if that is long enough; it is ours until the transaction ends."""
+    def due(self, connection: sa.Connection) -> PartialMessage | None:
+        """Take the partial message that has waited longest, if that is long enough; it is ours until the transaction ends."""
         chosen = sa.select(drafts).where(drafts.c.due_at <= self._clock()).order_by(drafts.c.due_at).limit(1)
         found = self._load(connection, chosen.with_for_update(skip_locked=True))
         return found[0] if found else None
 
-    def waiting(self, connection: sa.Connection, draft_id: UUID) -> Draft | None:
-        """Take a draft, if nothing of it was sent on yet."""
+    def waiting(self, connection: sa.Connection, draft_id: UUID) -> PartialMessage | None:
+        """Take a partial message, if nothing of it was sent on yet."""
         chosen = sa.select(drafts).where(drafts.c.id == draft_id, drafts.c.due_at.is_not(None))
         found = self._load(connection, chosen.with_for_update())
         return found[0] if found else None
@@ -125,7 +127,7 @@ class Drafts:
         connection.execute(sa.delete(parts).where(any_of(parts.c.draft_id, ids, self._database)))
         connection.execute(sa.delete(drafts).where(any_of(drafts.c.id, ids, self._database)))
 
-    def _load(self, connection: sa.Connection, chosen: sa.Select[Any]) -> list[Draft]:
+    def _load(self, connection: sa.Connection, chosen: sa.Select[Any]) -> list[PartialMessage]:
         rows = connection.execute(chosen).all()
         numbers: dict[UUID, dict[int, UUID]] = {row.id: {} for row in rows}
         if rows:
@@ -134,7 +136,7 @@ class Drafts:
             ):
                 numbers[part.draft_id][part.number] = part.inbox_id
         return [
-            Draft(
+            PartialMessage(
                 id=row.id,
                 region=row.region,
                 channel=row.channel,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gateway.domain.errors import GatewayError, Malformed, Untranslatable, Unverified
 from gateway.domain.events import Event
-from gateway.ports import HTTP, JSON, Envelope, Found, RawMessage
+from gateway.ports import HTTP, JSON, Envelope, FetchedMessage, RawMessage
 from gateway.ports.wire import WebhookRequest
 
 RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
@@ -32,7 +32,7 @@ _objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("inbound") | st.just([{}]),
 )
 # A message as it reaches the gateway: by webhook, or over a connection that it holds.
-Message = WebhookRequest | Found
+Message = WebhookRequest | FetchedMessage
 
 PAYLOADS = st.binary(max_size=200) | (_objects | st.lists(_objects)).map(lambda value: json.dumps(value).encode())
 
@@ -70,14 +70,14 @@ class Forge(Protocol):
 
 def stored(message: Message) -> RawMessage:
     """Return a message as the inbox keeps it."""
-    if isinstance(message, Found):
+    if isinstance(message, FetchedMessage):
         return raw_message(message.payload, message.content_type)
     return raw_message(message.dump(), HTTP)
 
 
 def envelope_of(adapter: Any, message: Message) -> Envelope:
     """Return how a message is told from others; raises `Unverified` or `Malformed` for a webhook."""
-    if isinstance(message, Found):
+    if isinstance(message, FetchedMessage):
         return message.envelope
     envelope: Envelope = adapter.verify(message)
     return envelope

@@ -29,7 +29,7 @@ from adapters.sms.smpp.adapter import SmppSettings, SmppSms
 from gateway.domain.errors import GatewayError, Overloaded, Throttled, Unavailable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart
 from gateway.domain.ids import new_id
-from gateway.ports import ChannelContext, Found, RawMessage, Reply, Secret
+from gateway.ports import ChannelContext, FetchedMessage, RawMessage, Reply, Secret
 from gateway.spool.inbox import Inbox, Incoming
 from gateway.spool.tables import inbox
 from gateway.storage.crypto import Keyring
@@ -60,7 +60,7 @@ class SpoolLine:
     def up(self) -> None:
         self.ups += 1
 
-    def accept(self, found: Sequence[Found]) -> list[GatewayError | None]:
+    def accept(self, found: Sequence[FetchedMessage]) -> list[GatewayError | None]:
         if self.full:
             return [Overloaded("disk full")] * len(found)
         rows = [
@@ -82,7 +82,7 @@ class SpoolLine:
 
     def raws(self) -> list[RawMessage]:
         with self._database.read() as connection:
-            return [self._inbox.open(row) for row in connection.execute(sa.select(inbox).order_by(inbox.c.id))]
+            return [self._inbox.unseal(row) for row in connection.execute(sa.select(inbox).order_by(inbox.c.id))]
 
     def close(self) -> None:
         self._database.close()

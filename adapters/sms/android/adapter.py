@@ -25,7 +25,7 @@ from gateway.ports import (
     ChannelContext,
     ChannelSettings,
     Envelope,
-    Found,
+    FetchedMessage,
     RawMessage,
     Receipt,
     Reply,
@@ -124,12 +124,12 @@ class AndroidSms:
             raise Unavailable(exc.message) from None
         return Batch(found=found, cursor=state.dump(), more=state.offset > 0)
 
-    def _ask_phone(self, state: payloads.Cursor, now: datetime) -> list[Found]:
+    def _ask_phone(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
         told = self._api.health()
         found = self._list(state, now) if self._settings.look_back and health.keeps_a_list(told) else []
         return [*found, *_told(state, health.health_notice(told), told, now)]
 
-    def _list(self, state: payloads.Cursor, now: datetime) -> list[Found]:
+    def _list(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
         """Read one page of the phone's own list of SMS; a list goes back `look_back` seconds before the last one."""
         since = max(state.began, state.since - timedelta(seconds=self._settings.look_back))
         if not state.offset:
@@ -140,9 +140,9 @@ class AndroidSms:
         state.offset += len(rows)
         if len(rows) < PAGE_SIZE:
             state.since, state.offset = state.until, 0
-        return [Found(Envelope(row.key, row.sender), raw) for row, raw in rows]
+        return [FetchedMessage(Envelope(row.key, row.sender), raw) for row, raw in rows]
 
-    def _ask_server(self, state: payloads.Cursor, now: datetime) -> list[Found]:
+    def _ask_server(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
         settings = self._settings
         told = health.longest_unseen(self._api.devices(), settings.device_id)
         last = state.exported or state.began
@@ -183,9 +183,9 @@ class AndroidSms:
         return PhoneApi(base, settings.user, password, local=settings.local, timeout=settings.timeout)
 
 
-def _told(state: payloads.Cursor, notice: Notice, told: bytes, now: datetime) -> list[Found]:
+def _told(state: payloads.Cursor, notice: Notice, told: bytes, now: datetime) -> list[FetchedMessage]:
     """Return what was told of the phone, if it is not what was told before."""
     if notice.text == state.said:
         return []
     state.said = notice.text
-    return [Found(Envelope(f"phone:{now.isoformat()}"), told, spoken=False)]
+    return [FetchedMessage(Envelope(f"phone:{now.isoformat()}"), told, spoken=False)]

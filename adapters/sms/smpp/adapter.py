@@ -36,7 +36,7 @@ from gateway.ports import (
     SMPP,
     ChannelContext,
     ChannelSettings,
-    Found,
+    FetchedMessage,
     Line,
     RawMessage,
     Receipt,
@@ -141,10 +141,10 @@ class SmppSms:
                 session.part(pdu)
                 raise Unavailable("the operator ended the session")
 
-    def found(self, pdu: bytes, moment: float) -> Found:
+    def found(self, pdu: bytes, moment: float) -> FetchedMessage:
         """Return a deliver_sm as the core takes it; `moment` is when it came, in seconds since 1970."""
         window, tag = self._settings.redelivery_window, self._settings.message_id_tlv
-        return Found(envelope(pdu, moment, window=window, id_tag=tag), pdu, SMPP)
+        return FetchedMessage(envelope(pdu, moment, window=window, id_tag=tag), pdu, SMPP)
 
     # In, later and replayable: pure.
 

@@ -37,7 +37,7 @@ from gateway.ports import (
     ChannelContext,
     ChannelSettings,
     Envelope,
-    Found,
+    FetchedMessage,
     RawMessage,
     Receipt,
     Reply,
@@ -181,7 +181,7 @@ class TwilioSms:
             state.since = state.newest
         # "receiving" is a long message of which parts are still on their way: a later round has it whole.
         found = [
-            Found(Envelope(message.sid, message.sender), raw)
+            FetchedMessage(Envelope(message.sid, message.sender), raw)
             for message, raw in listed
             if message.direction == "inbound" and message.status == "received"
         ]

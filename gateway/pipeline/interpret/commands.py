@@ -84,7 +84,7 @@ class HelpRequest:
 Request = Report | StatusQuery | MistypedTicket | Withdrawal | Consent | HelpRequest
 
 
-def assemble(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
+def parse_request(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
     """Return what a message asks for; `keywords` maps upper-case words to region codes."""
     compact = " ".join(text.split())
     if not (compact or has_attachments):

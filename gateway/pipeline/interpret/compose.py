@@ -8,7 +8,7 @@ from uuid import UUID
 
 from gateway.domain.complaint import Complaint, Place, Reporter, Source
 from gateway.domain.events import CitizenMessage
-from gateway.pipeline.interpret.commands import Report, Request, assemble
+from gateway.pipeline.interpret.commands import Report, Request, parse_request
 from gateway.pipeline.interpret.enrich import Enricher, clean, phone, title_of, words_of
 from gateway.pipeline.interpret.route import Router
 from gateway.ports import Channel, RawMessage
@@ -18,7 +18,7 @@ from gateway.settings.rules import NATIONAL
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Composed:
-    """A citizen's message, understood."""
+    """A citizen's message, interpreted."""
 
     request: Request
     sender: str  # E.164 where it is a phone, else as the provider gives it
@@ -57,7 +57,7 @@ class Composer:
         if headless:
             request = Report(text=text, anonymous=True, confidential=True, headless=True)
         else:
-            request = assemble(text, keywords, has_attachments=bool(message.attachments))
+            request = parse_request(text, keywords, has_attachments=bool(message.attachments))
         complaint = None
         if isinstance(request, Report):
             complaint = self._complaint(request, message, raw, channel, sender, number, complaint_id)

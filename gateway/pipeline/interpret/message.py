@@ -10,7 +10,7 @@ from uuid import UUID
 from gateway.pipeline.interpret.compose import Composed
 
 
-class Late(Enum):
+class LatePart(Enum):
     """Which part of a message came after the rest had been sent on."""
 
     FIRST = "first"  # only now is it known whether it began with ANONIM or RAHASIA
@@ -18,12 +18,12 @@ class Late(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """One citizen's message, understood, and where it came in."""
+class InterpretedMessage:
+    """One citizen's message, interpreted, and where it came in."""
 
     composed: Composed
     region: str
     channel: str
     correlation_id: UUID
     received_at: datetime
-    late: Late | None = None  # it was sent on before, without a part that has come now
+    late: LatePart | None = None  # it was sent on before, without a part that has come now

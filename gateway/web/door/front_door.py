@@ -19,7 +19,7 @@ from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Clock, Response, Webhook
 from gateway.ports.wire import WebhookRequest, media_type
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.web.door.express import Headers, Respond, readable
 
 Scope = MutableMapping[str, Any]
@@ -54,7 +54,7 @@ class FrontDoor:
         channels: Mapping[tuple[str, str], Channel],
         receiver: Receiver,
         metrics: Metrics,
-        recent: Recent,
+        activity: ActivityLog,
         clock: Clock,
         behind: Application,
         *,
@@ -62,7 +62,7 @@ class FrontDoor:
         max_body: int,
         trusted_proxies: Collection[str] = (),
     ) -> None:
-        self._receiver, self._metrics, self._recent, self._clock = receiver, metrics, recent, clock
+        self._receiver, self._metrics, self._activity, self._clock = receiver, metrics, activity, clock
         self._behind, self._max_body = behind, max_body
         self._proxies = frozenset(trusted_proxies)
         self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # when last logged, how many since
@@ -189,7 +189,7 @@ class FrontDoor:
         """Count every refusal, and log one a second of each kind: whoever floods us must not fill the disk too."""
         self._metrics.refused.labels(error.code).inc()
         if channel is not None:
-            self._recent.note(channel.region, channel.name, "refused", self._clock(), error.reason)
+            self._activity.note(channel.region, channel.name, "refused", self._clock(), error.reason)
         kind = (error.code, channel.address if channel else "")
         since, unsaid = self._refusals.get(kind, (0.0, 0))
         now = time.monotonic()

@@ -37,7 +37,7 @@ class QueueDepth(Collector):
                     oldest.add_metric(labels, max(0.0, age))
                 for (region, channel), count in queue.dead_counts().items():
                     dead.add_metric([name, region, channel], count)
-            rows = {(row.region, row.channel): row for row in spool.cursors.all()}
+            rows = {(row.region, row.channel): row for row in spool.leases.all()}
         except GatewayError:
             up.add_metric([], 0)
             return [up]

@@ -193,7 +193,7 @@ def test_try_shows_every_stage_and_writes_nothing(
         assert shown in result.output
     assert all(rows(table) == [] for table in metadata.sorted_tables)
     stages = [line["stage"] for line in json.loads(site.run("try", "00/sms", str(sample), "--json").output)]
-    assert stages == ["verify", "translate", "assemble", "enrich", "route", "answer"]
+    assert stages == ["verify", "translate", "commands", "enrich", "route", "answer"]
 
 
 def test_try_needs_no_database_at_all(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
@@ -216,7 +216,7 @@ def test_try_reads_a_json_resource(sqlite_site: Any, tmp_path: Path) -> None:
     resource = {"sid": "SM1", "direction": "inbound", "from": "+6281200000001", "to": "1708", "body": "BANTUAN"}
     sample.write_text(json.dumps(resource))
     found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
-    assert [line["stage"] for line in found] == ["translate", "assemble", "answer"]
+    assert [line["stage"] for line in found] == ["translate", "commands", "answer"]
     assert found[1]["result"]["request"] == "HelpRequest"
 
 
@@ -247,7 +247,7 @@ def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:
     sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL})
     sample = requests / "message-ucs2-emoji.pdu"
     found = json.loads(sqlite_site.run("try", "74.71/smpp", str(sample), "--json").output)
-    assert [line["stage"] for line in found] == ["translate", "assemble", "enrich", "route", "answer"]
+    assert [line["stage"] for line in found] == ["translate", "commands", "enrich", "route", "answer"]
     assert found[0]["result"]["text"] == "Banjir 😭 di Kampung Melayu"
     sample = tmp_path / "sample.http"
     sample.write_bytes(b"GET / HTTP/1.1\r\n\r\n")

@@ -131,7 +131,7 @@ def test_a_whole_flow_writes_nothing_personal(
     receive(gateway, text, "SM10")
     drain(gateway)
     shown = written.getvalue()
-    for expected in ("translated", "delivered", "acknowledged", "put off", "dead letter", "ValueError"):
+    for expected in ("intake", "delivered", "acknowledged", "put off", "dead letter", "ValueError"):
         assert expected in shown
     for secret in (*SECRETS, "8123456789", "jalan rusak", "twilio-token", "api-token", "Budi"):
         assert secret not in shown

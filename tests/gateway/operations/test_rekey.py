@@ -48,7 +48,7 @@ def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, cloc
     assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
     assert sum(dict(rekey(spool, filled.central_database, 3)).values()) == 0, "a second run has nothing to do"
     alone = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
-    assert all(alone.inbox.open(alone.inbox.get(row["id"])).payload for row in rows(inbox))
+    assert all(alone.inbox.unseal(alone.inbox.get(row["id"])).payload for row in rows(inbox))
     with filled.database.read() as connection:
         readable, unreadable = alone.cases.get(connection, [row["id"] for row in rows(cases)])
     assert (len(readable), unreadable) == (8, {})

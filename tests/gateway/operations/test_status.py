@@ -50,11 +50,11 @@ def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None
 
 def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
     gateway = site.gateway()
-    gateway.recent.note("00", "sms", "accepted", clock())
+    gateway.activity.note("00", "sms", "accepted", clock())
     clock.advance(seconds=90)
-    gateway.recent.note("00", "sms", "delivered", clock() - timedelta(hours=50))
-    gateway.recent.note("00", "sms", "replied", clock() - timedelta(minutes=3))
-    gateway.recent.flush()
+    gateway.activity.note("00", "sms", "delivered", clock() - timedelta(hours=50))
+    gateway.activity.note("00", "sms", "replied", clock() - timedelta(minutes=3))
+    gateway.activity.flush()
     assert sentences(gateway) == [
         "last message came in 90 seconds ago",
         "last delivery to the centre 2 days ago",
@@ -86,19 +86,19 @@ def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any
 
 def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any, clock: Any) -> None:
     gateway = running
-    gateway.recent.note("00", "sms", "refused", clock(), "unverified: header X-Twilio-Signature does not match")
-    gateway.recent.flush()
+    gateway.activity.note("00", "sms", "refused", clock(), "unverified: header X-Twilio-Signature does not match")
+    gateway.activity.flush()
     assert not report(gateway).healthy
     assert any("last refused a request" in sentence and "unverified" in sentence for sentence in sentences(gateway))
     clock.advance(seconds=5)
-    gateway.recent.note("00", "sms", "accepted", clock())
-    gateway.recent.flush()
+    gateway.activity.note("00", "sms", "accepted", clock())
+    gateway.activity.flush()
     assert report(gateway).healthy
 
 
 def test_failing_polls_are_trouble_since_the_first(site: Any, clock: Any) -> None:
     gateway = site.gateway()
-    gateway.spool.cursors.fail("00", "sms", "unavailable: Twilio error 20003")
+    gateway.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
     clock.advance(hours=3)
     assert any("has failed for 3 hours: unavailable: Twilio error 20003" in text for text in sentences(gateway))
     assert not report(gateway).healthy

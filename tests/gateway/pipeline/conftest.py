@@ -161,6 +161,6 @@ def replies(rows: Any) -> Callable[[Any], list[str]]:
     def read(gateway: Any) -> list[str]:
         with gateway.database.read() as connection:
             chosen = outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)
-            return [gateway.spool.outbox.open(row).text for row in connection.execute(chosen)]
+            return [gateway.spool.outbox.unseal(row).text for row in connection.execute(chosen)]
 
     return read

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.domain.ids import new_id
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import State, outbox, references
 
 CITIZEN, NEIGHBOUR = "+6281200000001", "+6281200000002"
@@ -19,7 +19,7 @@ def acknowledge(gateway: Any) -> int:
 
 
 def queue(gateway: Any, *texts: str, to: str = CITIZEN, channel: str = "sms") -> None:
-    drafts = [Draft(region="00", channel=channel, to=to, text=text, correlation_id=new_id()) for text in texts]
+    drafts = [NewReply(region="00", channel=channel, to=to, text=text, correlation_id=new_id()) for text in texts]
     with gateway.database.begin() as connection:
         gateway.spool.outbox.add_replies(connection, drafts, 100)
 

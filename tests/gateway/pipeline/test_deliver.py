@@ -75,7 +75,7 @@ def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, r
     (reply,) = jobs(rows, Kind.REPLY)
     with gateway.database.read() as connection:
         row = connection.execute(outbox.select().where(outbox.c.id == reply["id"])).one()
-    opened = gateway.spool.outbox.open(row)
+    opened = gateway.spool.outbox.unseal(row)
     assert (opened.to, ticket["number"] in opened.text) == ("+6281200000000", True)
     assert reply["correlation_id"] == case["correlation_id"]
 
@@ -241,7 +241,7 @@ def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, r
     with gateway.database.read() as connection:
         found = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()
     clock.advance(hours=7)
-    assert gateway.spool.outbox.open(found[-1]).text == (
+    assert gateway.spool.outbox.unseal(found[-1]).text == (
         f"Tiket {ticket}: dalam proses ({clock():%d-%m-%Y}). Instansi: Dinas PUPR Kabupaten Pringsewu. SP4N-LAPOR!"
     )
 

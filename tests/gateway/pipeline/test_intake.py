@@ -37,7 +37,7 @@ def texts(gateway: Any, rows: Any) -> list[str]:
     """Return the texts of the replies in the outbox."""
     with gateway.database.read() as connection:
         replies = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()
-    return [gateway.spool.outbox.open(row).text for row in replies]
+    return [gateway.spool.outbox.unseal(row).text for row in replies]
 
 
 def test_a_report_opens_a_case_and_queues_its_delivery(site: Any, receive: Any, rows: Any) -> None:
@@ -228,9 +228,9 @@ def test_a_batch_that_was_taken_over_meanwhile_writes_nothing(site: Any, receive
     stage = intake(gateway)
     late = gateway.spool.inbox.claim(10, timedelta(seconds=30))
     clock.advance(seconds=31)
-    understood = [stage._understand(row) for row in late.rows]
+    interpreted = [stage._interpret(row) for row in late.rows]
     assert stage.run_once() == 1, "another worker takes it over"
-    stage._write(late, understood, _Failures(8))
+    stage._write(late, interpreted, _Failures(8))
     assert len(rows(cases)) == len(rows(outbox)) == 1
 
 

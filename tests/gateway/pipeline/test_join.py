@@ -420,11 +420,11 @@ def test_the_second_worker_waits_until_the_first_has_put_its_part_there(waves: A
     def put_second() -> None:
         with spool.database.begin() as connection:
             part = MessagePart(group="7", number=2, total=2, sender=CITIZEN)
-            found.append(spool.drafts.add(connection, second, part, timedelta(seconds=600)))
+            found.append(spool.partial_messages.add(connection, second, part, timedelta(seconds=600)))
 
     with spool.database.begin() as connection:
         part = MessagePart(group="7", number=1, total=2, sender=CITIZEN)
-        spool.drafts.add(connection, first, part, timedelta(seconds=600))
+        spool.partial_messages.add(connection, first, part, timedelta(seconds=600))
         thread = threading.Thread(target=put_second)
         thread.start()
         thread.join(0.3)
@@ -664,7 +664,7 @@ def test_a_message_joined_as_a_command_opens_its_case_where_it_reads_as_a_report
     from gateway.pipeline.interpret import compose
     from gateway.pipeline.interpret.commands import Report
 
-    monkeypatch.setattr(compose, "assemble", lambda text, *_words, **_more: Report(text=text))
+    monkeypatch.setattr(compose, "parse_request", lambda text, *_words, **_more: Report(text=text))
     assert replay_of(gateway).apply_between(*day(waves.clock)) == {"open": 1, "none": 1}
     drain(gateway)
     assert [row["description"] for row in rows(complaints)] == ["info"]

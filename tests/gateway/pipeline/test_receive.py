@@ -15,10 +15,10 @@ from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.commit import Committer, GroupCommit, Tally
 from gateway.pipeline.receive import Receiver
-from gateway.ports import Batch, Channel, Envelope, Found
+from gateway.ports import Batch, Channel, Envelope, FetchedMessage
 from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.tables import inbox
 
 
@@ -30,7 +30,7 @@ def group_commit(spool: Spool) -> Callable[..., GroupCommit]:
         channels = [
             Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")
         ]
-        committer = Committer(spool.inbox, Tally(channels, metrics, Recent(spool.activity)), metrics)
+        committer = Committer(spool.inbox, Tally(channels, metrics, ActivityLog(spool.activity)), metrics)
         return GroupCommit(committer, **(given | changes))
 
     return make
@@ -214,7 +214,7 @@ class Pages:
 
 
 def page(cursor: str, *keys: str, more: bool = False) -> Batch:
-    return Batch(found=[Found(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
+    return Batch(found=[FetchedMessage(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ def poll(spool: Spool) -> Callable[..., int]:
         channel = Channel(region="00", name="sms", adapter_key="toy", adapter=adapter)
         if not receivers:
             metrics = Metrics()
-            tally = Tally([channel], metrics, Recent(spool.activity))
+            tally = Tally([channel], metrics, ActivityLog(spool.activity))
             commit = GroupCommit(Committer(spool.inbox, tally, metrics), group=1, queue=1, share=1, timeout=1)
             receivers.append(Receiver(spool, tally, commit))
         return receivers[0].poll(channel, holder or new_id())
@@ -236,7 +236,7 @@ def poll(spool: Spool) -> Callable[..., int]:
 def test_a_poll_reads_page_after_page_and_remembers_where_it_ended(spool: Spool, poll: Any, rows: Any) -> None:
     pages = Pages(page("p1", "a", "b", more=True), page("p2", "c"))
     assert poll(pages) == 3
-    assert (pages.cursors, spool.cursors.position("00", "sms")) == ([None, "p1"], "p2")
+    assert (pages.cursors, spool.leases.position("00", "sms")) == ([None, "p1"], "p2")
     assert len(rows(inbox)) == 3
     again = Pages(page("p3", "c", "d"))
     assert poll(again) == 1, "the overlap is known"
@@ -249,7 +249,7 @@ def test_a_poll_that_fails_half_way_keeps_what_it_has_and_goes_on_from_there(
     holder = new_id()
     with pytest.raises(Unavailable):
         poll(Pages(page("p1", "a", more=True), Unavailable("no answer")), holder)
-    assert (len(rows(inbox)), spool.cursors.position("00", "sms")) == (1, "p1")
+    assert (len(rows(inbox)), spool.leases.position("00", "sms")) == (1, "p1")
     assert poll(Pages(page("p2", "b")), holder) == 1
 
 
@@ -257,7 +257,7 @@ def test_the_cursor_does_not_move_without_its_page(spool: Spool, poll: Any, rows
     refuse("inbox", "channel = 'sms'")
     with pytest.raises(GatewayError):
         poll(Pages(page("p1", "a")))
-    assert (rows(inbox), spool.cursors.position("00", "sms")) == ([], None)
+    assert (rows(inbox), spool.leases.position("00", "sms")) == ([], None)
 
 
 def test_a_second_poller_does_nothing_while_the_first_is_at_it(spool: Spool, poll: Any, rows: Any) -> None:
@@ -267,7 +267,7 @@ def test_a_second_poller_does_nothing_while_the_first_is_at_it(spool: Spool, pol
             return super().poll(cursor)
 
     assert poll(Nested(page("p1", "a"))) == 1
-    assert spool.cursors.position("00", "sms") == "p1"
+    assert spool.leases.position("00", "sms") == "p1"
 
 
 def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any, rows: Any, clock: Any) -> None:
@@ -278,7 +278,7 @@ def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any,
             return super().poll(cursor)
 
     assert poll(Slow(page("mine", "a", "b"))) == 0
-    assert (spool.cursors.position("00", "sms"), len(rows(inbox))) == ("theirs", 1)
+    assert (spool.leases.position("00", "sms"), len(rows(inbox))) == ("theirs", 1)
 
 
 def test_a_fault_in_verify_is_a_refusal_that_may_be_repeated(

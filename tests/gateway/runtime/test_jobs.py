@@ -44,11 +44,11 @@ def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Any, twilio: 
     twilio.send("+6281200000001", "jalan berlubang", call=False)
     twilio.fail("server_error", on="list")
     poll(gateway)
-    (row,) = gateway.spool.cursors.all()
+    (row,) = gateway.spool.leases.all()
     assert row.reason.startswith("unavailable: ")
     assert polls(gateway, "failed") == 1
     poll(gateway)
-    (row,) = gateway.spool.cursors.all()
+    (row,) = gateway.spool.leases.all()
     assert (row.reason, row.failing_since) == (None, None)
     assert len(rows(inbox)) == 1
 
@@ -60,7 +60,7 @@ def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
     adapter = gateway.channels["00", "sms"].adapter
     monkeypatch.setattr(adapter, "poll", lambda cursor: {}["+6281234567890"])
     poll(gateway)
-    (row,) = gateway.spool.cursors.all()
+    (row,) = gateway.spool.leases.all()
     assert row.reason == "KeyError"
 
 
@@ -88,12 +88,12 @@ def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
     site: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
-    gateway.recent.note("00", "sms", "accepted", clock())
+    gateway.activity.note("00", "sms", "accepted", clock())
     with monkeypatch.context() as patch:
         patch.setattr(gateway.spool.activity, "record", lambda seen: (_ for _ in ()).throw(Unavailable("away")))
         gateway.jobs.flush()
     later = clock() + timedelta(seconds=1)
-    gateway.recent.note("00", "sms", "refused", later, "unverified")
+    gateway.activity.note("00", "sms", "refused", later, "unverified")
     gateway.jobs.flush()
     assert gateway.spool.activity.all() == {
         ("00", "sms", "accepted"): (clock(), None),
@@ -113,7 +113,7 @@ def test_a_process_without_polls_still_writes_down_that_it_runs_and_what_it_saw(
     site: Any, clock: Any, eventually: Any
 ) -> None:
     gateway = site.gateway()
-    gateway.recent.note("00", "sms", "accepted", clock())
+    gateway.activity.note("00", "sms", "accepted", clock())
     gateway.jobs.start([], purge=False)
     assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat"}
     assert eventually(gateway.spool.activity.alive) == clock()

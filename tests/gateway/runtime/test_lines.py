@@ -14,13 +14,13 @@ from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.commit import Committer, Tally
-from gateway.ports import Channel, Envelope, Found
+from gateway.ports import Channel, Envelope, FetchedMessage
 from gateway.runtime import lines
 from gateway.runtime.lines import Lines
 from gateway.spool import Spool
-from gateway.spool.activity import Recent
+from gateway.spool.activity import ActivityLog
 from gateway.spool.leases import stands
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, cursors, inbox
 from gateway.storage.database import Database
 
@@ -66,7 +66,7 @@ def hold(spool: Spool) -> Iterator[Callable[..., Lines]]:
     def start(radio: Any) -> Lines:
         channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=radio)
         metrics = Metrics()
-        tally = Tally([channel], metrics, Recent(spool.activity))
+        tally = Tally([channel], metrics, ActivityLog(spool.activity))
         made.append(Lines(spool, Committer(spool.inbox, tally, metrics), [channel], LEASE))
         made[-1].start()
         return made[-1]
@@ -76,8 +76,8 @@ def hold(spool: Spool) -> Iterator[Callable[..., Lines]]:
         assert one.stop(5), "every connection ends when told to"
 
 
-def found(key: str, sender: str = "+6281200000001", former: str | None = None) -> Found:
-    return Found(Envelope(key, sender, former), f"isi {key}".encode(), "application/toy")
+def found(key: str, sender: str = "+6281200000001", former: str | None = None) -> FetchedMessage:
+    return FetchedMessage(Envelope(key, sender, former), f"isi {key}".encode(), "application/toy")
 
 
 def cursor(database: Database) -> Any:
@@ -111,7 +111,7 @@ def test_a_row_that_cannot_be_written_fails_alone(hold: Any, rows: Any, refuse: 
     radio = Radio()
     hold(radio)
     assert radio.listening.wait(5)
-    bad = Found(Envelope("bad"), b"x", "buruk")
+    bad = FetchedMessage(Envelope("bad"), b"x", "buruk")
     first, second, third = radio.line.accept([found("a"), bad, found("b")])
     assert (first, third) == (None, None)
     assert isinstance(second, GatewayError)
@@ -167,7 +167,7 @@ def test_a_process_that_lost_its_lease_stops_listening(hold: Any, spool: Spool, 
         connection.execute(sa.update(cursors).values(theirs))
     assert radio.ended.wait(5)
     assert holding.elsewhere() == frozenset({ADDRESS})
-    assert spool.cursors.all()[0].lease_holder == theirs["lease_holder"], "and it does not take it back"
+    assert spool.leases.all()[0].lease_holder == theirs["lease_holder"], "and it does not take it back"
 
 
 def test_without_its_own_connection_a_process_leaves_the_replies_alone(
@@ -175,7 +175,7 @@ def test_without_its_own_connection_a_process_leaves_the_replies_alone(
 ) -> None:
     with spool.database.begin() as connection:
         for name in ("smpp", "sms"):
-            draft = Draft(region="00", channel=name, to="+6281200000001", text="halo", correlation_id=new_id())
+            draft = NewReply(region="00", channel=name, to="+6281200000001", text="halo", correlation_id=new_id())
             spool.outbox.add_replies(connection, [draft], 10)
     lease = timedelta(seconds=30)
     claim = spool.outbox.claim(10, lease, kinds=[Kind.REPLY], leaving=frozenset({ADDRESS}))

@@ -79,7 +79,7 @@ def test_the_shipped_configuration_has_no_fault_once_its_keys_are_made(tmp_path:
 def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str, category: str, agency: str) -> None:
     import tomllib
 
-    from gateway.pipeline.interpret.commands import Report, assemble
+    from gateway.pipeline.interpret.commands import Report, parse_request
     from gateway.pipeline.interpret.enrich import Enricher, words_of
     from gateway.pipeline.interpret.route import Router
     from gateway.settings.files import RegionFile
@@ -90,7 +90,7 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
     main = tomllib.loads((config / "gateway.toml").read_text())
     regions = [RegionFile(**tomllib.loads(path.read_text())) for path in (config / "regions").glob("*.toml")]
     (sample,) = [sample for sample in load_samples(SAMPLES) if sample.text.startswith(words)]
-    report = assemble(sample.text, {word: region.code for region in regions for word in region.keywords})
+    report = parse_request(sample.text, {word: region.code for region in regions for word in region.keywords})
     assert isinstance(report, Report)
     said = words_of(report.text)
     judged = Enricher([CategoryRule(**rule) for rule in main["categories"]], []).category(said)

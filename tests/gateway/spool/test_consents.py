@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from gateway.spool import Spool
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, consents, outbox
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
@@ -44,8 +44,8 @@ def test_it_counts_for_one_sender_on_one_channel(spool: Spool) -> None:
 def test_only_the_unasked_is_held_back_and_does_not_count_as_sent(spool: Spool, rows: Any, incoming: Any) -> None:
     say(spool, given=False)
 
-    def reply(to: str, *, asked: bool) -> Draft:
-        return Draft(region="00", channel="sms", to=to, text="teks", correlation_id=incoming("x").id, asked=asked)
+    def reply(to: str, *, asked: bool) -> NewReply:
+        return NewReply(region="00", channel="sms", to=to, text="teks", correlation_id=incoming("x").id, asked=asked)
 
     batch = [reply(CITIZEN, asked=False), reply(CITIZEN, asked=True), reply(STRANGER, asked=False)]
     with spool.database.begin() as connection:

@@ -46,7 +46,7 @@ def test_many_rows_with_all_kinds_of_bytes_come_back_as_they_were(spool: Spool, 
     payloads = [b"", b"\x00\xff", bytes(range(256)) * 50, "😭 الطريق".encode(), b"'; DROP TABLE inbox; --", b"%b %s"]
     messages = [incoming(f"m{number}", None, payload=payload) for number, payload in enumerate(payloads)]
     store(spool, *messages)
-    opened = [spool.inbox.open(row) for row in spool.inbox.claim(100, LEASE).rows]
+    opened = [spool.inbox.unseal(row) for row in spool.inbox.claim(100, LEASE).rows]
     assert [raw.payload for raw in opened] == payloads
     assert [(raw.id, raw.received_at) for raw in opened] == [(m.id, m.received_at) for m in messages]
 
@@ -95,7 +95,7 @@ def test_purging_deletes_what_is_done_and_neither_dead_letters_nor_what_waits(
     for kept in (dead, waiting):
         row = spool.inbox.get(kept.id)
         assert row is not None
-        assert spool.inbox.open(row).payload == kept.payload
+        assert spool.inbox.unseal(row).payload == kept.payload
 
 
 def test_what_was_finished_lately_is_not_purged(spool: Spool, incoming: Callable[..., Any], clock: Any) -> None:

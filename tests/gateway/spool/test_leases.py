@@ -13,50 +13,50 @@ LEASE = timedelta(seconds=120)
 
 def test_one_poller_at_a_time(spool: Spool, clock: Any) -> None:
     mine, theirs = new_id(), new_id()
-    assert spool.cursors.lease("00", "sms", mine, LEASE)
-    assert spool.cursors.lease("00", "sms", mine, LEASE), "the holder may extend it"
-    assert not spool.cursors.lease("00", "sms", theirs, LEASE)
-    assert spool.cursors.lease("18.10", "sms", theirs, LEASE), "another channel is another lease"
+    assert spool.leases.lease("00", "sms", mine, LEASE)
+    assert spool.leases.lease("00", "sms", mine, LEASE), "the holder may extend it"
+    assert not spool.leases.lease("00", "sms", theirs, LEASE)
+    assert spool.leases.lease("18.10", "sms", theirs, LEASE), "another channel is another lease"
     clock.advance(seconds=121)
-    assert spool.cursors.lease("00", "sms", theirs, LEASE), "a poller that died is taken over"
+    assert spool.leases.lease("00", "sms", theirs, LEASE), "a poller that died is taken over"
 
 
 def test_a_released_lease_is_free(spool: Spool) -> None:
     mine, theirs = new_id(), new_id()
-    spool.cursors.lease("00", "sms", mine, LEASE)
-    spool.cursors.release("00", "sms", theirs)
-    assert not spool.cursors.lease("00", "sms", theirs, LEASE), "only the holder gives it back"
-    spool.cursors.release("00", "sms", mine)
-    assert spool.cursors.lease("00", "sms", theirs, LEASE)
+    spool.leases.lease("00", "sms", mine, LEASE)
+    spool.leases.release("00", "sms", theirs)
+    assert not spool.leases.lease("00", "sms", theirs, LEASE), "only the holder gives it back"
+    spool.leases.release("00", "sms", mine)
+    assert spool.leases.lease("00", "sms", theirs, LEASE)
 
 
 def test_a_poller_that_lost_its_lease_cannot_move_the_cursor(spool: Spool, clock: Any) -> None:
     mine, theirs = new_id(), new_id()
-    spool.cursors.lease("00", "sms", mine, LEASE)
+    spool.leases.lease("00", "sms", mine, LEASE)
     clock.advance(seconds=121)
-    spool.cursors.lease("00", "sms", theirs, LEASE)
+    spool.leases.lease("00", "sms", theirs, LEASE)
     with spool.database.begin() as connection:
-        assert not spool.cursors.advance(connection, "00", "sms", mine, "page 2")
-        assert spool.cursors.advance(connection, "00", "sms", theirs, "page 1")
-    assert spool.cursors.position("00", "sms") == "page 1"
+        assert not spool.leases.advance(connection, "00", "sms", mine, "page 2")
+        assert spool.leases.advance(connection, "00", "sms", theirs, "page 1")
+    assert spool.leases.position("00", "sms") == "page 1"
 
 
 def test_failures_are_remembered_since_the_first_until_one_succeeds(spool: Spool, clock: Any) -> None:
     mine, began = new_id(), clock()
-    spool.cursors.fail("00", "sms", "unavailable: no answer")
+    spool.leases.fail("00", "sms", "unavailable: no answer")
     clock.advance(minutes=5)
-    spool.cursors.fail("00", "sms", "unavailable: 401")
-    (row,) = spool.cursors.all()
+    spool.leases.fail("00", "sms", "unavailable: 401")
+    (row,) = spool.leases.all()
     assert (row.failing_since, row.failed_at, row.reason) == (began, clock(), "unavailable: 401")
-    spool.cursors.lease("00", "sms", mine, LEASE)
+    spool.leases.lease("00", "sms", mine, LEASE)
     with spool.database.begin() as connection:
-        spool.cursors.advance(connection, "00", "sms", mine, "1")
-    (row,) = spool.cursors.all()
+        spool.leases.advance(connection, "00", "sms", mine, "1")
+    (row,) = spool.leases.all()
     assert (row.failing_since, row.reason, row.succeeded_at) == (None, None, clock())
 
 
 def test_a_channel_never_polled_has_no_position(spool: Spool) -> None:
-    assert spool.cursors.position("00", "sms") is None
+    assert spool.leases.position("00", "sms") is None
 
 
 def test_a_later_moment_never_gives_way_to_an_earlier_one(spool: Spool, clock: Any) -> None:

@@ -11,18 +11,18 @@ from gateway.domain.events import Delivery
 from gateway.domain.ids import new_id
 from gateway.ports import Receipt
 from gateway.spool import Spool
-from gateway.spool.outbox import Draft
+from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, outbox, references, reply_counts
 
 LEASE = timedelta(seconds=30)
 CITIZEN = "+6281200000001"
 
 
-def draft(text: str = "No. tiket: 10000009", to: str = CITIZEN) -> Draft:
-    return Draft(region="00", channel="sms", to=to, text=text, correlation_id=new_id())
+def draft(text: str = "No. tiket: 10000009", to: str = CITIZEN) -> NewReply:
+    return NewReply(region="00", channel="sms", to=to, text=text, correlation_id=new_id())
 
 
-def add(spool: Spool, *drafts: Draft, per_hour: int = 100) -> list[Draft]:
+def add(spool: Spool, *drafts: NewReply, per_hour: int = 100) -> list[NewReply]:
     with spool.database.begin() as connection:
         return spool.outbox.add_replies(connection, drafts, per_hour)
 
@@ -30,7 +30,7 @@ def add(spool: Spool, *drafts: Draft, per_hour: int = 100) -> list[Draft]:
 def test_a_reply_comes_back_as_it_was(spool: Spool, clock: Any, rows: Any) -> None:
     add(spool, draft("Laporan diterima 😊"))
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows
-    reply = spool.outbox.open(row)
+    reply = spool.outbox.unseal(row)
     assert (reply.id, reply.to, reply.text, reply.created_at) == (row.id, CITIZEN, "Laporan diterima 😊", clock())
     assert CITIZEN.encode() not in rows(outbox)[0]["payload"]
 

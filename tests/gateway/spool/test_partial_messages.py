@@ -1,4 +1,4 @@
-"""Drafts: what belongs to one message, for how long, and what is kept of it."""
+"""PartialMessages: what belongs to one message, for how long, and what is kept of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from gateway.domain.events import MessagePart
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
-from gateway.spool.partial_messages import Draft
+from gateway.spool.partial_messages import PartialMessage
 from gateway.spool.tables import State, drafts, inbox, parts
 
 CITIZEN = "+6281200000001"
@@ -20,17 +20,19 @@ WAIT = timedelta(seconds=600)
 
 
 @pytest.fixture
-def put(spool: Spool, incoming: Callable[..., Incoming]) -> Callable[..., tuple[Draft, bool]]:
+def put(spool: Spool, incoming: Callable[..., Incoming]) -> Callable[..., tuple[PartialMessage, bool]]:
     """Return a function that stores a message and puts it to its draft as a part."""
     count = iter(range(1000))
 
-    def add(number: int, total: int = 3, group: str = "7", sender: str = CITIZEN, **changes: Any) -> tuple[Draft, bool]:
+    def add(
+        number: int, total: int = 3, group: str = "7", sender: str = CITIZEN, **changes: Any
+    ) -> tuple[PartialMessage, bool]:
         message = incoming(f"m{next(count)}", **changes)
         spool.inbox.commit([spool.inbox.seal(message)])
         with spool.database.begin() as connection:
             row = connection.execute(sa.select(inbox).where(inbox.c.id == message.id)).one()
             part = MessagePart(group=group, number=number, total=total, sender=sender)
-            return spool.drafts.add(connection, row, part, WAIT)
+            return spool.partial_messages.add(connection, row, part, WAIT)
 
     return add
 
@@ -44,7 +46,7 @@ def test_parts_of_one_group_make_one_draft(put: Any, spool: Spool) -> None:
     assert (second.missing, third.missing) == ([1], [])
     assert third.first == first.numbers[2], "the part that came first, whatever its number"
     with spool.database.read() as connection:
-        stored = spool.drafts.of_part(connection, third.numbers[3])
+        stored = spool.partial_messages.of_part(connection, third.numbers[3])
     assert stored == third, "what was returned is what is stored"
 
 
@@ -72,7 +74,7 @@ def test_a_row_that_is_read_again_finds_its_draft_and_adds_nothing(put: Any, spo
         connection.execute(sa.update(inbox).values(attempts=2))
         row = connection.execute(sa.select(inbox).where(inbox.c.id == first.numbers[1])).one()
         part = MessagePart(group="7", number=1, total=3, sender=CITIZEN)
-        assert spool.drafts.add(connection, row, part, WAIT) == (first, False)
+        assert spool.partial_messages.add(connection, row, part, WAIT) == (first, False)
     assert len(rows(parts)) == 2
 
 
@@ -82,21 +84,21 @@ def test_a_draft_is_due_when_it_has_waited_and_only_until_it_is_closed(put: Any,
     put(1, group="8")
     clock.advance(seconds=598)
     with spool.database.begin() as connection:
-        assert spool.drafts.due(connection) is None
+        assert spool.partial_messages.due(connection) is None
     clock.advance(seconds=1)
     with spool.database.begin() as connection:
-        found = spool.drafts.due(connection)
+        found = spool.partial_messages.due(connection)
         assert found == first
-        assert spool.drafts.waiting(connection, first.id) == first
-        spool.drafts.close(connection, first.id)
-        assert spool.drafts.due(connection) is None
-        assert spool.drafts.waiting(connection, first.id) is None
+        assert spool.partial_messages.waiting(connection, first.id) == first
+        spool.partial_messages.close(connection, first.id)
+        assert spool.partial_messages.due(connection) is None
+        assert spool.partial_messages.waiting(connection, first.id) is None
 
 
 def test_a_closed_draft_takes_what_it_lacks_for_a_day(put: Any, spool: Spool, clock: Any) -> None:
     first, _ = put(1)
     with spool.database.begin() as connection:
-        spool.drafts.close(connection, first.id)
+        spool.partial_messages.close(connection, first.id)
     clock.advance(hours=23)
     late, new = put(3)
     assert (late.id, late.open, late.missing, new) == (first.id, False, [2], True)
@@ -111,19 +113,19 @@ def test_a_draft_that_one_worker_sends_on_another_leaves_alone(put: Any, spool: 
     put(1, group="8")
     clock.advance(seconds=600)
     with spool.database.begin() as one, spool.database.begin() as other:
-        first, second = spool.drafts.due(one), spool.drafts.due(other)
+        first, second = spool.partial_messages.due(one), spool.partial_messages.due(other)
         assert first is not None
         assert second is not None
         assert first.id != second.id
         with spool.database.begin() as third:
-            assert spool.drafts.due(third) is None
+            assert spool.partial_messages.due(third) is None
 
 
 def test_a_dissolved_draft_leaves_its_parts_free(put: Any, spool: Spool, rows: Any) -> None:
     first, _ = put(1)
     other, _ = put(1, group="8")
     with spool.database.begin() as connection:
-        spool.drafts.dissolve(connection, [first.id])
+        spool.partial_messages.dissolve(connection, [first.id])
     assert [row["id"] for row in rows(drafts)] == [other.id]
     again, _ = put(2)
     assert again.id != first.id
@@ -133,9 +135,9 @@ def test_the_purge_takes_joined_drafts_that_are_old(put: Any, spool: Spool, cloc
     made = [put(1, group=group)[0].id for group in ("7", "8", "9")]
     with spool.database.begin() as connection:
         for draft_id in made[:2]:
-            spool.drafts.close(connection, draft_id)
-    assert spool.drafts.purge(clock() - timedelta(days=1), 10) == 0
-    assert [spool.drafts.purge(clock() + timedelta(days=1), 1) for _ in range(3)] == [1, 1, 0]
+            spool.partial_messages.close(connection, draft_id)
+    assert spool.partial_messages.purge(clock() - timedelta(days=1), 10) == 0
+    assert [spool.partial_messages.purge(clock() + timedelta(days=1), 1) for _ in range(3)] == [1, 1, 0]
     assert [row["id"] for row in rows(drafts)] == [made[2]], "what still waits stays"
     assert [row["draft_id"] for row in rows(parts)] == [made[2]]
 
@@ -147,9 +149,9 @@ def test_the_inbox_keeps_what_a_draft_needs(put: Any, spool: Spool, clock: Any) 
     later = clock() + timedelta(days=1)
     assert spool.inbox.purge(later, 10) == []
     with spool.database.begin() as connection:
-        spool.drafts.close(connection, draft.id)
+        spool.partial_messages.close(connection, draft.id)
     assert spool.inbox.purge(later, 10) == [], "a late part may still come"
-    spool.drafts.purge(later, 10)
+    spool.partial_messages.purge(later, 10)
     assert spool.inbox.purge(later, 10) == [draft.numbers[1]]
 
 

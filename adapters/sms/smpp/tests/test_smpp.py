@@ -42,7 +42,7 @@ from gateway.pipeline.interpret.enrich import phone
 from gateway.ports import (
     SMPP,
     ChannelContext,
-    Found,
+    FetchedMessage,
     Joiner,
     Listener,
     RawMessage,
@@ -84,7 +84,7 @@ class MemoryLine:
 
     def __init__(self) -> None:
         self.failures: list[Unavailable] = []
-        self.batches: list[list[Found]] = []
+        self.batches: list[list[FetchedMessage]] = []
         self.changed = threading.Condition()
         self.ending = False
         self.ups = 0
@@ -98,7 +98,7 @@ class MemoryLine:
             self.ups += 1
             self.changed.notify_all()
 
-    def accept(self, found: Sequence[Found]) -> list[GatewayError | None]:
+    def accept(self, found: Sequence[FetchedMessage]) -> list[GatewayError | None]:
         self.committing.set()
         assert self.open.wait(10)
         with self.changed:
@@ -107,7 +107,7 @@ class MemoryLine:
             return [self.error] * len(found)
 
     @property
-    def found(self) -> list[Found]:
+    def found(self) -> list[FetchedMessage]:
         return [one for batch in self.batches for one in batch]
 
     def wait_for(self, condition: Callable[[], bool], timeout: float = 5) -> None:
@@ -189,16 +189,16 @@ class SmppForge:
     def __init__(self, adapter: SmppSms, provider: FakeSmsc) -> None:
         self.provider, self._adapter = provider, adapter
 
-    def message(self, text: str, external_id: str) -> Found:
+    def message(self, text: str, external_id: str) -> FetchedMessage:
         # SMPP has no id: two messages are two because they come at different times.
         return self._adapter.found(
             payload(text.encode("utf-16-be"), coding=8), MOMENT + 1000.0 * crc32(external_id.encode())
         )
 
-    def unknown(self) -> Found:
+    def unknown(self) -> FetchedMessage:
         return self._adapter.found(deliver(b"?", esm_class=0x18), MOMENT)
 
-    def garbage(self, body: bytes) -> Found:
+    def garbage(self, body: bytes) -> FetchedMessage:
         return self._adapter.found(wire.pdu(wire.DELIVER_SM, 1, body), MOMENT)
 
 

@@ -16,7 +16,7 @@ from gateway.pipeline.interpret.commands import (
     Report,
     StatusQuery,
     Withdrawal,
-    assemble,
+    parse_request,
 )
 
 TICKET = make_ticket(1_000_000)
@@ -48,7 +48,7 @@ KEYWORDS = {"PRINGSEWU": "18.10", "PSW": "18.10", "KENDARI": "74.71"}
     ],
 )
 def test_status_is_understood_however_it_is_typed(text: str) -> None:
-    assert assemble(text, KEYWORDS) == StatusQuery(TICKET)
+    assert parse_request(text, KEYWORDS) == StatusQuery(TICKET)
 
 
 @pytest.mark.parametrize(
@@ -60,12 +60,12 @@ def test_status_is_understood_however_it_is_typed(text: str) -> None:
     ],
 )
 def test_a_mistyped_ticket_is_told_apart(text: str) -> None:
-    assert assemble(text, KEYWORDS) == MistypedTicket()
+    assert parse_request(text, KEYWORDS) == MistypedTicket()
 
 
 @pytest.mark.parametrize("text", ["STATUS", "STATUS.", "status?", "Cek status", "status tiket"])
 def test_status_without_a_number_is_answered_with_an_example(text: str) -> None:
-    assert assemble(text, KEYWORDS) == MistypedTicket()
+    assert parse_request(text, KEYWORDS) == MistypedTicket()
 
 
 @pytest.mark.parametrize(
@@ -84,22 +84,22 @@ def test_status_without_a_number_is_answered_with_an_example(text: str) -> None:
     ],
 )
 def test_a_withdrawal_is_understood_however_it_is_typed(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Withdrawal(TICKET)
+    assert parse_request(text, KEYWORDS) == Withdrawal(TICKET)
 
 
 @pytest.mark.parametrize("text", ["BATAL", "batalkan!", "batal laporan", "Batalkan tiket no.", "BATAL 10000000"])
 def test_a_withdrawal_without_a_good_number_is_answered_with_an_example(text: str) -> None:
-    assert assemble(text, KEYWORDS) == MistypedTicket()
+    assert parse_request(text, KEYWORDS) == MistypedTicket()
 
 
 @pytest.mark.parametrize("text", ["STOP", "stop", " Stop. ", "STOP!!", "berhenti", "BERHENTI ."])
 def test_stop_is_understood_however_it_is_typed(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Consent(given=False)
+    assert parse_request(text, KEYWORDS) == Consent(given=False)
 
 
 @pytest.mark.parametrize("text", ["SETUJU", "setuju", "Setuju!", "ya setuju", "YA,  SETUJU."])
 def test_consent_is_understood_however_it_is_typed(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Consent(given=True)
+    assert parse_request(text, KEYWORDS) == Consent(given=True)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +124,7 @@ def test_consent_is_understood_however_it_is_typed(text: str) -> None:
     ],
 )
 def test_a_new_report_is_asked_for_in_capitals_or_with_a_mark(text: str, expected: Report) -> None:
-    assert assemble(text, KEYWORDS) == expected
+    assert parse_request(text, KEYWORDS) == expected
 
 
 @pytest.mark.parametrize(
@@ -145,12 +145,12 @@ def test_a_new_report_is_asked_for_in_capitals_or_with_a_mark(text: str, expecte
     ],
 )
 def test_a_sentence_that_begins_with_a_command_word_is_left_as_it_is(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Report(text=text)
+    assert parse_request(text, KEYWORDS) == Report(text=text)
 
 
 @pytest.mark.parametrize("text", ["BANTUAN", "bantuan", " Bantuan! ", "HELP", "help?", "info", "INFO...", "", "  \n "])
 def test_help_is_given_to_whoever_asks_or_says_nothing(text: str) -> None:
-    assert assemble(text, KEYWORDS) == HelpRequest()
+    assert parse_request(text, KEYWORDS) == HelpRequest()
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_help_is_given_to_whoever_asks_or_says_nothing(text: str) -> None:
     ],
 )
 def test_a_report_that_begins_like_a_command_is_a_report(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Report(text=text)
+    assert parse_request(text, KEYWORDS) == Report(text=text)
 
 
 @pytest.mark.parametrize(
@@ -193,14 +193,14 @@ def test_a_report_that_begins_like_a_command_is_a_report(text: str) -> None:
     ],
 )
 def test_anonymous_and_confidential_in_any_order(text: str, expected: Report) -> None:
-    assert assemble(text, KEYWORDS) == expected
+    assert parse_request(text, KEYWORDS) == expected
 
 
 @pytest.mark.parametrize(
     "text", ["Anonimitas pelapor dilanggar", "Rahasiakan? tidak", "guru anonim minta pungli", "KENDARIAN rusak"]
 )
 def test_a_word_that_only_looks_like_a_command_word_stays(text: str) -> None:
-    assert assemble(text, KEYWORDS) == Report(text=text)
+    assert parse_request(text, KEYWORDS) == Report(text=text)
 
 
 @pytest.mark.parametrize(
@@ -216,29 +216,29 @@ def test_a_word_that_only_looks_like_a_command_word_stays(text: str) -> None:
     ],
 )
 def test_a_keyword_names_the_region_whatever_follows_it(text: str, rest: str) -> None:
-    found = assemble(text, KEYWORDS)
+    found = parse_request(text, KEYWORDS)
     assert isinstance(found, Report)
     assert (found.text, found.region) == (rest, "74.71")
 
 
 def test_only_the_first_keyword_counts() -> None:
-    found = assemble("KENDARI PRINGSEWU rusak", KEYWORDS)
+    found = parse_request("KENDARI PRINGSEWU rusak", KEYWORDS)
     assert found == Report(text="PRINGSEWU rusak", keyword="KENDARI", region="74.71")
 
 
 def test_without_keywords_none_is_taken_off() -> None:
-    assert assemble("KENDARI lampu mati", {}) == Report(text="KENDARI lampu mati")
+    assert parse_request("KENDARI lampu mati", {}) == Report(text="KENDARI lampu mati")
 
 
 @pytest.mark.parametrize("text", ["ANONIM", "RAHASIA anonim", "KENDARI", "anonim kendari!"])
 def test_a_message_of_nothing_but_command_words_is_still_kept(text: str) -> None:
-    found = assemble(text, KEYWORDS)
+    found = parse_request(text, KEYWORDS)
     assert isinstance(found, Report)
     assert found.text == text
 
 
 def test_a_picture_without_text_is_a_report() -> None:
-    assert assemble("", KEYWORDS, has_attachments=True) == Report(text="")
+    assert parse_request("", KEYWORDS, has_attachments=True) == Report(text="")
 
 
 @pytest.mark.parametrize(
@@ -263,7 +263,7 @@ def test_a_picture_without_text_is_a_report() -> None:
 )
 def test_no_text_however_made_takes_long(text: str) -> None:
     began = time.perf_counter()
-    assemble(text, KEYWORDS)
+    parse_request(text, KEYWORDS)
     assert time.perf_counter() - began < 1
 
 
@@ -273,7 +273,7 @@ def test_no_text_however_made_takes_long(text: str) -> None:
 @example("\x00")
 @example("KENDARI\u2028x")
 def test_any_text_is_understood_and_no_word_of_a_report_is_lost(text: str) -> None:
-    found = assemble(text, KEYWORDS)
+    found = parse_request(text, KEYWORDS)
     if isinstance(found, Report):
         assert found.text.strip()
         assert text.endswith(found.text)
@@ -290,7 +290,7 @@ _WORDS = st.sampled_from([*_COMMANDS, *_OTHERS])
 @given(st.lists(_WORDS, max_size=9), st.sampled_from(["", " ", "  "]))
 def test_no_arrangement_of_command_words_loses_a_word_of_a_report(words: list[str], between: str) -> None:
     text = between.join(words)
-    found = assemble(text, KEYWORDS)
+    found = parse_request(text, KEYWORDS)
     if not isinstance(found, Report):
         return
     assert text.endswith(found.text)
@@ -306,4 +306,4 @@ def test_no_arrangement_of_command_words_loses_a_word_of_a_report(words: list[st
 
 @pytest.mark.parametrize("text", ["BANTUAN", "status", "STATUS 10000004"])
 def test_a_picture_is_never_a_question(text: str) -> None:
-    assert isinstance(assemble(text, {}, has_attachments=True), Report)
+    assert isinstance(parse_request(text, {}, has_attachments=True), Report)

@@ -1,4 +1,4 @@
-"""A citizen's message, understood: the canonical complaint, who is told of it, and who is answered."""
+"""A citizen's message, interpreted: the canonical complaint, who is told of it, and who is answered."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_metrics_count_dead_letters(site: Any, clock: Any, incoming: Any) -> Non
     gateway.stages[0].run_once()
     text = create_app(gateway).test_client().get("/metrics").text
     assert 'lapor_dead_letters{channel="sms",queue="inbox",region="00"} 1.0' in text
-    assert 'lapor_dead_total{reason="untranslatable",stage="translate"} 1.0' in text
+    assert 'lapor_dead_total{reason="untranslatable",stage="intake"} 1.0' in text
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_the_status_page_says_that_no_process_works(site: Any, clock: Any) -> No
 
 def test_the_status_page_escapes_what_it_shows(site: Any, clock: Any) -> None:
     gateway = site.gateway()
-    gateway.spool.cursors.fail("00", "sms", "unavailable: <script>alert(1)</script>")
+    gateway.spool.leases.fail("00", "sms", "unavailable: <script>alert(1)</script>")
     page = create_app(gateway).test_client().get("/status").text
     assert "<script>" not in page
     assert "Ada masalah" in page

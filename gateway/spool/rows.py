@@ -1,0 +1,46 @@
+"""The rows that the spool hands out: plain typed values, with the columns of their tables."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+
+class InboxRow(NamedTuple):
+    """A row of the inbox: one raw message and how far it has come."""
+
+    id: UUID  # version 7; the correlation id of all that follows
+    region: str
+    channel: str
+    dedupe_key: UUID
+    lane: UUID  # keyed hash of the sender: a lane keeps its order
+    content_type: str
+    payload: bytes  # encrypted
+    received_at: datetime
+    state: str
+    attempts: int
+    due_at: datetime | None
+    claim: UUID | None
+    reason: str | None  # of the last failure
+    finished_at: datetime | None
+
+
+class OutboxRow(NamedTuple):
+    """A row of the outbox: one thing to be sent, and how far it has come."""
+
+    id: UUID
+    kind: str
+    region: str
+    channel: str
+    lane: UUID
+    case_id: UUID | None
+    correlation_id: UUID
+    payload: bytes | None  # encrypted
+    created_at: datetime
+    state: str
+    attempts: int
+    due_at: datetime | None
+    claim: UUID | None
+    reason: str | None  # of the last failure
+    finished_at: datetime | None

@@ -55,7 +55,7 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
     parts = list(_template_parts(settings, channels.values()))
     ignored = [str(path) for path in unread(app.config)]
     if as_json:
-        listed = [{"address": c.address, "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
+        listed = [{"address": str(c.id), "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
         print_json({"ok": True, "channels": listed, "templates": parts, "ignored": ignored})
         return
     for name in ignored:
@@ -91,5 +91,5 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
             continue
         for name in REPLIES:
             text = getattr(file.templates, name).format(**values)
-            parts = channel.adapter.parts(text)
-            yield {"address": channel.address, "template": name, "parts": parts, "length": len(text)}
+            parts = channel.replier.parts(text)
+            yield {"address": str(channel.id), "template": name, "parts": parts, "length": len(text)}

@@ -20,7 +20,7 @@ from gateway.domain.ids import new_id
 from gateway.pipeline.interpret.commands import Consent, MistypedTicket, StatusQuery, Withdrawal
 from gateway.pipeline.interpret.compose import Composed, Composer
 from gateway.pipeline.join import join
-from gateway.ports import HTTP, JSON, SMPP, Channel, RawMessage, Webhook
+from gateway.ports import HTTP, Channel, RawMessage, Webhook
 from gateway.ports.wire import WebhookRequest
 from gateway.settings.files import Settings
 
@@ -57,7 +57,7 @@ def _stages(
     settings: Settings, channel: Channel, composer: Composer, payload: bytes
 ) -> Iterator[tuple[str, dict[str, Any], bool]]:
     """Yield each stage's name and result, and whether it failed for good."""
-    kind = SMPP if payload[:1] == b"\0" else JSON if payload.lstrip()[:1] == b"{" else HTTP
+    kind = channel.adapter.recognises(payload) or HTTP
     if kind == HTTP and isinstance(channel.adapter, Webhook):
         try:
             envelope = channel.adapter.verify(WebhookRequest.load(payload))
@@ -132,9 +132,9 @@ def _answer(settings: Settings, channel: Channel, composed: Composed) -> dict[st
         text = templates.agreed if request.given else templates.stopped
     else:
         text = templates.status_format if isinstance(request, MistypedTicket) else templates.help
-    found = {"to": composed.contact, "text": text, "parts": channel.adapter.parts(text)}
+    found = {"to": composed.contact, "text": text, "parts": channel.replier.parts(text)}
     if otherwise is not None:  # where the ticket is not theirs
-        found |= {"otherwise": otherwise, "otherwise_parts": channel.adapter.parts(otherwise)}
+        found |= {"otherwise": otherwise, "otherwise_parts": channel.replier.parts(otherwise)}
     return found
 
 

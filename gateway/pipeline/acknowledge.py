@@ -97,7 +97,7 @@ class Acknowledger:
             )
 
     def _send(self, row: Any) -> tuple[Receipt, str]:
-        adapter = channel_of(self._channels, row.region, row.channel).adapter
+        adapter = channel_of(self._channels, row.region, row.channel).replier
         reply = self._spool.outbox.unseal(row)
         if row.attempts > 1:  # an earlier attempt's answer may have been lost on the way
             found: Receipt | None = adapter.find(reply)

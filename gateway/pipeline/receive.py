@@ -30,7 +30,7 @@ class Receiver:
         """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
         message = self._incoming(channel, request)
         await self._commit.put(message)
-        return message.id, channel.adapter.accepted(request)
+        return message.id, channel.webhook.accepted(request)
 
     def take(
         self, channel: Channel, request: WebhookRequest, answer: Callable[[UUID, Response | Overloaded], None]
@@ -42,13 +42,13 @@ class Receiver:
         message = self._incoming(channel, request)
 
         def done(outcome: bool | Overloaded) -> None:
-            answer(message.id, outcome if isinstance(outcome, Overloaded) else channel.adapter.accepted(request))
+            answer(message.id, outcome if isinstance(outcome, Overloaded) else channel.webhook.accepted(request))
 
         self._commit.submit(message, done)
 
     def _incoming(self, channel: Channel, request: WebhookRequest) -> Incoming:
         try:
-            envelope = channel.adapter.verify(request)
+            envelope = channel.webhook.verify(request)
         except Refused:
             raise
         except Exception as exc:
@@ -82,7 +82,7 @@ class Receiver:
         region, name, leases = channel.region, channel.name, self._spool.leases
         stored = 0
         while leases.lease(region, name, holder, _POLL_LEASE):
-            page = channel.adapter.poll(leases.position(region, name))
+            page = channel.poller.poll(leases.position(region, name))
             now = self._spool.clock()
             sealed = [self._spool.inbox.seal(incoming(channel, found, now)) for found in page.found]
             spoken = {row["id"] for row, found in zip(sealed, page.found, strict=True) if found.spoken}

@@ -1,13 +1,14 @@
-"""What an adapter may implement, and the values that pass between it and the core."""
+"""The ports that an adapter may implement, and the values that pass between it and the core."""
 
 from __future__ import annotations
 
-from gateway.ports.capabilities import Adapter, Channel, Joiner, Line, Listener, Poller, Replier, Translator, Webhook
+from gateway.domain.channel import ChannelId
+from gateway.ports.capabilities import Adapter, Joiner, Line, Listener, Poller, Replier, Translator, Webhook
+from gateway.ports.channel import Channel
 from gateway.ports.secret import Secret
 from gateway.ports.values import (
     HTTP,
     JSON,
-    SMPP,
     Batch,
     ChannelContext,
     ChannelSettings,
@@ -18,17 +19,18 @@ from gateway.ports.values import (
     Receipt,
     Reply,
     Response,
+    recognise,
 )
 from gateway.ports.wire import Fields, WebhookRequest
 
 __all__ = [
     "HTTP",
     "JSON",
-    "SMPP",
     "Adapter",
     "Batch",
     "Channel",
     "ChannelContext",
+    "ChannelId",
     "ChannelSettings",
     "Clock",
     "Envelope",
@@ -47,4 +49,5 @@ __all__ = [
     "Translator",
     "Webhook",
     "WebhookRequest",
+    "recognise",
 ]

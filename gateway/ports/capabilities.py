@@ -1,14 +1,14 @@
-"""What an adapter may implement, and the values that pass between it and the core.
+"""The ports: what an adapter may implement.
 
 Ports are capabilities of one to three methods; an adapter implements those its provider has. Every adapter is a
-`Translator`. None of these values knows a database, and only `Poller`, `Listener` and `Replier` may touch the network.
+`Translator`. None of the values that pass here knows a database, and only `Poller`, `Listener` and `Replier` may use
+the network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.events import CitizenMessage, Event
@@ -25,131 +25,126 @@ from gateway.ports.values import (
 )
 from gateway.ports.wire import WebhookRequest
 
-# --- values that come in ---------------------------------------------------------------------------------------
-
-
-# --- values that go out ----------------------------------------------------------------------------------------
-
-
-# --- the ports -------------------------------------------------------------------------------------------------
-
-
-class Adapter(Protocol):
-    """How the core makes an adapter: from validated settings and a context, with no I/O."""
-
-    Settings: ClassVar[type[ChannelSettings]]
-
-    def __init__(self, settings: Any, context: ChannelContext) -> None: ...
-
 
 @runtime_checkable
 class Translator(Protocol):
-    """Every adapter."""
+    """Translate stored messages: the port that every adapter implements."""
+
+    @property
+    def content_types(self) -> frozenset[str]:
+        """Return the content types of the messages that the adapter stores; a class attribute is enough."""
+
+    def recognises(self, payload: bytes) -> str | None:
+        """Return which of `content_types` a bare payload has, or `None`; `try` asks this for a recorded file."""
 
     def translate(self, raw: RawMessage) -> Sequence[Event]:
         """Turn one stored message into events. Pure: no clock, network, database or randomness.
 
-        Raises `Untranslatable`, and nothing else, for what it cannot read.
+        Raises `Untranslatable`, and nothing else, if it cannot read the message.
         """
+
+
+class Adapter(Translator, Protocol):
+    """Serve one channel; the core makes an adapter from validated settings and a context, with no I/O."""
+
+    Settings: ClassVar[type[ChannelSettings]]
+
+    def __init__(self, settings: ChannelSettings, context: ChannelContext) -> None: ...
 
 
 @runtime_checkable
 class Webhook(Protocol):
-    """A provider that calls us."""
+    """Receive calls of a provider."""
 
-    methods: frozenset[str]  # of HTTP: "POST", or "GET" for providers that send everything in the query
-    media_types: frozenset[str]  # of a POST's body
+    @property
+    def methods(self) -> frozenset[str]:
+        """Return the HTTP methods: "POST", or "GET" if the provider sends everything in the query."""
+
+    @property
+    def media_types(self) -> frozenset[str]:
+        """Return the media types that a POST's body may have."""
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Refuse what the provider did not sign, else say how to tell the message from others.
+        """Refuse a request without the provider's valid signature; return how to tell its message from others.
 
         Runs on the event loop for every request: CPU only, microseconds. Raises `Unverified` or `Malformed`.
         """
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Return the answer that this provider takes for "stored, do not send it again"."""
+        """Return the answer that means "stored, do not send it again" to this provider."""
 
 
 @runtime_checkable
 class Poller(Protocol):
-    """A system we ask, because it does not call us or forgets to."""
+    """Fetch messages from a system that does not call us, or that may lose a call."""
 
     poll_every: float  # seconds
 
     def poll(self, cursor: str | None) -> Batch:
-        """Fetch the next page after the cursor, oldest need not come first. Raises `Unavailable` or `Rejected`."""
+        """Fetch the next page after the cursor, in any order; the cursor is `None` at the first poll.
+
+        Raises `Unavailable` or `Rejected`.
+        """
 
 
 class Line(Protocol):
-    """What the core gives a `Listener` for the life of one connection."""
+    """The core's side of one connection, passed to a `Listener` for as long as the connection lives."""
 
     @property
     def ending(self) -> bool:
-        """Whether to stop: take nothing more, finish what is under way, close, return."""
+        """Return whether to stop: accept nothing more, finish the work in progress, close, return."""
 
     def up(self) -> None:
-        """Tell that the connection stands; shown to the operator, and the next failure waits the shortest time again."""
+        """Report that the connection is up.
 
-    def accept(self, found: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
-        """Store messages in one transaction; for each `None` once it is durable, or why it is not.
+        The status page shows it, and after the next failure the core waits the shortest time again.
+        """
 
-        Only then may the provider be told that we have it. One that was stored before counts as durable.
+    def accept(self, messages: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
+        """Store messages in one transaction; return `None` for each durable message, else the error.
+
+        Acknowledge a message to the provider only after `None`. A message that was stored before counts as durable.
         """
 
 
 @runtime_checkable
 class Listener(Protocol):
-    """A connection that we hold open. One process of all holds it; the others stand by."""
+    """Hold a connection open. Only one process holds it; the others stand by."""
 
     def listen(self, line: Line) -> None:
-        """Connect, and take what comes until `line.ending`; look at that at least once a second.
+        """Connect, and accept messages until `line.ending`; look at `line.ending` at least once a second.
 
-        Raises `Unavailable` where the connection cannot be made or is lost: the core waits and calls again. Runs on a
-        thread of its own; `Replier.reply` of the same adapter is called from other threads meanwhile, and only in the
-        process that listens.
+        Raises `Unavailable` if the connection cannot be made or is lost: the core waits and calls again. Runs on its
+        own thread; meanwhile other threads call `Replier.reply` of the same adapter, and only in the process that
+        listens.
         """
 
 
 @runtime_checkable
 class Joiner(Protocol):
-    """A channel whose long messages come in parts (`events.MessagePart`)."""
+    """Join long messages that come in parts (`events.MessagePart`)."""
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        """Return the message of its parts in their order; `None` stands for one that never came.
+        """Return the message of these parts, in their order; `None` stands for a part that never came.
 
-        Pure, like `translate`. Bytes are joined before they are decoded: characters straddle parts. Raises
+        Pure, like `translate`. Join bytes before you decode them: a character may lie in two parts. Raises
         `Untranslatable`.
         """
 
 
 @runtime_checkable
 class Replier(Protocol):
-    """A channel that can answer a citizen."""
-
-    own_addresses: Iterable[str]  # ours: messages from them are echoes, never answered
-
-    def reply(self, reply: Reply) -> Receipt:
-        """Send one message. Raises `Throttled`, `Unavailable` (may be retried) or `Rejected` (must not)."""
-
-    def find(self, reply: Reply) -> Receipt | None:
-        """Look up whether an earlier attempt whose answer was lost did go out. `None`: it did not, or no telling."""
-
-    def parts(self, text: str) -> int:
-        """Return how many billed parts the text takes on this channel."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Channel:
-    """A configured instance: one adapter serving one region under one name."""
-
-    region: str
-    name: str
-    adapter_key: str
-    adapter: Any  # what it can do is told by the ports it implements
-    own_addresses: frozenset[str] = frozenset()  # messages from these are our own echoes
-    replies: bool = True
+    """Answer citizens."""
 
     @property
-    def address(self) -> str:
-        """`region/name`, as in URLs, logs and metrics."""
-        return f"{self.region}/{self.name}"
+    def own_addresses(self) -> Iterable[str]:
+        """Return our own addresses on the channel: a message from one is an echo, and is never answered."""
+
+    def reply(self, reply: Reply) -> Receipt:
+        """Send one message; raise `Throttled` or `Unavailable` if it may be tried again, `Rejected` if it must not."""
+
+    def find(self, reply: Reply) -> Receipt | None:
+        """Look up whether an earlier attempt was sent although its answer was lost; `None` if not, or if unknown."""
+
+    def parts(self, text: str) -> int:
+        """Return into how many billed parts this channel cuts the text."""

@@ -1,4 +1,4 @@
-"""Adapter key → class, resolved on first use, so a region without a channel needs none of its packages."""
+"""Adapter key → class, imported on first use, so that a region without a channel needs none of its packages."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
-from typing import Any
+from typing import cast
 
 from gateway.domain.errors import Misconfigured
+from gateway.ports.capabilities import Adapter
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """Where an adapter lives and what it needs."""
+    """The places of an adapter and of its simulator, and the extra that they need."""
 
     target: str  # "package.module:Class"
-    extra: str  # the pip extra that brings its packages; empty where the gateway's own are enough
-    simulator: str | None = None  # "package.module:Class" of the provider's offline stand-in
+    extra: str  # the pip extra that brings its packages; empty if the gateway's own are enough
+    simulator: str | None = None  # "package.module:Class" of the simulated provider
 
 
 class Registry:
-    """The adapters this program was composed with."""
+    """The adapters that this program knows, by key."""
 
     def __init__(self, specs: Mapping[str, Spec]) -> None:
         self._specs = dict(specs)
@@ -32,28 +33,28 @@ class Registry:
         return sorted(self._specs)
 
     def spec(self, key: str) -> Spec:
-        """Return the entry; raises `Misconfigured` with the nearest known key."""
+        """Return the entry of a key; raises `Misconfigured` with the nearest known key."""
         if key not in self._specs:
             near = get_close_matches(key, self._specs, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}?" if near else f"known adapters: {', '.join(self.keys)}"
             raise Misconfigured(f"there is no adapter {key!r}; {hint}")
         return self._specs[key]
 
-    def adapter(self, key: str) -> Any:
+    def adapter(self, key: str) -> type[Adapter]:
         """Return the adapter class; raises `Misconfigured` naming the pip command of a missing extra."""
         spec = self.spec(key)
-        return _load(spec.target, key, spec.extra)
+        return cast("type[Adapter]", _load(spec.target, key, spec.extra))
 
-    def simulator(self, key: str) -> Any | None:
-        """Return the simulator class, or `None` where the adapter has none."""
+    def simulator(self, key: str) -> type[object] | None:
+        """Return the simulator class, or `None` if the adapter has none; `gateway.simulation.play` knows its form."""
         spec = self.spec(key)
         return _load(spec.simulator, key, spec.extra) if spec.simulator else None
 
 
-def _load(target: str, key: str, extra: str) -> Any:
+def _load(target: str, key: str, extra: str) -> type[object]:
     module_name, _, class_name = target.partition(":")
     try:
-        return getattr(import_module(module_name), class_name)
+        return cast("type[object]", getattr(import_module(module_name), class_name))
     except ModuleNotFoundError as exc:
         package = f"lapor-gateway[{extra}]" if extra else "lapor-gateway"
         raise Misconfigured(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -15,8 +16,8 @@ from gateway.ports.wire import Fields, WebhookRequest, json_fields
 
 Clock = Callable[[], datetime]  # aware, UTC
 HTTP = "message/http"  # content type of a stored webhook: the whole request, as it came
-JSON = "application/json"
-SMPP = "application/smpp"  # of a message that came over SMPP: the PDU's exact bytes
+JSON = "application/json"  # content type of one object of a poll's answer
+_REQUEST_LINE = re.compile(rb"[A-Z]+ [^ \r\n]+ HTTP/1\.[01]\r\n")
 
 
 class ChannelSettings(BaseModel):
@@ -50,7 +51,7 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID  # version 7; also the correlation id of all that follows
     region: str
     channel: str
-    content_type: str  # HTTP, JSON or SMPP
+    content_type: str  # one of the adapter's `content_types`
     payload: bytes
     received_at: datetime
 
@@ -64,6 +65,18 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     def json(self) -> Fields:
         """Return the stored JSON object's fields."""
         return json_fields(self.payload)
+
+
+def recognise(payload: bytes, content_types: Collection[str]) -> str | None:
+    """Return HTTP for a whole HTTP request, JSON for an object, if that is one of the types; else `None`.
+
+    The usual body of `Translator.recognises`; an adapter with a content type of its own adds a test for that.
+    """
+    if HTTP in content_types and _REQUEST_LINE.match(payload):
+        return HTTP
+    if JSON in content_types and payload.lstrip()[:1] == b"{":
+        return JSON
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from gateway.domain.ids import new_id
 from gateway.observe.logs import describe, log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
-from gateway.ports import Channel, Poller
+from gateway.ports import Channel
 from gateway.spool import Spool
 from gateway.spool.activity import ALIVE, ActivityLog
 
@@ -51,14 +51,14 @@ class Jobs:
         if purge:
             add(self.purge, "interval", seconds=_PURGE_EVERY, id="purge", next_run_time=now + timedelta(minutes=1))
         for channel in polled:
-            poller: Poller = channel.adapter
+            poller = channel.poller
             add(
                 self.poll,
                 "interval",
                 args=[channel],
                 seconds=poller.poll_every,
                 jitter=min(10, int(poller.poll_every / 10)),
-                id=f"poll {channel.address}",
+                id=f"poll {channel.id}",
                 next_run_time=now + _FIRST_POLL,
             )
         self._scheduler.start()
@@ -99,7 +99,7 @@ class Jobs:
 
     def _hasten(self, channel: Channel) -> None:
         """Do not let a short trouble of the provider last a whole interval."""
-        job = self._scheduler.get_job(f"poll {channel.address}")
+        job = self._scheduler.get_job(f"poll {channel.id}")
         soon = datetime.now(UTC) + _POLL_AGAIN
         if job is not None and (job.next_run_time is None or job.next_run_time > soon):
             job.modify(next_run_time=soon)

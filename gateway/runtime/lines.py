@@ -75,7 +75,7 @@ class _Line:
         self._holder = new_id()
         self._until = 0.0  # until when the lease is ours, by time.monotonic(); 0: it is not
         self._failures = 0
-        self._thread = threading.Thread(target=self._run, name=f"line {channel.address}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"line {channel.id}", daemon=True)
 
     # --- what the adapter sees: `ports.Line` ---
 
@@ -153,7 +153,7 @@ class _Line:
     def _hold(self) -> Exception | None:
         """Let the adapter listen; return why that ended, where it should not have."""
         try:
-            self._channel.adapter.listen(self)
+            self._channel.listener.listen(self)
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
             cut_short = self.ending and isinstance(exc, Unavailable)  # ours was the end: no failure of theirs
             return None if cut_short else exc

@@ -31,7 +31,7 @@ from gateway.domain.errors import (
     Unverified,
 )
 from gateway.domain.events import CitizenMessage, Ignored
-from gateway.ports import HTTP, JSON, SMPP, Poller, Replier, Reply, Webhook
+from gateway.ports import HTTP, JSON, Poller, Replier, Reply, Webhook
 from gateway.ports.wire import WebhookRequest
 from gateway.testing import requestfile
 from gateway.testing.forge import (
@@ -171,11 +171,19 @@ class AdapterContract(PageContract):
             adapter.translate(stored(message))
 
     @_fuzz
-    @given(payload=PAYLOADS, content_type=st.sampled_from([HTTP, JSON, SMPP]))
-    def test_stored_garbage_is_dead(self, adapter: Any, payload: bytes, content_type: str) -> None:
+    @given(payload=PAYLOADS)
+    def test_stored_garbage_is_dead(self, adapter: Any, payload: bytes) -> None:
         """Random stored payloads raise nothing but `Untranslatable`."""
-        with suppress(Untranslatable):
-            adapter.translate(raw_message(payload, content_type))
+        for content_type in {HTTP, JSON, "application/octet-stream", *adapter.content_types}:
+            with suppress(Untranslatable):
+                adapter.translate(raw_message(payload, content_type))
+
+    def test_a_bare_payload_is_recognised(self, adapter: Any, forge: Forge) -> None:
+        """`try` reads a recorded file, which has no content type beside it."""
+        raw = stored(forge.message("Jalan rusak", "m1"))
+        assert raw.content_type in adapter.content_types, "name every content type that the adapter stores"
+        assert adapter.recognises(raw.payload) == raw.content_type, "recognise what the adapter stores"
+        assert adapter.recognises(b"") is None, "an empty file is none of the adapter's messages"
 
     # --- replies ---
 

@@ -20,6 +20,7 @@ from adapters.sms.android.settings import AndroidSettings
 from gateway.domain.errors import Malformed, Rejected, Unavailable, Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Event, Ignored, Notice
 from gateway.ports import (
+    HTTP,
     JSON,
     Batch,
     ChannelContext,
@@ -30,6 +31,7 @@ from gateway.ports import (
     Receipt,
     Reply,
     Response,
+    recognise,
 )
 from gateway.ports.wire import WebhookRequest
 
@@ -45,6 +47,7 @@ class AndroidSms:
     """One phone, or several under one account."""
 
     Settings: ClassVar[type[ChannelSettings]] = AndroidSettings
+    content_types: ClassVar[frozenset[str]] = frozenset({HTTP, JSON})
     methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     media_types: ClassVar[frozenset[str]] = frozenset({JSON})
 
@@ -80,6 +83,10 @@ class AndroidSms:
         return Response()
 
     # In, later and replayable: pure.
+
+    def recognises(self, payload: bytes) -> str | None:
+        """Return HTTP for a recorded webhook, JSON for what a poll stores."""
+        return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
         """Turn a stored webhook, or what a poll found, into events."""

@@ -21,7 +21,17 @@ from adapters.sms.http.auth import checks
 from adapters.sms.http.settings import HttpSettings
 from gateway.domain.errors import Rejected, Untranslatable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored, MessagePart
-from gateway.ports import ChannelContext, ChannelSettings, Envelope, RawMessage, Receipt, Reply, Response
+from gateway.ports import (
+    HTTP,
+    ChannelContext,
+    ChannelSettings,
+    Envelope,
+    RawMessage,
+    Receipt,
+    Reply,
+    Response,
+    recognise,
+)
 from gateway.ports.wire import WebhookRequest
 
 if TYPE_CHECKING:
@@ -40,6 +50,7 @@ class HttpSms:
     """One number or short code at one aggregator."""
 
     Settings: ClassVar[type[ChannelSettings]] = HttpSettings
+    content_types: ClassVar[frozenset[str]] = frozenset({HTTP})
 
     def __init__(self, settings: HttpSettings, context: ChannelContext) -> None:
         self._settings, self._context = settings, context
@@ -70,6 +81,10 @@ class HttpSms:
         return self._accepted
 
     # In, later and replayable: pure.
+
+    def recognises(self, payload: bytes) -> str | None:
+        """Return HTTP for a recorded call."""
+        return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
         """Turn a stored call into a message, a part of one, or a receipt."""

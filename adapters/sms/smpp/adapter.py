@@ -19,6 +19,7 @@ from adapters.sms.smpp.pdu import (
     INTERMEDIATE,
     MESSAGE,
     RECEIPT,
+    SMPP,
     STATES,
     ShortMessage,
     alphabet,
@@ -33,7 +34,6 @@ from adapters.sms.smpp.submit import Composer, Pace, bind_refusal, refusal
 from gateway.domain.errors import Unavailable, Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Event, Ignored, MessagePart
 from gateway.ports import (
-    SMPP,
     ChannelContext,
     ChannelSettings,
     FetchedMessage,
@@ -55,6 +55,7 @@ class SmppSms:
     """One account at one operator."""
 
     Settings: ClassVar[type[ChannelSettings]] = SmppSettings
+    content_types: ClassVar[frozenset[str]] = frozenset({SMPP})
 
     def __init__(self, settings: SmppSettings, context: ChannelContext) -> None:
         self._settings = settings
@@ -147,6 +148,10 @@ class SmppSms:
         return FetchedMessage(envelope(pdu, moment, window=window, id_tag=tag), pdu, SMPP)
 
     # In, later and replayable: pure.
+
+    def recognises(self, payload: bytes) -> str | None:
+        """Return SMPP for a recorded PDU: its first byte is 0, because no PDU is as long as 16 MB."""
+        return SMPP if payload[:1] == b"\0" else None
 
     def translate(self, raw: RawMessage) -> list[Event]:
         """Turn one stored deliver_sm into a message, a part of one, or a delivery receipt."""

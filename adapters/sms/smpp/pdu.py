@@ -17,6 +17,7 @@ from gateway.domain.errors import Untranslatable
 from gateway.domain.events import Delivery
 from gateway.ports import Envelope
 
+SMPP = "application/smpp"  # content type of a stored message: the PDU's exact bytes
 HEADER = 16  # bytes: length, command, status, sequence number
 DELIVER_SM, DATA_SM = 0x00000005, 0x00000103
 UDHI = 0x40  # of esm_class: the text begins with a user data header

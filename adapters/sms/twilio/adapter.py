@@ -32,6 +32,7 @@ from gateway.domain.complaint import Attachment
 from gateway.domain.errors import Malformed, Rejected, Unverified
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored
 from gateway.ports import (
+    HTTP,
     JSON,
     Batch,
     ChannelContext,
@@ -42,6 +43,7 @@ from gateway.ports import (
     Receipt,
     Reply,
     Response,
+    recognise,
 )
 from gateway.ports.wire import Fields, WebhookRequest, form_pairs
 
@@ -60,6 +62,7 @@ class TwilioSms:
     """One Twilio number or short code."""
 
     Settings: ClassVar[type[ChannelSettings]] = TwilioSettings
+    content_types: ClassVar[frozenset[str]] = frozenset({HTTP, JSON})
     methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     media_types: ClassVar[frozenset[str]] = frozenset({"application/x-www-form-urlencoded"})
 
@@ -108,6 +111,10 @@ class TwilioSms:
         return Response(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type="text/xml")
 
     # In, later and replayable: pure.
+
+    def recognises(self, payload: bytes) -> str | None:
+        """Return HTTP for a recorded webhook, JSON for a message resource."""
+        return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
         """Turn a stored webhook, or a message resource that a poll found, into one event."""

@@ -68,7 +68,7 @@ class FrontDoor:
         self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # when last logged, how many since
         base = public_url.rstrip("/")
         self._doors = {
-            f"{_PREFIX}{channel.address}": (channel, f"{base}{_PREFIX}{channel.address}")
+            f"{_PREFIX}{channel.id}": (channel, f"{base}{_PREFIX}{channel.id}")
             for channel in channels.values()
             if isinstance(channel.adapter, Webhook)
         }
@@ -85,7 +85,7 @@ class FrontDoor:
         length = headers.get("content-length", "")
         if not length.isdigit() or int(length) > self._max_body:
             return None
-        if "POST" not in channel.adapter.methods or media_type(headers) not in channel.adapter.media_types:
+        if "POST" not in channel.webhook.methods or media_type(headers) not in channel.webhook.media_types:
             return None
         return _Admitted(channel, url, headers, lines, self._client(peer, headers))
 
@@ -127,21 +127,21 @@ class FrontDoor:
             if door is None:
                 raise UnknownChannel("no channel with a webhook is configured at this address")
             channel, url = door
-            method, methods = scope["method"], channel.adapter.methods
+            method, methods = scope["method"], channel.webhook.methods
             if method not in methods:
                 raise MethodNotAllowed(f"this channel's webhooks are sent with {' or '.join(sorted(methods))}")
             headers = readable(scope["headers"])
             if scope["query_string"]:
                 url = f"{url}?{scope['query_string'].decode('latin-1')}"
-            if method == "POST" and media_type(headers) not in channel.adapter.media_types:
-                raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.adapter.media_types))}")
+            if method == "POST" and media_type(headers) not in channel.webhook.media_types:
+                raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.webhook.media_types))}")
             body = await self._body(headers, receive)
             request = WebhookRequest(method, url, headers, body, self._client((scope["client"] or ("",))[0], headers))
             correlation_id, response = await self._receiver.webhook(channel, request)
         except Disconnected:
             self.lose()
         except Refused as exc:
-            allow = ", ".join(sorted(door[0].adapter.methods)).encode() if door else b"POST"
+            allow = ", ".join(sorted(door[0].webhook.methods)).encode() if door else b"POST"
             await _send(send, *self._refusal(exc, door[0] if door else None, allow=allow))
         else:
             await _send(send, *_acceptance(response, correlation_id))
@@ -190,7 +190,7 @@ class FrontDoor:
         self._metrics.refused.labels(error.code).inc()
         if channel is not None:
             self._activity.note(channel.region, channel.name, "refused", self._clock(), error.reason)
-        kind = (error.code, channel.address if channel else "")
+        kind = (error.code, str(channel.id) if channel else "")
         since, unsaid = self._refusals.get(kind, (0.0, 0))
         now = time.monotonic()
         if now - since < 1:

@@ -25,7 +25,7 @@ from smpplib import smpp as smpplib_smpp
 from adapters.sms import gsm
 from adapters.sms.smpp.adapter import MISSING, SmppSettings, SmppSms
 from adapters.sms.smpp.link import Link, Patience
-from adapters.sms.smpp.pdu import ALPHABETS, ALPHANUMERIC, MOST_TLVS, read
+from adapters.sms.smpp.pdu import ALPHABETS, ALPHANUMERIC, MOST_TLVS, SMPP, read
 from adapters.sms.smpp.session import MOST_AT_ONCE, MOST_BYTES, MOST_WAITING, OK, QUEUE_FULL, Arrivals
 from adapters.sms.smpp.simulator import FakeSmsc, wire
 from adapters.sms.smpp.submit import Pace
@@ -40,7 +40,6 @@ from gateway.domain.errors import (
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored, MessagePart
 from gateway.pipeline.interpret.enrich import phone
 from gateway.ports import (
-    SMPP,
     ChannelContext,
     FetchedMessage,
     Joiner,
@@ -395,7 +394,6 @@ def raw_parts(pieces: Sequence[bytes | None], coding: int) -> list[RawMessage | 
         else replace(
             raw_message(
                 deliver(bytes([6, 8, 4, 1, 2, len(pieces), number]) + piece[:200], esm_class=0x40, coding=coding),
-                SMPP,
             ),
             id=UUID(int=RAW_ID.int + number),
         )

@@ -1,73 +1,173 @@
-"""A generated adapter: everything passes but the case that its author has to fill in."""
+"""A generated room is complete: its tests pass, its code is clean, and its channel answers a simulated citizen."""
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
+import re
+import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.testing.new_adapter import main, write_adapter
+from gateway.testing.checkout import Checkout
+from gateway.testing.new_adapter import filled, lines_to_add, main, words_of, write_adapter
 
-ROOT = Path(__file__).parents[3]
-
-
-def run(*arguments, cwd):
-    # The folder comes first: where it has an `adapters` package, that one is imported.
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(cwd), str(ROOT)])}
-    command = [sys.executable, "-m", *arguments]
-    return subprocess.run(command, check=False, cwd=cwd, env=environment, capture_output=True, text=True, timeout=100)
-
-
-def test_generated_adapter_fails_only_its_open_case(tmp_path):
-    write_adapter("smoke.example_one", tmp_path)
-    (tmp_path / "adapters" / "__init__.py").touch()
-    pytest_run = ("pytest", "tests", "-q", "--import-mode=importlib", "-p", "no:cacheprovider", "-c", "/dev/null")
-    first = run(*pytest_run, "--rootdir", str(tmp_path), cwd=tmp_path)
-    assert "first: if the new result is right, put it into expected/first.json" in first.stdout, first.stdout
-    assert "1 failed" in first.stdout, first.stdout
-    expected = {
-        "envelope": {"key": "m1", "sender": "+6281200000999"},
-        "events": [
-            {
-                "type": "CitizenMessage",
-                "external_id": "m1",
-                "sender": "+6281200000999",
-                "recipient": "1708",
-                "text": "Jalan rusak di depan sekolah",
-            }
-        ],
-    }
-    case = tmp_path / "tests" / "adapters" / "smoke" / "example_one" / "expected" / "first.json"
-    case.write_text(json.dumps(expected), "utf-8")
-    second = run(*pytest_run, "--rootdir", str(tmp_path), cwd=tmp_path)
-    assert "failed" not in second.stdout, second.stdout
-    assert second.returncode == 0
+KEYS = ["whatsapp.cloud", "twitter", "surat_kabar.versi_kedua", "arsip.kota"]  # the last one sorts before "common"
+ROOM = [
+    "README.md",
+    "__init__.py",
+    "adapter.py",
+    "client.py",
+    "payloads.py",
+    "sample.toml",
+    "settings.py",
+    "simulator/__init__.py",
+    "simulator/provider.py",
+    "tests/expected/first.json",
+    "tests/requests/first.http",
+    "tests/test_cloud.py",
+    "tests/test_simulator.py",
+]
 
 
-def test_generated_code_is_clean(tmp_path):
-    written = write_adapter("smoke.example_one", tmp_path)
-    code = [str(path) for path in written if path.suffix == ".py" and "tests" not in path.parts]
-    checked = run("ruff", "check", "--config", str(ROOT / "pyproject.toml"), *code, cwd=ROOT)
-    assert checked.returncode == 0, checked.stdout
-    formatted = run("ruff", "format", "--check", "--config", str(ROOT / "pyproject.toml"), *code, cwd=ROOT)
-    assert formatted.returncode == 0, formatted.stdout
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Checkout:
+    """Return a copy of the checkout to which all rooms were added."""
+    checkout = Checkout(tmp_path_factory.mktemp("checkout"))
+    for key in KEYS:
+        write_adapter(key, checkout.root)
+        checkout.register(lines_to_add(key)[0])
+    return checkout
 
 
-@pytest.mark.parametrize("key", ["sms", "Sms.foo", "sms.foo.bar", "../x.y", "sms.", ".foo", ""])
-def test_wrong_keys_are_refused(tmp_path, key):
+def rooms() -> list[str]:
+    return [words_of(key)["PATH"] for key in KEYS]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def test_the_room_has_all_its_furniture(tmp_path: Path) -> None:
+    write_adapter("whatsapp.cloud", tmp_path)
+    room = tmp_path / "adapters" / "whatsapp" / "cloud"
+    assert sorted(str(path.relative_to(room)) for path in room.rglob("*") if path.is_file()) == ROOM
+
+
+def test_the_tests_of_every_room_pass_and_none_is_skipped(checkout: Checkout) -> None:
+    ended = checkout.run("-m", "pytest", "-q", "-p", "no:cacheprovider", *rooms())
+    assert ended.returncode == 0, ended.stdout
+    assert re.search(r"^\d+ passed in", ended.stdout, re.MULTILINE), ended.stdout
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_the_code_is_tidy(checkout: Checkout, command: list[str]) -> None:
+    ended = checkout.run("-m", "ruff", *command, "--no-cache", *rooms(), "adapters/__init__.py")
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.slow
+def test_the_types_are_right(checkout: Checkout) -> None:
+    ended = checkout.run("-m", "mypy")
+    assert ended.returncode == 0, ended.stdout
+
+
+@pytest.mark.slow
+def test_the_import_contracts_are_kept(checkout: Checkout) -> None:
+    ended = checkout.run(str(Path(sys.executable).with_name("lint-imports")), "--no-cache")
+    assert ended.returncode == 0, ended.stdout
+    assert "0 broken" in ended.stdout
+
+
+@pytest.mark.slow
+def test_a_simulated_citizen_is_answered(checkout: Checkout, tmp_path: Path, wait_for: Callable[..., Any]) -> None:
+    sample = checkout.root / "adapters" / "whatsapp" / "cloud" / "sample.toml"
+    checkout.configure(sample, server_port=free_port(), simulator_port=free_port())
+    made = checkout.run("run_gateway.py", "init")
+    assert made.returncode == 0, made.stdout
+    output = tmp_path / "output"
+    with checkout.started("run_gateway.py", "serve", "--simulate", "--rate", "20", output=output) as process:
+        answered = re.compile(rb"1708 => \+62\d+: Laporan Anda kami terima")
+        wait_for(lambda: process.poll() is not None or answered.search(output.read_bytes()), 40)
+    assert answered.search(output.read_bytes()), output.read_text()
+    assert process.returncode == 0, output.read_text()
+
+
+def test_the_code_names_its_own_adapter_and_no_other() -> None:
+    text = filled("adapter", words_of("surat_kabar.versi_kedua"))
+    assert "from adapters.surat_kabar.versi_kedua.settings import VersiKeduaSuratKabarSettings" in text
+    assert not re.search(r"@[A-Z]+@", text)
+
+
+@pytest.mark.parametrize("key", KEYS)
+def test_the_entry_to_add_is_one_of_the_registry(key: str) -> None:
+    entry, extra = lines_to_add(key)
+    target = f"adapters.{key}"
+    assert entry.startswith(f'    "{key}": Spec(')
+    assert f'"{target}.adapter:{words_of(key)["NAME"]}"' in entry
+    assert f'"{target}.simulator:Fake{words_of(key)["NAME"]}"' in entry
+    assert max(len(line) for line in entry.splitlines()) <= 120
+    assert re.fullmatch(r"[a-z-]+ =", extra)
+
+
+@pytest.mark.parametrize(
+    "key", ["Sms.foo", "sms.foo.bar", "../x.y", "sms.", ".foo", "", "common.rest", "common", "import.x", "x.class"]
+)
+def test_a_wrong_key_is_refused(tmp_path: Path, key: str) -> None:
     with pytest.raises(ValueError, match="adapter key"):
         write_adapter(key, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_overwritten(tmp_path, monkeypatch, capsys):
+def test_the_command_shows_what_it_wrote_and_what_to_add(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["sms.foo"]) == 0
-    assert "wrote adapters/sms/foo.py" in capsys.readouterr().out.replace("\\", "/")
+    shown = capsys.readouterr().out
+    assert "wrote adapters/sms/foo/adapter.py\n" in shown
+    assert '"sms.foo": Spec("adapters.sms.foo.adapter:FooSms", "", "adapters.sms.foo.simulator:FakeFooSms"),' in shown
+    assert "setup.cfg" in shown
+    assert "python -m pytest adapters/sms/foo" in shown
+
+
+def test_an_existing_file_is_named_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = tmp_path / "adapters" / "sms" / "foo" / "README.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("mine")
     assert main(["sms.foo"]) == 1
-    assert "exists already" in capsys.readouterr().err
-    assert main([]) == 2
+    assert "adapters/sms/foo/README.md exists already" in capsys.readouterr().err
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [page]
+
+
+def test_a_room_is_made_once(tmp_path: Path) -> None:
+    write_adapter("twitter", tmp_path)
+    with pytest.raises(FileExistsError, match=r"adapters/twitter/__init__\.py exists already"):
+        write_adapter("twitter", tmp_path)
+
+
+def test_a_room_is_not_made_inside_another(tmp_path: Path) -> None:
+    write_adapter("twitter", tmp_path)
+    with pytest.raises(FileExistsError, match=r"adapters/twitter/adapter\.py exists already"):
+        write_adapter("twitter.v2", tmp_path)
+
+
+def test_a_second_provider_leaves_the_channels_folder_as_it_is(tmp_path: Path) -> None:
+    write_adapter("sms.foo", tmp_path)
+    package = tmp_path / "adapters" / "sms" / "__init__.py"
+    package.write_text('"""Mine."""\n')
+    write_adapter("sms.bar", tmp_path)
+    assert package.read_text() == '"""Mine."""\n'
+
+
+@pytest.mark.parametrize("arguments", [[], ["a", "b"]])
+def test_the_usage_is_shown_for_anything_but_one_key(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    assert "usage: python -m gateway.testing.new_adapter" in capsys.readouterr().err

@@ -18,7 +18,7 @@ ARGS ?=
 RUN_READY := $(VENV)/.ready-to-run
 DEV_READY := $(VENV)/.ready-to-develop
 
-.PHONY: help run test slow faults bench coverage lint format types imports docs lock new-adapter wheel clean
+.PHONY: help run test slow faults bench coverage lint format types imports docs rooms catalogue lock sbom new-adapter wheel clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' \
@@ -101,6 +101,9 @@ docs: $(DEV_READY)  ## write the reference pages anew, and check that everything
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
+rooms: $(DEV_READY)  ## draw the rooms into docs/architecture.md, from the imports
+	@$(BIN)/python docs/rooms.py $(ARGS)
+
 # --- upkeep ----------------------------------------------------------------------------------------------------------
 
 # The gateway's own name is "unsafe" to pip-tools so that it stays out of the locks: the extras refer to it.
@@ -125,14 +128,26 @@ lock: $(DEV_READY)  ## renew both lock files after a change of setup.cfg
 	@$(TRIM) requirements.lock requirements-dev.lock
 	@rm requirements.lock.bak requirements-dev.lock.bak
 
-new-adapter: $(RUN_READY)  ## start an adapter from the template: make new-adapter NAME=folder.module
-	@[ -n "$(NAME)" ] || { echo "Name it, for example: make new-adapter NAME=sms.myprovider" >&2; exit 2; }
+new-adapter: $(RUN_READY)  ## make the folder of an adapter: make new-adapter NAME=whatsapp.cloud
+	@[ -n "$(NAME)" ] || { echo "Name it, for example: make new-adapter NAME=whatsapp.cloud" >&2; exit 2; }
 	@$(BIN)/python -m gateway.testing.new_adapter "$(NAME)"
 
 # Through an sdist, so that what MANIFEST.in forgets is missed here and not by the first person who installs it.
 wheel: $(DEV_READY)  ## build the sdist and the wheel into dist/
 	@rm -rf build dist
 	@$(BIN)/python -m build --no-isolation
+
+# What an installation consists of, for scanners of known vulnerabilities: every pinned package, with its hashes. The
+# lock does not tell which package needs which, and the tool warns about that: nobody reads that part here.
+SBOM := dist/lapor-gateway.cdx.json
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
+
+sbom: $(DEV_READY)  ## write the list of all packages (CycloneDX) from requirements.lock into dist/
+	@mkdir -p $(dir $(SBOM))
+	@printf '[project]\nname = "lapor-gateway"\nversion = "%s"\nlicense = "Apache-2.0"\n' "$(VERSION)" > $(SBOM).toml
+	@PYTHONWARNINGS=ignore::UserWarning $(BIN)/cyclonedx-py requirements --output-reproducible --pyproject $(SBOM).toml --output-file $(SBOM) requirements.lock
+	@rm $(SBOM).toml
+	@echo "$(SBOM)"
 
 clean:  ## remove what the tools leave behind (not .venv, not var)
 	@rm -rf build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \

@@ -1,3 +1,3 @@
 """The core of the LAPOR gateway. It knows no channel by name."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

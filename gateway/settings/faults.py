@@ -39,7 +39,7 @@ class Faults(Misconfigured):
         self.faults = faults
 
 
-def _not_toml(exc: tomllib.TOMLDecodeError, text: str) -> str:
+def toml_problem(exc: tomllib.TOMLDecodeError, text: str) -> str:
     """Say what the parser says, where it says it of which line, and what that mostly comes from."""
     said = str(exc)
     hints = {
@@ -62,11 +62,11 @@ def _not_toml(exc: tomllib.TOMLDecodeError, text: str) -> str:
     return f"is not TOML: {said}: {shown}{hint}"
 
 
-def _numbered(loc: Sequence[Any], given: Any) -> list[str]:
+def numbered(loc: Sequence[Any], given: Any) -> list[str]:
     """Return a key's parts as a reader counts: the first of a list is 1; a rule is named by its code or agency."""
     shown = []
     for part in loc:
-        if _is_union_branch(part):
+        if is_union_branch(part):
             continue
         try:
             given = given[part]
@@ -82,12 +82,12 @@ def _numbered(loc: Sequence[Any], given: Any) -> list[str]:
 _SENSITIVE = re.compile(r"token|secret|password|key(?!word)|(?<!public_)url", re.IGNORECASE)
 
 
-def _is_union_branch(part: object) -> bool:
+def is_union_branch(part: object) -> bool:
     """Tell pydantic's names of union members from keys; they mean nothing to a reader."""
     return isinstance(part, str) and (part == "str" or part.startswith("function-"))
 
 
-def _found(key: str, error: Mapping[str, Any]) -> str:
+def shown_value(key: str, error: Mapping[str, Any]) -> str:
     """Show the value found, but never one that may be a secret written in the wrong place."""
     if error["type"] in ("missing", "extra_forbidden") or error["type"].startswith("secret"):
         return ""
@@ -106,7 +106,8 @@ _IN_WORDS = {
 }
 
 
-def _problem(error: Mapping[str, Any], kind: type[BaseModel], place: list[str]) -> str:
+def problem_of(error: Mapping[str, Any], kind: type[BaseModel], place: list[str]) -> str:
+    """Return in words what is wrong with a value, and what to do about it."""
     message: str = error["msg"].removeprefix("Value error, ")
     if error["type"] in _IN_WORDS:
         return _IN_WORDS[error["type"]]

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.ports import ChannelContext, ChannelSettings
-from gateway.settings.rules import CategoryRule, ClassificationRule, Route
+from gateway.settings.rules import RegionRules, RoutingRules
 from gateway.settings.sections import (
     Api,
     Central,
@@ -21,18 +21,15 @@ from gateway.settings.sections import (
     Retention,
     Server,
     Work,
-    _reveal,
+    reveal,
 )
 from gateway.settings.templates import Templates
 from gateway.settings.types import (
     ChannelName,
-    Keyword,
-    RegionCode,
-    _Section,
 )
 
 
-class GatewayFile(_Section):
+class GatewayFile(RoutingRules):
     """`gateway.toml`."""
 
     server: Server
@@ -46,29 +43,14 @@ class GatewayFile(_Section):
     templates: Templates = Templates()
     logging: Logging = Logging()
     api: Api = Api()
-    national_desk: str = Field(
-        "Meja Nasional SP4N-LAPOR!",
-        max_length=120,
-        description="Who gets what no rule claims. Nothing falls on the floor.",
-    )
-    categories: list[CategoryRule] = Field(default=[], description="Tried in their order.")
-    classifications: list[ClassificationRule] = Field(default=[], description="Tried in their order.")
-    routes: list[Route] = Field(default=[], description="Tried after the region's own.")
     adapters: dict[str, dict[str, Any]] = Field(
         default={}, description="Settings shared by all channels of an adapter."
     )
 
 
-class RegionFile(_Section):
+class RegionFile(RegionRules):
     """`regions/<code>-<name>.toml`."""
 
-    code: RegionCode = Field(description='Kemendagri code, as "18.10"; "00" is the nation.')
-    name: str = Field(min_length=1, max_length=80, description="The region's name.")
-    agency: str | None = Field(None, max_length=120, description="Who gets what the region's routes do not claim.")
-    keywords: list[Keyword] = Field(
-        default=[], description="Words that, at the start of a message to a national channel, mean this region."
-    )
-    routes: list[Route] = Field(default=[], description="Tried in their order, before the gateway's.")
     channels: dict[ChannelName, dict[str, Any]] = Field(default={}, description="The region's channels, by name.")
 
 
@@ -116,12 +98,12 @@ class Settings:
 
     def database_url(self) -> str:
         """Return the URL of the gateway's own database."""
-        return _absolute(_reveal(self.gateway.database.url), self.root)
+        return _absolute(reveal(self.gateway.database.url), self.root)
 
     def central_url(self) -> str:
         """Return the URL of the central store's database."""
         given = self.gateway.central.url
-        return self.database_url() if given is None else _absolute(_reveal(given), self.root)
+        return self.database_url() if given is None else _absolute(reveal(given), self.root)
 
 
 def _absolute(url: str, root: Path) -> str:

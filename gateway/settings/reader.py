@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 from gateway.domain.errors import Misconfigured
 from gateway.ports import ChannelContext
 from gateway.ports.registry import Registry
-from gateway.settings.faults import Fault, Faults, _found, _is_union_branch, _not_toml, _numbered, _problem
+from gateway.settings.faults import Fault, Faults, is_union_branch, numbered, problem_of, shown_value, toml_problem
 from gateway.settings.files import ChannelConfig, ChannelFile, GatewayFile, Region, RegionFile, Settings
 from gateway.settings.rules import COMMANDS
 
@@ -82,7 +82,7 @@ class _Reader:
         except UnicodeDecodeError:
             self.faults.append(Fault(self._show(path), "", "", "is not UTF-8 text"))
         except tomllib.TOMLDecodeError as exc:
-            self.faults.append(Fault(self._show(path), "", "", _not_toml(exc, text)))
+            self.faults.append(Fault(self._show(path), "", "", toml_problem(exc, text)))
         return None
 
     def model(self, path: Path, kind: type[M]) -> M | None:
@@ -115,15 +115,15 @@ class _Reader:
             return kind.model_validate(given, context={"root": self.root})
         except ValidationError as exc:
             for error in exc.errors():
-                place = [str(part) for part in error["loc"] if not _is_union_branch(part)]
+                place = [str(part) for part in error["loc"] if not is_union_branch(part)]
                 if shared is not None and error["type"] == "missing" and not self.all_shared:
                     continue
                 table = (shared or {}).get(place[0]) if place else None
                 head = [table or prefix] if table or prefix else []
                 key = ".".join(head + place)
                 file = self._show(self.main_path if table else path)
-                shown = ".".join(head + _numbered(error["loc"], given))
-                fault = Fault(file, shown, _found(key, error), _problem(error, kind, place))
+                shown = ".".join(head + numbered(error["loc"], given))
+                fault = Fault(file, shown, shown_value(key, error), problem_of(error, kind, place))
                 if fault not in self.faults:  # what channels share is wrong once, however many they are
                     self.faults.append(fault)
             return None

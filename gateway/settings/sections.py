@@ -14,21 +14,21 @@ from pydantic import Field, field_validator
 
 from gateway.ports.secret import Secret
 from gateway.settings.types import (
-    _PUBLIC_URL,
+    PUBLIC_URL_PATTERN,
     IPAddress,
     Number,
     Seconds,
+    Section,
     Whole,
-    _Section,
 )
 from gateway.storage.crypto import parse_key
 
 
-class Server(_Section):
+class Server(Section):
     """`[server]`: where the gateway listens, and what it refuses."""
 
     public_url: str = Field(
-        pattern=_PUBLIC_URL,
+        pattern=PUBLIC_URL_PATTERN,
         description="How the providers reach this gateway; signatures are checked against it, whatever a proxy says.",
     )
     host: str = Field("127.0.0.1", description="Address to listen on.")
@@ -57,7 +57,7 @@ def _usable_url(given: str | Secret | None) -> str | Secret | None:
     """Refuse what the gateway's databases cannot be; the URL may hold a password, so it is never quoted."""
     if given is None:
         return None
-    url = _reveal(given)
+    url = reveal(given)
     if not re.match(r"sqlite:///.|postgresql\+psycopg://.", url):
         raise ValueError("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
     try:
@@ -67,7 +67,7 @@ def _usable_url(given: str | Secret | None) -> str | Secret | None:
     return given
 
 
-class DatabaseSection(_Section):
+class DatabaseSection(Section):
     """`[database]`: the gateway's own tables."""
 
     url: str | Secret = Field(
@@ -81,7 +81,7 @@ class DatabaseSection(_Section):
     _usable = field_validator("url")(_usable_url)
 
 
-class Central(_Section):
+class Central(Section):
     """`[central]`: the central LAPOR store."""
 
     driver: Literal["sql"] = Field("sql", description="How the store is reached.")
@@ -90,7 +90,7 @@ class Central(_Section):
     _usable = field_validator("url")(_usable_url)
 
 
-class Encryption(_Section):
+class Encryption(Section):
     """`[encryption]`: the keys of what is stored."""
 
     keys: list[Secret] = Field(min_length=1, description="The first encrypts, all decrypt: rotate by adding in front.")
@@ -104,7 +104,7 @@ class Encryption(_Section):
         return given
 
 
-class Work(_Section):
+class Work(Section):
     """`[work]`: the stages after the accept."""
 
     batch: Whole = Field(500, ge=1, le=5_000, description="Most messages translated, or delivered, in one transaction.")
@@ -126,7 +126,7 @@ class Work(_Section):
     reply_hours: Number = Field(24, gt=0, le=720, description="Hours after which an unsent reply is given up.")
 
 
-class Retention(_Section):
+class Retention(Section):
     """`[retention]`: how long what is kept."""
 
     raw_days: Number = Field(
@@ -136,7 +136,7 @@ class Retention(_Section):
     )
 
 
-class Conversation(_Section):
+class Conversation(Section):
     """`[conversation]`: which messages of one sender belong together."""
 
     window: Number = Field(
@@ -151,13 +151,13 @@ class Conversation(_Section):
     )
 
 
-class Replies(_Section):
+class Replies(Section):
     """`[replies]`: what keeps us from talking to machines."""
 
     per_hour: Whole = Field(10, ge=0, le=1000, description="Most replies to one address in any 60 minutes; 0: none.")
 
 
-class Logging(_Section):
+class Logging(Section):
     """`[logging]`: what is written to standard error."""
 
     format: Literal["auto", "json", "pretty"] = Field(
@@ -166,11 +166,12 @@ class Logging(_Section):
     level: Literal["debug", "info", "warning", "error"] = Field("info", description="The least level written.")
 
 
-class Api(_Section):
+class Api(Section):
     """`[api]`: the read-only API for operators."""
 
     token: Secret | None = Field(None, description="Bearer token; left out, the API is off.")
 
 
-def _reveal(given: str | Secret) -> str:
+def reveal(given: str | Secret) -> str:
+    """Return the text of a setting that may be a secret."""
     return given.reveal() if isinstance(given, Secret) else given

@@ -9,7 +9,7 @@ from pydantic import Field, field_validator
 
 from gateway.domain.complaint import Status
 from gateway.settings.types import (
-    _Section,
+    Section,
 )
 
 _PLACEHOLDERS: dict[str, frozenset[str]] = {
@@ -37,7 +37,7 @@ _STATUS_WORDS: dict[Status, str] = {
 }
 
 
-class Templates(_Section):
+class Templates(Section):
     """`[templates]`: what citizens are answered, in Bahasa Indonesia; GSM-7 keeps a text of 160 in one SMS."""
 
     ticket: str = Field(

@@ -12,8 +12,7 @@ from gateway.pipeline.interpret.commands import Report, Request, parse_request
 from gateway.pipeline.interpret.enrich import Enricher, clean, phone, title_of, words_of
 from gateway.pipeline.interpret.route import Router
 from gateway.ports import Channel, RawMessage
-from gateway.settings.files import GatewayFile, RegionFile
-from gateway.settings.rules import NATIONAL
+from gateway.settings.rules import NATIONAL, RegionRules, RoutingRules
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -29,9 +28,9 @@ class Composed:
 class Composer:
     """The rules of one configuration."""
 
-    def __init__(self, gateway: GatewayFile, regions: Sequence[RegionFile]) -> None:
-        self._enricher = Enricher(gateway.categories, gateway.classifications)
-        self._router = Router(regions, gateway.routes, gateway.national_desk)
+    def __init__(self, rules: RoutingRules, regions: Sequence[RegionRules]) -> None:
+        self._enricher = Enricher(rules.categories, rules.classifications)
+        self._router = Router(regions, rules.routes, rules.national_desk)
         self._keywords: Mapping[str, str] = {word: region.code for region in regions for word in region.keywords}
 
     def compose(

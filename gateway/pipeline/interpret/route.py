@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 from gateway.domain.complaint import Judgement
 from gateway.pipeline.interpret.enrich import WordRules
-from gateway.settings.files import RegionFile
-from gateway.settings.rules import NATIONAL, Route
+from gateway.settings.rules import NATIONAL, RegionRules, Route
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +20,8 @@ class _Rule:
 class Router:
     """Applies a region's routes, then those of the regions above it, then the gateway's."""
 
-    def __init__(self, regions: Sequence[RegionFile], routes: Sequence[Route], national_desk: str) -> None:
-        self._regions: Mapping[str, RegionFile] = {region.code: region for region in regions}
+    def __init__(self, regions: Sequence[RegionRules], routes: Sequence[Route], national_desk: str) -> None:
+        self._regions: Mapping[str, RegionRules] = {region.code: region for region in regions}
         self._rules = {region.code: _rules(region.routes, region.code) for region in regions}
         self._common = _rules(routes, "gateway")
         self._national_desk = national_desk

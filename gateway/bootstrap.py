@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from gateway.central.port import CentralStore
 from gateway.central.sql import SqlCentralStore
 from gateway.domain.errors import Misconfigured, Unavailable
 from gateway.observe.logs import log
@@ -19,9 +20,10 @@ from gateway.pipeline.gather import Gatherer
 from gateway.pipeline.handover import Handover
 from gateway.pipeline.intake import Intake
 from gateway.pipeline.interpret.compose import Composer
+from gateway.pipeline.interpret.replies import Replies
 from gateway.pipeline.join import Joining
 from gateway.pipeline.receive import Receiver
-from gateway.pipeline.settle import Settler
+from gateway.pipeline.settle import Policy, Settler
 from gateway.ports import Channel, Poller, Replier
 from gateway.ports.registry import Registry
 from gateway.runtime.jobs import Jobs
@@ -31,6 +33,7 @@ from gateway.settings.files import Settings
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
 from gateway.spool.queue import Queue
+from gateway.spool.rows import InboxRow, OutboxRow
 from gateway.storage import migrate
 from gateway.storage.crypto import Keyring, parse_key
 from gateway.storage.database import Database
@@ -47,7 +50,7 @@ class Gateway:
     database: Database
     central_database: Database
     spool: Spool
-    central: SqlCentralStore
+    central: CentralStore
     composer: Composer
     joining: Joining
     casework: Casework
@@ -58,7 +61,7 @@ class Gateway:
     commit: GroupCommit
     lines: Lines
     jobs: Jobs
-    stages: tuple[Stage, ...]
+    stages: Mapping[str, Stage]  # by name, in the order of the flow
 
     @property
     def polled(self) -> list[Channel]:
@@ -124,97 +127,148 @@ def now() -> datetime:
 
 def build(settings: Settings, registry: Registry) -> Gateway:
     """Wire everything; opens no connection and starts nothing."""
-    file, metrics = settings.gateway, Metrics()
-    database = _database(settings.database_url(), file.database.pool)
-    central_database = database
-    if settings.central_url() != settings.database_url():
-        central_database = _database(settings.central_url(), file.database.pool)
-    keyring = make_keyring(settings)
-    spool = Spool(database, keyring, now)
-    central = SqlCentralStore(central_database, keyring, now)
-    channels = make_channels(settings, registry)
-    activity = ActivityLog(spool.activity)
-    server, work = file.server, file.work
-    tally = Tally(channels.values(), metrics, activity)
-    committer = Committer(spool.inbox, tally, metrics)
-    commit = GroupCommit(
-        committer,
-        group=server.group,
-        queue=server.queue,
-        share=server.channel_share,
-        timeout=server.commit_timeout,
-    )
-    receiver = Receiver(spool, tally, commit)
-
-    def settler(queue: Queue, stage: str) -> Settler:
-        pace = {"base": work.retry_base, "cap": work.retry_cap}
-        return Settler(database, queue, metrics, stage, foreign=queue is spool.outbox, **pace)
-
-    composer = Composer(file, [region.file for region in settings.regions])
-    lease, handover = timedelta(seconds=work.lease), Handover()
-    talk = file.conversation
-    casework = Casework(spool, handover, window=timedelta(seconds=talk.window), lease=lease)
-    effects = EffectWriter(spool, casework, handover, file.templates, metrics, replies_per_hour=file.replies.per_hour)
-    joining = Joining(spool, channels, composer, timedelta(seconds=talk.parts_wait))
-    gatherer = Gatherer(spool, joining, effects, metrics)
-    intake = Intake(
-        spool,
-        channels,
-        composer,
-        joining,
-        effects,
-        metrics,
-        activity,
-        settler(spool.inbox, Intake.stage),
-        batch=work.batch,
-        lease=lease,
-        attempts=work.attempts,
-    )
-    deliverer = Deliverer(
-        spool,
-        central,
-        file.templates,
-        {region.file.code: region.file.name for region in settings.regions},
-        metrics,
-        activity,
-        settler(spool.outbox, Deliverer.stage),
-        handover,
-        batch=work.batch,
-        lease=lease,
-        attempts=work.attempts,
-        replies_per_hour=file.replies.per_hour,
-    )
-    lines = Lines(spool, committer, channels.values(), timedelta(seconds=work.line_lease))
-    acknowledger = Acknowledger(
-        spool,
-        channels,
-        metrics,
-        activity,
-        settler(spool.outbox, Acknowledger.stage),
-        threads=work.reply_threads,
-        give_up=timedelta(hours=work.reply_hours),
-        elsewhere=lines.elsewhere,
-        lease=timedelta(seconds=work.reply_lease),
-    )
+    wiring = _Wiring(settings, registry)
+    receiver, committer, commit = wiring.receiving()
+    lines = Lines(wiring.spool, committer, wiring.channels.values(), timedelta(seconds=wiring.work.line_lease))
+    intake, gatherer = wiring.interpreting()
+    stages: list[Stage] = [intake, gatherer, wiring.delivering(), wiring.answering(lines)]
+    retention = timedelta(days=settings.gateway.retention.raw_days)
     return Gateway(
         settings=settings,
-        channels=channels,
-        database=database,
-        central_database=central_database,
-        spool=spool,
-        central=central,
-        composer=composer,
-        joining=joining,
-        casework=casework,
-        metrics=metrics,
-        activity=activity,
+        channels=wiring.channels,
+        database=wiring.database,
+        central_database=wiring.central_database,
+        spool=wiring.spool,
+        central=wiring.central,
+        composer=wiring.composer,
+        joining=wiring.joining,
+        casework=wiring.casework,
+        metrics=wiring.metrics,
+        activity=wiring.activity,
         receiver=receiver,
         committer=committer,
         commit=commit,
         lines=lines,
-        jobs=Jobs(spool, receiver, activity, metrics, timedelta(days=file.retention.raw_days)),
-        stages=(intake, gatherer, deliverer, acknowledger),
+        jobs=Jobs(wiring.spool, receiver, wiring.activity, wiring.metrics, retention),
+        stages={stage.name: stage for stage in stages},
     )
+
+
+class _Wiring:
+    """Makes the parts of one gateway, room by room; what several rooms share is made once."""
+
+    def __init__(self, settings: Settings, registry: Registry) -> None:
+        file = settings.gateway
+        self.file = file
+        self.work = file.work
+        self.database = _database(settings.database_url(), file.database.pool)
+        self.central_database = self.database
+        if settings.central_url() != settings.database_url():
+            self.central_database = _database(settings.central_url(), file.database.pool)
+        keyring = make_keyring(settings)
+        self.metrics = Metrics()
+        self.spool = Spool(self.database, keyring, now)
+        self.central = SqlCentralStore(self.central_database, keyring, now)
+        self.channels = make_channels(settings, registry)
+        self.activity = ActivityLog(self.spool.activity)
+        self.region_names = {region.file.code: region.file.name for region in settings.regions}
+        self.replies = Replies(file.templates, self.region_names)
+        self.composer = Composer(file, [region.file for region in settings.regions])
+        self.handover = Handover()
+        self.lease = timedelta(seconds=self.work.lease)
+        window = timedelta(seconds=file.conversation.window)
+        self.casework = Casework(self.spool, self.handover, window=window, lease=self.lease)
+        parts_wait = timedelta(seconds=file.conversation.parts_wait)
+        self.joining = Joining(self.spool, self.channels, self.composer, parts_wait)
+
+    def receiving(self) -> tuple[Receiver, Committer, GroupCommit]:
+        """Make what takes webhooks, polls and held connections into the inbox."""
+        server = self.file.server
+        tally = Tally(self.channels.values(), self.metrics, self.activity)
+        committer = Committer(self.spool.inbox, tally, self.metrics)
+        commit = GroupCommit(
+            committer,
+            group=server.group,
+            queue=server.queue,
+            share=server.channel_share,
+            timeout=server.commit_timeout,
+        )
+        return Receiver(self.spool, tally, commit), committer, commit
+
+    def interpreting(self) -> tuple[Intake, Gatherer]:
+        """Make the stages that turn stored messages into cases, additions and answers."""
+        effects = EffectWriter(
+            self.spool,
+            self.casework,
+            self.handover,
+            self.replies,
+            self.metrics,
+            replies_per_hour=self.file.replies.per_hour,
+        )
+        intake = Intake(
+            self.spool,
+            self.channels,
+            self.composer,
+            self.joining,
+            effects,
+            self.metrics,
+            self.activity,
+            self._settler(self.spool.inbox, Intake.name, self._policy(attempts=self.work.attempts)),
+            batch=self.work.batch,
+            lease=self.lease,
+        )
+        return intake, Gatherer(self.spool, self.joining, effects, self.metrics)
+
+    def delivering(self) -> Deliverer:
+        """Make the stage that calls the central store."""
+        # The centre may take later what it cannot take now: known errors are tried again without limit.
+        policy = self._policy(attempts=self.work.attempts, patient=True, foreign=True)
+        return Deliverer(
+            self.spool,
+            self.central,
+            self.replies,
+            self.metrics,
+            self.activity,
+            self._settler(self.spool.outbox, Deliverer.name, policy),
+            self.handover,
+            batch=self.work.batch,
+            lease=self.lease,
+            replies_per_hour=self.file.replies.per_hour,
+        )
+
+    def answering(self, lines: Lines) -> Acknowledger:
+        """Make the stage that calls the providers."""
+        policy = self._policy(give_up=timedelta(hours=self.work.reply_hours), foreign=True)
+        return Acknowledger(
+            self.spool,
+            self.channels,
+            self.metrics,
+            self.activity,
+            self._settler(self.spool.outbox, Acknowledger.name, policy),
+            threads=self.work.reply_threads,
+            elsewhere=lines.elsewhere,
+            lease=timedelta(seconds=self.work.reply_lease),
+        )
+
+    def _policy(
+        self,
+        *,
+        attempts: int | None = None,
+        patient: bool = False,
+        give_up: timedelta | None = None,
+        foreign: bool = False,
+    ) -> Policy:
+        return Policy(
+            base=self.work.retry_base,
+            cap=self.work.retry_cap,
+            attempts=attempts,
+            patient=patient,
+            give_up=give_up,
+            foreign=foreign,
+        )
+
+    def _settler(self, queue: Queue[InboxRow] | Queue[OutboxRow], stage: str, policy: Policy) -> Settler:
+        return Settler(self.database, queue, self.metrics, stage, policy, self.spool.clock)
 
 
 def make_keyring(settings: Settings) -> Keyring:

@@ -34,7 +34,7 @@ class Process:
         self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool, share_port: bool = False
     ) -> None:
         self._gateway, self._listen, self._jobs, self._share_port = gateway, listen, jobs, share_port
-        chosen = [stage for stage in gateway.stages if stage.stage in stages]
+        chosen = [stage for name, stage in gateway.stages.items() if name in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
         # Where replies are sent and the clock is kept: a connection that is held serves both ways.
         self._holds_lines = jobs and "acknowledge" in stages

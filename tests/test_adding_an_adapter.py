@@ -163,7 +163,7 @@ def webhook(**pigeon: str) -> WebhookRequest:
 
 
 def work(gateway: Gateway) -> None:
-    while sum(stage.run_once() for stage in gateway.stages):
+    while sum(stage.run_once() for stage in gateway.stages.values()):
         continue
 
 

@@ -100,7 +100,7 @@ def stored(gateway: Gateway, table: sa.Table, *where: Any) -> list[Any]:
 
 
 def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: FakeTwilio) -> None:
-    translate, _, deliver, acknowledge = gateway.stages
+    translate, deliver, acknowledge = (gateway.stages[name] for name in ("intake", "deliver", "acknowledge"))
     sms = gateway.channels["00", "sms"]
 
     # A citizen writes to 1708. The company sends us a signed webhook.
@@ -145,12 +145,12 @@ def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: Fake
     # The company sends its webhook again, as companies do. It is accepted, and nothing happens twice.
     _, again = asyncio.run(gateway.receiver.webhook(sms, webhook))
     assert again.status == 200
-    assert [stage.run_once() for stage in gateway.stages] == [0, 0, 0, 0]
+    assert [stage.run_once() for stage in gateway.stages.values()] == [0, 0, 0, 0]
 
     # Later the citizen asks how it goes, typing as people type.
     twilio.send(CITIZEN, f"status: {complaint.ticket[:4]} {complaint.ticket[4:]}", call=False)
     asyncio.run(gateway.receiver.webhook(sms, twilio.webhook(twilio.messages("inbound")[-1])))
-    for stage in gateway.stages:
+    for stage in gateway.stages.values():
         stage.run_once()
     assert twilio.replies_to(CITIZEN)[-1].startswith(f"Tiket {complaint.ticket}: diterima, menunggu verifikasi (")
     assert len(stored(gateway, complaints)) == 1, "a question is no complaint"

@@ -57,4 +57,16 @@ class CentralStore(Protocol):
         """
 
     def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
-        """Look complaints up; those not there are left out. Raises `Unavailable`."""
+        """Look complaints up by id; an unknown id is left out. Raises `Unavailable`."""
+
+    def newest(self, limit: int) -> list[dict[str, object]]:
+        """Return the newest complaints in short, newest first: ticket, status, category, agency, title, created_at.
+
+        The title of a confidential complaint is withheld. Raises `Unavailable`.
+        """
+
+    def by_ticket(self, ticket: str) -> dict[str, object] | None:
+        """Return one complaint with `history` and `additions`, or `None` if no complaint has the ticket.
+
+        Never the reporter; the content of a confidential complaint is withheld. Raises `Unavailable`.
+        """

@@ -21,7 +21,6 @@ from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
 
 _PURPOSE = b"reporter"
-_HIDDEN = "-"  # stands for an id that leads to the reporter's number: here, or at the provider
 _json = msgspec.json.Encoder()
 
 
@@ -123,7 +122,7 @@ class SqlCentralStore:
             "region": source.region,
             "channel": source.channel,
             "adapter": source.adapter,
-            "external_id": _HIDDEN if source.made_id or complaint.anonymous else source.external_id,
+            "external_id": source.external_id,
             "sent_at": source.sent_at,
             "received_at": source.received_at,
             "updated_at": self._clock(),
@@ -213,13 +212,13 @@ class SqlCentralStore:
                 for row in found
             }
 
-    def recent(self, limit: int) -> list[dict[str, Any]]:
+    def newest(self, limit: int) -> list[dict[str, object]]:
         """Return the newest complaints."""
         with self.database.read() as connection:
             found = connection.execute(sa.select(table).order_by(table.c.id.desc()).limit(limit))
             return [_public(row, ("ticket", "status", "category", "agency", "title", "created_at")) for row in found]
 
-    def show(self, ticket: str) -> dict[str, Any] | None:
+    def by_ticket(self, ticket: str) -> dict[str, object] | None:
         """Return one complaint with its history."""
         with self.database.read() as connection:
             row = connection.execute(sa.select(table).where(table.c.ticket == ticket)).one_or_none()

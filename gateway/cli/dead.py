@@ -87,11 +87,11 @@ def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
 
 def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[dict[str, Any] | None, bytes]:
     spool = gateway.spool
-    row = spool.inbox.get(identifier)
-    if row is not None:
-        return _letter("inbox", row), spool.inbox.unseal(row).payload if content else b""
-    row = spool.outbox.get(identifier)
-    if row is None:
+    message = spool.inbox.get(identifier)
+    if message is not None:
+        return _letter("inbox", message), spool.inbox.unseal(message).payload if content else b""
+    sending = spool.outbox.get(identifier)
+    if sending is None:
         return None, b""
-    text = spool.outbox.unseal(row).text.encode() if content and row.payload else b""
-    return _letter("outbox", row), text
+    text = spool.outbox.unseal(sending).text.encode() if content and sending.payload else b""
+    return _letter("outbox", sending), text

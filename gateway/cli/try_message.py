@@ -17,8 +17,9 @@ from gateway.domain.complaint import Status
 from gateway.domain.errors import GatewayError, Misconfigured, Refused
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
-from gateway.pipeline.interpret.commands import Consent, MistypedTicket, StatusQuery, Withdrawal
+from gateway.pipeline.interpret.commands import Report, StatusQuery, Withdrawal
 from gateway.pipeline.interpret.compose import Composed, Composer
+from gateway.pipeline.interpret.replies import Replies
 from gateway.pipeline.join import join
 from gateway.ports import HTTP, Channel, RawMessage, Webhook
 from gateway.ports.wire import WebhookRequest
@@ -111,27 +112,19 @@ def _answer(settings: Settings, channel: Channel, composed: Composed) -> dict[st
     """Return who would be answered, and with what; the ticket is a sample, and so is what the centre says of it."""
     if composed.contact is None:
         return {"to": "nobody: ourselves, a short code, a machine, or a silent channel"}
-    templates, request, otherwise = settings.gateway.templates, composed.request, None
+    request, otherwise = composed.request, None
+    names = {region.file.code: region.file.name for region in settings.regions}
+    replies, now = Replies(settings.gateway.templates, names), datetime.now(UTC)
     if composed.complaint is not None:
-        names = {region.file.code: region.file.name for region in settings.regions}
-        text = templates.ticket.format(
-            ticket=_SAMPLE_TICKET,
-            agency=composed.complaint.agency.value,
-            region=names.get(composed.complaint.place.code or channel.region, ""),
-        )
-    elif isinstance(request, StatusQuery | Withdrawal):
-        template = templates.status if isinstance(request, StatusQuery) else templates.withdrawn
-        text = template.format(
-            ticket=request.ticket,
-            status=templates.status_words[Status.RECEIVED],
-            agency=settings.gateway.national_desk,
-            date=f"{datetime.now(UTC):%d-%m-%Y}",
-        )
-        otherwise = templates.status_unknown.format(ticket=request.ticket)
-    elif isinstance(request, Consent):
-        text = templates.agreed if request.given else templates.stopped
+        text = replies.ticket(composed.complaint, channel.region, _SAMPLE_TICKET)
+    elif isinstance(request, StatusQuery):
+        text = replies.status(request.ticket, Status.RECEIVED, settings.gateway.national_desk, now)
+        otherwise = replies.status_unknown(request.ticket)
+    elif isinstance(request, Withdrawal):
+        text, otherwise = replies.withdrawn(request.ticket), replies.status_unknown(request.ticket)
     else:
-        text = templates.status_format if isinstance(request, MistypedTicket) else templates.help
+        assert not isinstance(request, Report)  # noqa: S101  a report has a complaint
+        text = replies.to_command(request)
     found = {"to": composed.contact, "text": text, "parts": channel.replier.parts(text)}
     if otherwise is not None:  # where the ticket is not theirs
         found |= {"otherwise": otherwise, "otherwise_parts": channel.replier.parts(otherwise)}

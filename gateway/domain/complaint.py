@@ -114,6 +114,22 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     attachments: tuple[Attachment, ...] = ()
 
 
+HIDDEN_ID = "-"  # stands for an id that leads to the reporter: to the number it is made of, or to the provider's record
+
+
+def for_centre(complaint: Complaint) -> Complaint:
+    """Return the complaint as the central store may see it. Pure.
+
+    An anonymous complaint has no reporter and no provider's id. An id that is a hash of number and text is withheld
+    too: a person who knows the text could try all numbers against it.
+    """
+    if not complaint.anonymous and not complaint.source.made_id:
+        return complaint
+    source = msgspec.structs.replace(complaint.source, external_id=HIDDEN_ID)
+    reporter = None if complaint.anonymous else complaint.reporter
+    return msgspec.structs.replace(complaint, source=source, reporter=reporter)
+
+
 _encoder = msgspec.json.Encoder()
 _decoder = msgspec.json.Decoder(Complaint)
 

@@ -10,9 +10,10 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from contextlib import suppress
-from typing import Any, Literal, TextIO
+from typing import Any, Literal, Protocol, TextIO
+from uuid import UUID
 
 import structlog
 
@@ -132,6 +133,39 @@ def _describe_exception(_logger: Any, _method: str, entry: MutableMapping[str, A
     return entry
 
 
+class CorrelatedRow(Protocol):
+    """A row of a batch that a log line can name."""
+
+    @property
+    def region(self) -> str:
+        """Return the region's code."""
+
+    @property
+    def channel(self) -> str:
+        """Return the channel's name."""
+
+    @property
+    def correlation_id(self) -> UUID:
+        """Return the id of the stored message that all of this began with."""
+
+
+def log_batch(event: str, rows: Sequence[CorrelatedRow], **fields: object) -> None:
+    """Log a batch in one line: a single row with its ids and `fields`, several with their count.
+
+    A line per row would cost more than the work on the row.
+    """
+    if len(rows) == 1:
+        (row,) = rows
+        log.info(event, region=row.region, channel=row.channel, correlation_id=row.correlation_id.hex, **fields)
+    elif rows:
+        log.info(event, count=len(rows))
+
+
+def failure_fields(error: Exception) -> dict[str, object]:
+    """Return the log fields of an error: its reason, and the traceback only if the error is not the gateway's own."""
+    return {"reason": describe(error), "exc_info": None if isinstance(error, GatewayError) else error}
+
+
 def describe(error: BaseException) -> str:
-    """Name an error without its text, unless the text is the gateway's own."""
+    """Return an error's name without its text, unless the text is the gateway's own."""
     return error.reason if isinstance(error, GatewayError) else type(error).__name__

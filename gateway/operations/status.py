@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from gateway.bootstrap import Gateway
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError
 from gateway.ports import Listener
 from gateway.spool.activity import ALIVE
@@ -61,7 +62,7 @@ def report(gateway: Gateway) -> Report:
     stopped = _stopped(now, seen.get(ALIVE, (None, None))[0])
     known = dict.fromkeys([*gateway.channels, *inbox, *outbox, *dead_in, *dead_out])
     channels = []
-    for address in known:
+    for address in map(ChannelId._make, known):
         channel = gateway.channels.get(address)
         words = _Words(now)
         words.activity({what: found for (*where, what), found in seen.items() if tuple(where) == address})

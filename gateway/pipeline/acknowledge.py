@@ -9,24 +9,24 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from gateway.domain.errors import Action, GatewayError
+from gateway.domain.channel import ChannelId
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.interpret.translate import Channels, channel_of
-from gateway.pipeline.settle import Settler
+from gateway.pipeline.settle import Failure, Settler
 from gateway.ports import Receipt
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
+from gateway.spool.rows import OutboxRow
 from gateway.spool.tables import Kind
 
 
 class Acknowledger:
     """Empties the part of the outbox that is meant for citizens."""
 
-    stage = "acknowledge"
+    name = "acknowledge"
 
     def __init__(
         self,
@@ -37,13 +37,17 @@ class Acknowledger:
         settler: Settler,
         *,
         threads: int,
-        give_up: timedelta,
         lease: timedelta,
-        elsewhere: Callable[[], frozenset[tuple[str, str]]],
+        elsewhere: Callable[[], frozenset[ChannelId]],
     ) -> None:
-        self._spool, self._channels, self._metrics = spool, channels, metrics
-        self._activity, self._settler, self._give_up, self._lease = activity, settler, give_up, lease
-        self._threads, self._elsewhere = threads, elsewhere
+        self._spool = spool
+        self._channels = channels
+        self._metrics = metrics
+        self._activity = activity
+        self._settler = settler
+        self._lease = lease
+        self._threads = threads
+        self._elsewhere = elsewhere
         self._pool = ThreadPoolExecutor(threads, "reply")
 
     def run_once(self) -> int:
@@ -53,8 +57,8 @@ class Acknowledger:
         claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY], leaving=self._elsewhere())
         if not claim.rows:
             return 0
-        self._metrics.batch.labels(self.stage).observe(len(claim.rows))
-        lanes: dict[UUID, list[Any]] = {}
+        self._metrics.batch.labels(self.name).observe(len(claim.rows))
+        lanes: dict[UUID, list[OutboxRow]] = {}
         for row in claim.rows:
             lanes.setdefault(row.lane, []).append(row)
         # list(): an exception of a thread must reach the caller.
@@ -65,7 +69,7 @@ class Acknowledger:
         """End the threads."""
         self._pool.shutdown()
 
-    def _send_lane(self, claim: UUID, rows: Sequence[Any]) -> None:
+    def _send_lane(self, claim: UUID, rows: Sequence[OutboxRow]) -> None:
         """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
         for position, row in enumerate(rows):
             # The replies before it may have taken long: one that another worker has taken over is theirs to send.
@@ -75,17 +79,15 @@ class Acknowledger:
                 receipt, outcome = self._send(row)
             except Exception as exc:  # noqa: BLE001  decided by the settler: retry or dead letter
                 self._metrics.replies.labels(row.region, row.channel, "failed").inc()
-                expired = self._spool.clock() - row.created_at > self._give_up
-                dead = expired or (isinstance(exc, GatewayError) and exc.action is Action.DEAD)
-                self._settler.settle(claim, [(row, exc, dead)])
-                if dead:
+                self._settler.settle(claim, [Failure(row, exc)])
+                if self._settler.gives_up(row, exc):
                     continue
                 with self._spool.database.begin() as connection:
                     self._spool.outbox.give_back(connection, claim, [other.id for other in rows[position + 1 :]])
                 return
             with self._spool.database.begin() as connection:
                 if self._spool.outbox.finish(connection, claim, [row.id]):
-                    self._spool.outbox.refer(connection, row, receipt)
+                    self._spool.receipts.refer(connection, row, receipt)
             self._metrics.replies.labels(row.region, row.channel, outcome).inc()
             self._activity.note(row.region, row.channel, "replied", self._spool.clock())
             log.info(
@@ -96,7 +98,7 @@ class Acknowledger:
                 correlation_id=row.correlation_id.hex,
             )
 
-    def _send(self, row: Any) -> tuple[Receipt, str]:
+    def _send(self, row: OutboxRow) -> tuple[Receipt, str]:
         adapter = channel_of(self._channels, row.region, row.channel).replier
         reply = self._spool.outbox.unseal(row)
         if row.attempts > 1:  # an earlier attempt's answer may have been lost on the way

@@ -21,6 +21,7 @@ from gateway.spool import Spool
 from gateway.spool.cases import LastCase, NewCase, opened
 from gateway.spool.outbox import Hold
 from gateway.spool.tables import Kind
+from gateway.storage import Transaction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,7 +80,7 @@ class Casework:
         self._spool, self._handover = spool, handover
         self._window, self._lease = window, lease
 
-    def file(self, connection: Any, filings: Sequence[Filing]) -> PreclaimedBatch | None:
+    def file(self, connection: Transaction, filings: Sequence[Filing]) -> PreclaimedBatch | None:
         """Open cases and add to cases, in the order in which the messages came.
 
         Returns the deliveries that go straight to the deliverer beside us, once the transaction has committed.
@@ -110,13 +111,15 @@ class Casework:
             self._follow(connection, filing, earlier)
         return handed
 
-    def _last_cases(self, connection: Any, keyed: Sequence[_Keyed]) -> dict[UUID, LastCase]:
+    def _last_cases(self, connection: Transaction, keyed: Sequence[_Keyed]) -> dict[UUID, LastCase]:
         if not self._window:
             return {}
         since = min(one.filing.heard_at for one in keyed) - self._window
         return self._spool.cases.last_cases(connection, list({one.sender for one in keyed}), since)
 
-    def _known(self, connection: Any, keyed: Sequence[_Keyed], last_cases: Mapping[UUID, LastCase]) -> set[UUID]:
+    def _known(
+        self, connection: Transaction, keyed: Sequence[_Keyed], last_cases: Mapping[UUID, LastCase]
+    ) -> set[UUID]:
         """Return those messages that were filed before, as far as that matters.
 
         Whether one has opened a case is asked only where it could be added to one: to open it again does nothing.
@@ -130,13 +133,13 @@ class Casework:
         """Return a sender's last case if it is near enough: a replayed message may also be older than that case."""
         return last if last and self._window and abs(at - last.heard_at) <= self._window else None
 
-    def _follow(self, connection: Any, filing: Filing, earlier: LastCase) -> None:
+    def _follow(self, connection: Transaction, filing: Filing, earlier: LastCase) -> None:
         external, _ = self._spool.cases.keys_of(filing.case)
         if self._spool.cases.follow(connection, earlier.id, external, filing.heard_at):
             seconds = round(abs(filing.heard_at - earlier.heard_at).total_seconds())
             self.add(connection, earlier.id, filing, f"{seconds} s after the message before, and it reads like more")
 
-    def add(self, connection: Any, case_id: UUID, filing: Filing, reason: str) -> None:
+    def add(self, connection: Transaction, case_id: UUID, filing: Filing, reason: str) -> None:
         """Queue what a further message says for the case's complaint at the centre."""
         said = filing.case.complaint
         external, _ = self._spool.cases.keys_of(filing.case)
@@ -146,7 +149,7 @@ class Casework:
         job = _job(case_id, said, filing.case.correlation_id)
         self._spool.outbox.add_cases(connection, Kind.ADD, [job], content=msgspec.json.encode(addition))
 
-    def _open(self, connection: Any, new: Sequence[NewCase]) -> PreclaimedBatch | None:
+    def _open(self, connection: Transaction, new: Sequence[NewCase]) -> PreclaimedBatch | None:
         if not new:
             return None
         rows = self._spool.cases.create(connection, new)
@@ -158,7 +161,7 @@ class Casework:
         by_id = {case.complaint.id: case for case in new}
         return PreclaimedBatch(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
 
-    def amend(self, connection: Any, complaint: Complaint, correlation_id: UUID, why: str) -> None:
+    def amend(self, connection: Transaction, complaint: Complaint, correlation_id: UUID, why: str) -> None:
         """Rewrite a case's complaint, here and at the centre."""
         self._spool.cases.rewrite(connection, complaint)
         job = _job(complaint.id, complaint, correlation_id)

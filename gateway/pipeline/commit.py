@@ -12,20 +12,20 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from queue import SimpleQueue
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.ports import Channel
 from gateway.spool.activity import ActivityLog
-from gateway.spool.inbox import Inbox, Incoming
+from gateway.spool.inbox import Inbox, Incoming, SealedRow
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 
 Done = Callable[[bool | Overloaded], None]  # whether the message was new, or why it is not durable
-Address = tuple[str, str]  # region, channel
 
 
 class Tally:
@@ -33,18 +33,18 @@ class Tally:
 
     def __init__(self, channels: Iterable[Channel], metrics: Metrics, activity: ActivityLog) -> None:
         self._activity = activity
-        addresses = [(channel.region, channel.name) for channel in channels]
-        self._new = {address: metrics.accepted.labels(*address) for address in addresses}
-        self._known = {address: metrics.duplicates.labels(*address) for address in addresses}
+        ids = [channel.id for channel in channels]
+        self._new = {channel: metrics.accepted.labels(*channel) for channel in ids}
+        self._known = {channel: metrics.duplicates.labels(*channel) for channel in ids}
 
-    def count(self, address: Address, new: int, known: int, at: datetime) -> None:
+    def count(self, channel: ChannelId, new: int, known: int, at: datetime) -> None:
         """Add messages that are durable: new ones, and repeated ones."""
         if new:
-            self._new[address].inc(new)
+            self._new[channel].inc(new)
         if known:
-            self._known[address].inc(known)
+            self._known[channel].inc(known)
         if new or known:
-            self._activity.note(*address, "accepted", at)
+            self._activity.note(*channel, "accepted", at)
 
 
 class Committer:
@@ -56,7 +56,7 @@ class Committer:
         self._turned_away = 0  # messages, since the database went away
         self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
 
-    def write(self, rows: Sequence[dict[str, Any]]) -> list[bool | GatewayError]:
+    def write(self, rows: Sequence[SealedRow]) -> list[bool | GatewayError]:
         """Commit sealed rows; where they cannot be written together, each alone, so that a bad one fails by itself.
 
         Returns for each row, in their order, whether it was new, or why it could not be written.
@@ -72,7 +72,7 @@ class Committer:
                 return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
         return [outcome for row in rows for outcome in self.write([row])]
 
-    def _commit(self, rows: Sequence[dict[str, Any]]) -> set[UUID]:
+    def _commit(self, rows: Sequence[SealedRow]) -> set[UUID]:
         try:
             return self.inbox.commit(rows)
         except Unavailable:
@@ -80,7 +80,7 @@ class Committer:
             # Repeating is harmless: rows have dedupe keys.
             return self.inbox.commit(rows)
 
-    def count(self, rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
+    def count(self, rows: Sequence[SealedRow], outcomes: Sequence[bool | GatewayError]) -> None:
         """Count, log and wake the worker once a group: once a message would cost more than the message."""
         stored = Counter(
             (row["region"], row["channel"], outcome)
@@ -89,7 +89,7 @@ class Committer:
         )
         at = rows[-1]["received_at"]
         for (region, channel, new), count in stored.items():
-            self._tally.count((region, channel), count if new else 0, 0 if new else count, at)
+            self._tally.count(ChannelId(region, channel), count if new else 0, 0 if new else count, at)
         fresh = sum(count for (_, _, new), count in stored.items() if new)
         if fresh == 1:
             row = next(row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True)
@@ -114,8 +114,8 @@ class Committer:
 
 
 class _Waiting(NamedTuple):
-    row: dict[str, Any]
-    address: Address
+    row: SealedRow
+    channel: ChannelId
     done: Done
     since: float  # on the loop's clock
 
@@ -129,10 +129,10 @@ class GroupCommit:
         self._channel_limit = max(1, int(queue * share))
         self._waiting: deque[_Waiting] = deque()
         self._in_flight: dict[int, _Waiting] = {}  # those of the group under way that have no answer yet
-        self._per_channel: Counter[Address] = Counter()
+        self._per_channel: Counter[ChannelId] = Counter()
         self._idle: asyncio.Event | None = None  # set while no group is under way; made in the loop it serves
         self._watch: asyncio.TimerHandle | None = None
-        self._groups: SimpleQueue[tuple[asyncio.AbstractEventLoop, list[dict[str, Any]]] | None] = SimpleQueue()
+        self._groups: SimpleQueue[tuple[asyncio.AbstractEventLoop, list[SealedRow]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def put(self, message: Incoming) -> asyncio.Future[bool]:
@@ -155,14 +155,14 @@ class GroupCommit:
 
         Raises `Overloaded` or `ChannelBusy` where too many wait already.
         """
-        address = (message.region, message.channel)
+        channel = ChannelId(message.region, message.channel)
         if len(self._waiting) >= self._limit:
             raise Overloaded("too many messages wait for their commit", retry_after=_RETRY_AFTER)
-        if self._per_channel[address] >= self._channel_limit:
+        if self._per_channel[channel] >= self._channel_limit:
             raise ChannelBusy("too many messages of this channel wait for their commit", retry_after=_RETRY_AFTER)
         loop = asyncio.get_running_loop()
-        self._waiting.append(_Waiting(self._committer.inbox.seal(message), address, done, loop.time()))
-        self._per_channel[address] += 1
+        self._waiting.append(_Waiting(self._committer.inbox.seal(message), channel, done, loop.time()))
+        self._per_channel[channel] += 1
         if self._idle is None:
             self._begin()
         if self._idle is not None and self._idle.is_set():
@@ -190,11 +190,11 @@ class GroupCommit:
             outcomes = self._committer.write(rows)
             loop.call_soon_threadsafe(self._finish, rows, outcomes)
 
-    def _finish(self, rows: Sequence[dict[str, Any]], outcomes: Sequence[bool | GatewayError]) -> None:
+    def _finish(self, rows: Sequence[SealedRow], outcomes: Sequence[bool | GatewayError]) -> None:
         """Answer a group, and begin the next."""
         answered, self._in_flight = self._in_flight, {}
         for row in rows:
-            self._per_channel[row["region"], row["channel"]] -= 1
+            self._per_channel[ChannelId(row["region"], row["channel"])] -= 1
         if self._waiting:
             self._next()  # before the answers: the database need not wait for them
         else:
@@ -219,7 +219,7 @@ class GroupCommit:
         while self._waiting and self._waiting[0].since <= latest:
             # It is not written at all, and its provider is told so: nothing that was refused is stored in secret.
             told.append(self._waiting.popleft())
-            self._per_channel[told[-1].address] -= 1
+            self._per_channel[told[-1].channel] -= 1
         self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
         for waiting in told:
             waiting.done(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))

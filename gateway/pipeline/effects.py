@@ -7,30 +7,28 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import msgspec
 
 from gateway.domain.complaint import Complaint
-from gateway.observe.logs import log
+from gateway.observe.logs import log_batch
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.casework import Casework, Filing
 from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import (
     Consent,
-    HelpRequest,
-    MistypedTicket,
     Report,
     StatusQuery,
     Withdrawal,
 )
 from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
-from gateway.pipeline.settle import held_back
-from gateway.settings.templates import Templates
+from gateway.pipeline.interpret.replies import Replies
+from gateway.pipeline.settle import count_held_back
 from gateway.spool import Spool
 from gateway.spool.cases import NewCase
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind
+from gateway.storage import Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +48,17 @@ class EffectWriter:
         spool: Spool,
         casework: Casework,
         handover: Handover,
-        templates: Templates,
+        replies: Replies,
         metrics: Metrics,
         *,
         replies_per_hour: int,
     ) -> None:
         self._spool, self._casework, self._handover = spool, casework, handover
-        self._templates, self._metrics, self._replies_per_hour = templates, metrics, replies_per_hour
+        self._replies = replies
+        self._metrics = metrics
+        self._replies_per_hour = replies_per_hour
 
-    def write(self, connection: Any, said: Sequence[InterpretedMessage]) -> Effects:
+    def write(self, connection: Transaction, said: Sequence[InterpretedMessage]) -> Effects:
         """Write what follows from messages, in their order."""
         handed: list[PreclaimedBatch | None] = []
         filings: list[Filing] = []
@@ -81,14 +81,10 @@ class EffectWriter:
         for handed in written.handed:
             self._handover.put(handed)
         for reply in written.held:
-            held_back(self._metrics, reply)
-        if len(written.said) == 1:
-            (one,) = written.said
-            log.info("intake", region=one.region, channel=one.channel, correlation_id=one.correlation_id.hex)
-        elif written.said:
-            log.info("intake", count=len(written.said))
+            count_held_back(self._metrics, reply)
+        log_batch("intake", written.said)
 
-    def _complete(self, connection: Any, filing: Filing, late: LatePart) -> bool:
+    def _complete(self, connection: Transaction, filing: Filing, late: LatePart) -> bool:
         """Put a message's late part where the rest of it went; `False` where that went nowhere."""
         complaint, cases = filing.case.complaint, self._spool.cases
         address = (complaint.source.region, complaint.source.channel, complaint.source.external_id)
@@ -106,7 +102,7 @@ class EffectWriter:
         self._casework.add(connection, case_id, filing, "a late part of it came")
         return True
 
-    def _answer(self, connection: Any, one: InterpretedMessage) -> NewReply | None:
+    def _answer(self, connection: Transaction, one: InterpretedMessage) -> NewReply | None:
         """Return the reply to a command; what the centre must be asked or told first is queued instead."""
         request = one.composed.request
         if isinstance(request, Report):
@@ -114,17 +110,14 @@ class EffectWriter:
         if isinstance(request, Consent):
             sender = one.composed.sender
             self._spool.consents.record(connection, one.region, one.channel, sender, given=request.given)
-            return self._reply(one, self._templates.agreed if request.given else self._templates.stopped)
+            return self._reply(one, self._replies.to_command(request))
         if isinstance(request, StatusQuery | Withdrawal):
             if self._queue(connection, one, request):
                 return None
-            return self._reply(one, self._templates.status_unknown.format(ticket=request.ticket))
-        if isinstance(request, MistypedTicket):
-            return self._reply(one, self._templates.status_format)
-        assert isinstance(request, HelpRequest)  # noqa: S101  the closed list of requests
-        return self._reply(one, self._templates.help)
+            return self._reply(one, self._replies.status_unknown(request.ticket))
+        return self._reply(one, self._replies.to_command(request))
 
-    def _queue(self, connection: Any, one: InterpretedMessage, request: StatusQuery | Withdrawal) -> bool:
+    def _queue(self, connection: Transaction, one: InterpretedMessage, request: StatusQuery | Withdrawal) -> bool:
         """Queue what is asked about a ticket, if it is the sender's own."""
         cases = self._spool.cases
         case_id = cases.owned(connection, request.ticket, one.region, one.channel, one.composed.sender)

@@ -16,7 +16,7 @@ _BATCH = 50  # drafts, each in a transaction of its own: they are few, and a bad
 class Gatherer:
     """Empties the drafts that have waited long enough."""
 
-    stage = "gather"
+    name = "gather"
 
     def __init__(self, spool: Spool, joining: Joining, effects: EffectWriter, metrics: Metrics) -> None:
         self._spool, self._joining, self._consequences, self._metrics = spool, joining, effects, metrics
@@ -29,7 +29,7 @@ class Gatherer:
         return count
 
     def close(self) -> None:
-        """Hold nothing between batches."""
+        """Nothing to release."""
 
     def _send_one(self) -> bool:
         partial: PartialMessage | None = None
@@ -61,10 +61,10 @@ class Gatherer:
             self._spool.inbox.condemn(connection, list(now.numbers.values()), reason)
         known = isinstance(error, GatewayError)
         code = error.code if isinstance(error, GatewayError) else "unexpected"
-        self._metrics.dead.labels(self.stage, code).inc(len(now.numbers))
+        self._metrics.dead.labels(self.name, code).inc(len(now.numbers))
         log.warning(
             "dead letter",
-            stage=self.stage,
+            stage=self.name,
             region=partial.region,
             channel=partial.channel,
             count=len(now.numbers),

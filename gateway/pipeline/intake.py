@@ -11,10 +11,10 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
-from gateway.domain.errors import Action, GatewayError, Unavailable
+from gateway.domain.channel import ChannelId
+from gateway.domain.errors import Unavailable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, MessagePart, Notice
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
@@ -27,13 +27,14 @@ from gateway.pipeline.settle import Failure, Settler
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
 from gateway.spool.queue import Claim
+from gateway.spool.rows import InboxRow
 
 
 @dataclass(frozen=True, slots=True)
 class _InterpretedRow:
     """A row and what it turned out to be."""
 
-    row: Any
+    row: InboxRow
     kinds: list[str] = field(default_factory=list)  # of its events
     said: list[InterpretedMessage] = field(default_factory=list)
     parts: list[MessagePart] = field(default_factory=list)
@@ -44,21 +45,19 @@ class _InterpretedRow:
 class _Failures:
     """What of a batch did not work, and what must wait behind it so that a sender's messages keep their order."""
 
-    def __init__(self, attempts: int) -> None:
-        self._attempts = attempts
+    def __init__(self, settler: Settler) -> None:
+        self._settler = settler
         self._lanes: set[UUID] = set()
         self.all: list[Failure] = []
         self.behind: list[UUID] = []
 
-    def add(self, row: Any, error: Exception) -> None:
-        """Note a failed row: dead where no retry can mend it, or where it was retried often enough."""
-        final = isinstance(error, GatewayError) and error.action is Action.DEAD
-        dead = final or row.attempts >= self._attempts
-        self.all.append((row, error, dead))
-        if not dead:
+    def add(self, row: InboxRow, error: Exception) -> None:
+        """Note a failed row; if it will be tried again, its lane is blocked."""
+        self.all.append(Failure(row, error))
+        if not self._settler.gives_up(row, error):
             self._lanes.add(row.lane)
 
-    def hold(self, row: Any) -> bool:
+    def hold(self, row: InboxRow) -> bool:
         """Tell whether the row must wait for an earlier one of its sender, and remember that it does."""
         if row.lane in self._lanes:
             self.behind.append(row.id)
@@ -69,7 +68,7 @@ class _Failures:
 class Intake:
     """Empties the inbox."""
 
-    stage = "intake"
+    name = "intake"
 
     def __init__(
         self,
@@ -84,20 +83,20 @@ class Intake:
         *,
         batch: int,
         lease: timedelta,
-        attempts: int,
     ) -> None:
         self._spool, self._channels, self._composer, self._joining = spool, channels, composer, joining
         self._consequences, self._metrics, self._activity, self._settler = effects, metrics, activity, settler
-        self._batch, self._lease, self._attempts = batch, lease, attempts
+        self._batch = batch
+        self._lease = lease
 
     def run_once(self) -> int:
         """Work on one batch; return how many rows it had. Raises `Unavailable` where the database fails."""
         claim = self._spool.inbox.claim(self._batch, self._lease)
         if not claim.rows:
             return 0
-        self._metrics.batch.labels(self.stage).observe(len(claim.rows))
+        self._metrics.batch.labels(self.name).observe(len(claim.rows))
         interpreted: list[_InterpretedRow] = []
-        failures = _Failures(self._attempts)
+        failures = _Failures(self._settler)
         for row in claim.rows:
             if failures.hold(row):
                 continue
@@ -111,9 +110,9 @@ class Intake:
         return len(claim.rows)
 
     def close(self) -> None:
-        """Hold nothing between batches."""
+        """Nothing to release."""
 
-    def _interpret(self, row: Any) -> _InterpretedRow:
+    def _interpret(self, row: InboxRow) -> _InterpretedRow:
         raw = self._spool.inbox.unseal(row)
         found = _InterpretedRow(row)
         channel = channel_of(self._channels, raw.region, raw.channel)
@@ -148,7 +147,7 @@ class Intake:
         for labels, count in receipts.items():
             self._metrics.receipts.labels(*labels).inc(count)
 
-    def _write(self, claim: Claim, interpreted: Sequence[_InterpretedRow], failures: _Failures) -> None:
+    def _write(self, claim: Claim[InboxRow], interpreted: Sequence[_InterpretedRow], failures: _Failures) -> None:
         if not interpreted:
             return
         try:
@@ -163,7 +162,7 @@ class Intake:
                 if not failures.hold(one.row):
                     self._write(claim, [one], failures)
 
-    def _write_together(self, claim: Claim, interpreted: Sequence[_InterpretedRow]) -> None:
+    def _write_together(self, claim: Claim[InboxRow], interpreted: Sequence[_InterpretedRow]) -> None:
         spool = self._spool
         with spool.database.begin() as connection:
             # First, and only what is still ours goes on: a batch that took too long may have been taken over.
@@ -177,9 +176,9 @@ class Intake:
                         said.append(joined)
             written = self._consequences.write(connection, said)
             for one in kept:
-                address = (one.row.region, one.row.channel)
+                channel = ChannelId(one.row.region, one.row.channel)
                 for receipt in one.receipts:
-                    spool.outbox.note_receipt(connection, address, receipt.external_id, receipt.state, receipt.error)
+                    spool.receipts.note(connection, channel, receipt.external_id, receipt.state, receipt.error)
         self._consequences.committed(written)
         for one in kept:
             for notice in one.notices:

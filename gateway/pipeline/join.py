@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -22,6 +21,8 @@ from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.ports import Channel, Joiner, RawMessage
 from gateway.spool import Spool
 from gateway.spool.partial_messages import PartialMessage
+from gateway.spool.rows import InboxRow
+from gateway.storage import Transaction
 
 _MOST = 255  # parts of one message: what a byte can count, as SMS does
 
@@ -32,7 +33,7 @@ class Joining:
     def __init__(self, spool: Spool, channels: Channels, composer: Composer, wait: timedelta) -> None:
         self._spool, self._channels, self._composer, self._wait = spool, channels, composer, wait
 
-    def add(self, connection: Any, row: Any, part: MessagePart) -> InterpretedMessage | None:
+    def add(self, connection: Transaction, row: InboxRow, part: MessagePart) -> InterpretedMessage | None:
         """Add a part; return the message if it is complete now, or was sent on without this part before."""
         if not 1 <= part.number <= part.total <= _MOST:
             raise Untranslatable(f"part {part.number} of {part.total}")
@@ -43,20 +44,22 @@ class Joining:
             return self.send_on(connection, partial)
         return self._read(connection, partial, LatePart.FIRST if part.number == 1 else LatePart.OTHER)
 
-    def send_on(self, connection: Any, partial: PartialMessage) -> InterpretedMessage:
+    def send_on(self, connection: Transaction, partial: PartialMessage) -> InterpretedMessage:
         """Join what there is, and close the partial message; raises `Untranslatable` or `ChannelGone`."""
         said = self._read(connection, partial)
         self._spool.partial_messages.close(connection, partial.id)
         return said
 
-    def again(self, connection: Any, inbox_id: UUID) -> InterpretedMessage | None:
+    def again(self, connection: Transaction, inbox_id: UUID) -> InterpretedMessage | None:
         """Join a sent message once more, by the row of the part that came first; `None` for every other row."""
         partial = self._spool.partial_messages.of_part(connection, inbox_id)
         if partial is None or partial.open or partial.first != inbox_id:
             return None
         return self._read(connection, partial)
 
-    def _read(self, connection: Any, partial: PartialMessage, late: LatePart | None = None) -> InterpretedMessage:
+    def _read(
+        self, connection: Transaction, partial: PartialMessage, late: LatePart | None = None
+    ) -> InterpretedMessage:
         """Return what the message says, under the correlation id and the time of the part that came first."""
         channel = channel_of(self._channels, partial.region, partial.channel)
         stored = self._spool.inbox.among(connection, list(partial.numbers.values()))

@@ -92,7 +92,7 @@ class Receiver:
                 new = self._spool.inbox.add(connection, sealed)
             stored += len(new)
             recovered = len(new & spoken)
-            self._tally.count((region, name), recovered, len(spoken) - recovered, now)
+            self._tally.count(channel.id, recovered, len(spoken) - recovered, now)
             if recovered:
                 log.warning("recovered", region=region, channel=name, count=recovered)
             if not page.more:

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from gateway.domain.complaint import Complaint
@@ -23,6 +22,7 @@ from gateway.pipeline.interpret.translate import Channels, channel_of, translate
 from gateway.pipeline.join import Joining
 from gateway.ports import Channel, RawMessage
 from gateway.spool import Spool
+from gateway.spool.rows import InboxRow
 from gateway.spool.tables import State
 
 _PAGE = 200
@@ -64,13 +64,13 @@ class Replay:
         """Tell what each dead letter would become; those of the outbox are tried again as they are."""
         for row in reversed(self._spool.inbox.dead(limit)):
             yield self._preview(row)[0]
-        for row in reversed(self._spool.outbox.dead(limit)):
+        for job in reversed(self._spool.outbox.dead(limit)):
             yield Change(
-                message=row.id,
-                received_at=row.created_at,
-                address=f"{row.region}/{row.channel}",
+                message=job.id,
+                received_at=job.created_at,
+                address=f"{job.region}/{job.channel}",
                 action="retry",
-                detail=f"{row.kind} once more, after {row.reason}",
+                detail=f"{job.kind} once more, after {job.reason}",
             )
 
     def between(self, start: datetime, end: datetime) -> Iterator[Change]:
@@ -101,13 +101,13 @@ class Replay:
             counts[change.action] = counts.get(change.action, 0) + 1
         return counts
 
-    def _rows(self, start: datetime, end: datetime) -> Iterator[Any]:
+    def _rows(self, start: datetime, end: datetime) -> Iterator[InboxRow]:
         after: UUID | None = None
         while page := self._spool.inbox.between(start, end, after, _PAGE):
             yield from page
             after = page[-1].id
 
-    def _preview(self, row: Any) -> tuple[Change, list[Complaint]]:
+    def _preview(self, row: InboxRow) -> tuple[Change, list[Complaint]]:
         def change(action: str, detail: str) -> Change:
             return Change(
                 message=row.id,

@@ -1,79 +1,120 @@
-"""What becomes of a row whose attempt failed: the one rule for messages, deliveries and replies."""
+"""Decide what becomes of a row if an attempt failed: the one rule for messages, deliveries and replies."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from gateway.domain.errors import Action, GatewayError
-from gateway.observe.logs import describe, log
+from gateway.observe.logs import describe, failure_fields, log
 from gateway.observe.metrics import Metrics
-from gateway.spool.outbox import NewReply
+from gateway.ports import Clock
+from gateway.spool.outbox import Job, NewReply
 from gateway.spool.queue import Queue, backoff
+from gateway.spool.rows import InboxRow, OutboxRow
 from gateway.storage.database import Database
 
-Failure = tuple[Any, Exception, bool]  # row, error, whether that was its last attempt
+Row = InboxRow | OutboxRow | Job
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """How often a stage tries again, and when it gives up."""
+
+    base: float  # seconds before the second attempt; doubles with each
+    cap: float  # most seconds between two attempts
+    attempts: int | None = None  # attempts before a row is dead; `None`: no limit
+    patient: bool = False  # the limit of attempts is for unexpected errors only, known ones are tried without limit
+    give_up: timedelta | None = None  # age at which a row is dead
+    foreign: bool = False  # the errors are those of a system that we call: they are counted per channel
+
+
+class Failure(NamedTuple):
+    """A row, the error of its attempt, and whether no other attempt can help."""
+
+    row: Row
+    error: Exception
+    final: bool = False
 
 
 class Settler:
-    """Puts off or buries rows of one queue."""
+    """Retries or buries the failed rows of one queue, by the policy of one stage."""
 
     def __init__(
         self,
         database: Database,
-        queue: Queue,
+        queue: Queue[InboxRow] | Queue[OutboxRow],
         metrics: Metrics,
         stage: str,
-        *,
-        base: float,
-        cap: float,
-        foreign: bool,
+        policy: Policy,
+        clock: Clock,
     ) -> None:
-        """`foreign`: the errors are those of somebody we call."""
-        self._database, self._queue, self._metrics, self._stage = database, queue, metrics, stage
-        self._base, self._cap, self._foreign = base, cap, foreign
+        self._database = database
+        self._queue = queue
+        self._metrics = metrics
+        self._stage = stage
+        self._policy = policy
+        self._clock = clock
+
+    def gives_up(self, row: Row, error: Exception) -> bool:
+        """Return whether the row is dead after this error: no retry can help, or it was tried often or long enough."""
+        policy, known = self._policy, isinstance(error, GatewayError)
+        if isinstance(error, GatewayError) and error.action is Action.DEAD:
+            return True
+        if policy.attempts is not None and not (policy.patient and known) and row.attempts >= policy.attempts:
+            return True
+        return (
+            policy.give_up is not None
+            and isinstance(row, OutboxRow)
+            and self._clock() - row.created_at > policy.give_up
+        )
 
     def settle(self, claim: UUID, failures: Sequence[Failure], behind: Collection[UUID] = ()) -> None:
-        """Record failed rows, and give back those that must wait `behind` them.
-
-        An error that no retry can mend buries its row at once.
-        """
+        """Record failed rows, and give back the rows that must wait `behind` them."""
+        if not failures:
+            return
         retries: dict[UUID, tuple[timedelta, str]] = {}
         dead: dict[UUID, str] = {}
-        for row, error, last in failures:
-            known = isinstance(error, GatewayError)
+        for failure in failures:
+            row, error, _ = failure
             code = error.code if isinstance(error, GatewayError) else "unexpected"
-            if self._foreign:
+            if self._policy.foreign:
                 self._metrics.provider_errors.labels(row.region, row.channel, code).inc()
-            if last or (isinstance(error, GatewayError) and error.action is Action.DEAD):
+            if failure.final or self.gives_up(row, error):
                 dead[row.id] = describe(error)
                 self._metrics.dead.labels(self._stage, code).inc()
             else:
-                wait = backoff(row.attempts, base=self._base, cap=self._cap)
-                asked = getattr(error, "retry_after", None)
-                retries[row.id] = (max(wait, timedelta(seconds=asked)) if asked else wait, describe(error))
+                retries[row.id] = (self._wait(row, error), describe(error))
                 self._metrics.retries.labels(self._stage, code).inc()
-            log.warning(
-                "dead letter" if row.id in dead else "put off",
-                stage=self._stage,
-                kind=getattr(row, "kind", None),
-                region=row.region,
-                channel=row.channel,
-                correlation_id=getattr(row, "correlation_id", row.id).hex,
-                attempts=row.attempts,
-                reason=describe(error),
-                exc_info=None if known else error,
-            )
-        if failures:
-            with self._database.begin() as connection:
-                self._queue.retry(connection, claim, retries)
-                self._queue.bury(connection, claim, dead)
-                self._queue.give_back(connection, claim, behind)
+            self._log(row, error, dead=row.id in dead)
+        with self._database.begin() as transaction:
+            self._queue.retry(transaction, claim, retries)
+            self._queue.bury(transaction, claim, dead)
+            self._queue.give_back(transaction, claim, behind)
+
+    def _wait(self, row: Row, error: Exception) -> timedelta:
+        """Return the time until the next attempt: the backoff, or longer if the other side asks for more."""
+        wait = backoff(row.attempts, base=self._policy.base, cap=self._policy.cap)
+        asked = error.retry_after if isinstance(error, GatewayError) else None
+        return max(wait, timedelta(seconds=asked)) if asked else wait
+
+    def _log(self, row: Row, error: Exception, *, dead: bool) -> None:
+        log.warning(
+            "dead letter" if dead else "put off",
+            stage=self._stage,
+            kind=None if isinstance(row, InboxRow) else row.kind,
+            region=row.region,
+            channel=row.channel,
+            correlation_id=(row.id if isinstance(row, InboxRow) else row.correlation_id).hex,
+            attempts=row.attempts,
+            **failure_fields(error),
+        )
 
 
-def held_back(metrics: Metrics, reply: NewReply) -> None:
-    """Count and log a reply that is not sent: too many to this address within the hour, or its owner said STOP."""
+def count_held_back(metrics: Metrics, reply: NewReply) -> None:
+    """Count and log a reply that is not sent: too many to this address within the hour, or the citizen sent STOP."""
     metrics.replies.labels(reply.region, reply.channel, "suppressed").inc()
     log.warning("reply held back", region=reply.region, channel=reply.channel, correlation_id=reply.correlation_id.hex)

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.observe.logs import describe, log
-from gateway.pipeline.commit import Address, Committer
+from gateway.pipeline.commit import Committer
 from gateway.pipeline.receive import incoming
 from gateway.ports import Channel, FetchedMessage, Listener
 from gateway.spool import Spool
@@ -52,9 +53,9 @@ class Lines:
         ended = [line.join(max(0.0, deadline - time.monotonic())) for line in self._lines]
         return all(ended)
 
-    def elsewhere(self) -> frozenset[Address]:
+    def elsewhere(self) -> frozenset[ChannelId]:
         """Return the channels whose connection this process does not hold: it cannot send on them."""
-        return frozenset(line.address for line in self._lines if not line.held)
+        return frozenset(line.id for line in self._lines if not line.held)
 
     def _keep(self) -> None:
         """Renew the leases. Apart from the connections: one that waits for its operator must not lose its lease."""
@@ -69,7 +70,7 @@ class _Line:
     def __init__(
         self, channel: Channel, spool: Spool, committer: Committer, lease: timedelta, stop: threading.Event
     ) -> None:
-        self.address = (channel.region, channel.name)
+        self.id = channel.id
         self._channel, self._spool, self._committer, self._stop = channel, spool, committer, stop
         self._length = lease
         self._holder = new_id()
@@ -87,8 +88,8 @@ class _Line:
     def up(self) -> None:
         """Write down that the connection stands."""
         self._failures = 0
-        self._spool.leases.succeed(*self.address)
-        log.info("connected", region=self.address[0], channel=self.address[1])
+        self._spool.leases.succeed(*self.id)
+        log.info("connected", region=self.id.region, channel=self.id.name)
 
     def accept(self, found: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
         """Store messages in one transaction; `None` for each that is durable."""
@@ -123,11 +124,11 @@ class _Line:
         try:
             self._lease()
         except Unavailable as exc:  # the lease still runs a while, and the next renewal may work
-            log.warning("lease not renewed", region=self.address[0], channel=self.address[1], reason=exc.reason)
+            log.warning("lease not renewed", region=self.id.region, channel=self.id.name, reason=exc.reason)
 
     def _lease(self) -> bool:
         asked = time.monotonic()
-        ours = self._spool.leases.lease(*self.address, self._holder, self._length)
+        ours = self._spool.leases.lease(*self.id, self._holder, self._length)
         self._until = asked + self._length.total_seconds() if ours else 0.0
         return ours
 
@@ -147,7 +148,7 @@ class _Line:
         try:
             return self._lease()
         except GatewayError as exc:
-            log.warning("lease not taken", region=self.address[0], channel=self.address[1], reason=exc.reason)
+            log.warning("lease not taken", region=self.id.region, channel=self.id.name, reason=exc.reason)
             return False
 
     def _hold(self) -> Exception | None:
@@ -161,7 +162,7 @@ class _Line:
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
-        region, channel = self.address
+        region, channel = self.id
         known = isinstance(error, GatewayError)
         log.warning(
             "connection lost",
@@ -180,6 +181,6 @@ class _Line:
         """Let another process try: the trouble may be this machine's."""
         self._until = 0.0
         try:
-            self._spool.leases.release(*self.address, self._holder)
+            self._spool.leases.release(*self.id, self._holder)
         except GatewayError as exc:  # it ends by itself
-            log.warning("lease not given back", region=self.address[0], channel=self.address[1], reason=exc.reason)
+            log.warning("lease not given back", region=self.id.region, channel=self.id.name, reason=exc.reason)

@@ -15,7 +15,7 @@ from gateway.spool.queue import backoff
 class Stage(Protocol):
     """A step of the pipeline that empties a queue."""
 
-    stage: str
+    name: str
 
     def run_once(self) -> int:
         """Work on one batch; return how many rows it had."""
@@ -36,7 +36,7 @@ class Worker:
     def start(self) -> None:
         """Begin work on every stage."""
         for position, stage in enumerate(self._stages):
-            thread = threading.Thread(target=self._run, args=(position,), name=stage.stage, daemon=True)
+            thread = threading.Thread(target=self._run, args=(position,), name=stage.name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -58,7 +58,7 @@ class Worker:
             try:
                 stage.close()
             except Unavailable as exc:
-                log.warning("not given back", stage=stage.stage, reason=exc.reason)
+                log.warning("not given back", stage=stage.name, reason=exc.reason)
         return True
 
     def _run(self, position: int) -> None:
@@ -71,10 +71,10 @@ class Worker:
             except Exception as exc:  # noqa: BLE001
                 failures += 1
                 if isinstance(exc, Unavailable):
-                    log.warning("stage waits", stage=stage.stage, attempts=failures, reason=exc.reason)
+                    log.warning("stage waits", stage=stage.name, attempts=failures, reason=exc.reason)
                 else:
                     # A fault of ours. The batch's lease ends by itself; the other stages must go on meanwhile.
-                    log.error("stage failed", stage=stage.stage, attempts=failures, exc_info=exc)
+                    log.error("stage failed", stage=stage.name, attempts=failures, exc_info=exc)
                 self._stop.wait(backoff(failures, base=0.5, cap=15).total_seconds())
                 continue
             failures = 0

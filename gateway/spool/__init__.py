@@ -12,6 +12,7 @@ from gateway.spool.inbox import Inbox
 from gateway.spool.leases import ChannelLeases
 from gateway.spool.outbox import Outbox
 from gateway.spool.partial_messages import PartialMessages
+from gateway.spool.receipts import DeliveryReceipts
 from gateway.spool.tables import cases, inbox
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
@@ -28,6 +29,7 @@ class Spool:
         self.clock = clock
         self.inbox = Inbox(database, keyring, clock)
         self.outbox = Outbox(database, keyring, clock)
+        self.receipts = DeliveryReceipts(database, keyring, clock)
         self.cases = Cases(database, keyring)
         self.partial_messages = PartialMessages(database, keyring, clock)
         self.consents = Consents(database, keyring, clock)

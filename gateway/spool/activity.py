@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.spool.tables import activity
 from gateway.storage.database import Database
@@ -49,19 +48,12 @@ class Activity:
         """Store `{(region, channel, what): (when, detail)}`; a later moment never gives way to an earlier one."""
         if not seen:
             return
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        insert = dialect.insert(activity)
-        upsert = insert.on_conflict_do_update(
-            index_elements=_KEY,
-            set_={"at": insert.excluded.at, "detail": insert.excluded.detail},
-            where=activity.c.at < insert.excluded.at,
-        )
         rows = [
             {"region": region, "channel": channel, "what": what, "at": at, "detail": detail}
             for (region, channel, what), (at, detail) in sorted(seen.items())
         ]
         with self._database.begin() as connection:
-            connection.execute(upsert, rows)
+            self._database.upsert(connection, activity, rows, newer="at")
 
     def alive(self) -> datetime | None:
         """Return when a process last said that it runs; `None` where none ever did."""

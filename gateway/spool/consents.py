@@ -6,7 +6,6 @@ from collections.abc import Collection
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ports import Clock
 from gateway.spool.tables import consents
@@ -23,10 +22,8 @@ class Consents:
     def record(self, connection: sa.Connection, region: str, channel: str, sender: str, *, given: bool) -> None:
         """Write down what a sender said last."""
         key = self._keyring.lookup("sender", region, channel, sender)
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        said = {"given": given, "at": self._clock()}
-        insert = dialect.insert(consents).values(sender_key=key, **said)
-        connection.execute(insert.on_conflict_do_update(index_elements=["sender_key"], set_=said))
+        row = {"sender_key": key, "given": given, "at": self._clock()}
+        self._database.upsert(connection, consents, [row])
 
     def refused(self, connection: sa.Connection, keys: Collection[UUID]) -> set[UUID]:
         """Return those of the senders who said STOP."""

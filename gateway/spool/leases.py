@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.ports import Clock
 from gateway.spool.tables import cursors
@@ -90,8 +89,7 @@ class ChannelLeases:
             return list(connection.execute(sa.select(cursors)))
 
     def _ensure(self, connection: sa.Connection, region: str, channel: str) -> None:
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        connection.execute(dialect.insert(cursors).values(region=region, channel=channel).on_conflict_do_nothing())
+        self._database.upsert(connection, cursors, [{"region": region, "channel": channel}])
 
 
 def stands(row: sa.Row[Any] | None, now: datetime) -> bool:

@@ -10,19 +10,18 @@ from uuid import UUID
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql, sqlite
 
-from gateway.domain.events import Delivery
 from gateway.domain.ids import new_id
-from gateway.ports import Clock, Receipt, Reply
+from gateway.ports import Clock, Reply
 from gateway.spool.consents import Consents
 from gateway.spool.queue import Queue
+from gateway.spool.rows import OutboxRow
 from gateway.spool.tables import Kind, State, outbox, references, reply_counts
+from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
 
 _PURPOSE = b"outbox"
-_RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipts come in any order
 
 
 class _Letter(msgspec.Struct):
@@ -54,6 +53,23 @@ class Job:
     case_id: UUID
     correlation_id: UUID
     attempts: int
+    payload: bytes | None = None  # encrypted: what the job is about, if the case does not say it
+
+    @classmethod
+    def of(cls, row: OutboxRow) -> Job | None:
+        """Return the job of a claimed row, or `None` if the row names no case."""
+        if row.case_id is None:
+            return None
+        return cls(
+            id=row.id,
+            kind=row.kind,
+            region=row.region,
+            channel=row.channel,
+            case_id=row.case_id,
+            correlation_id=row.correlation_id,
+            attempts=row.attempts,
+            payload=row.payload,
+        )
 
 
 class Hold(NamedTuple):
@@ -63,11 +79,11 @@ class Hold(NamedTuple):
     lease: timedelta
 
 
-class Outbox(Queue):
+class Outbox(Queue[OutboxRow]):
     """The outbox table, with the counts that keep us from answering a machine for ever."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
-        super().__init__(database, outbox, clock)
+        super().__init__(database, outbox, OutboxRow, clock)
         self._keyring = keyring
         self._consents = Consents(database, keyring, clock)
 
@@ -77,7 +93,7 @@ class Outbox(Queue):
 
     def add_cases(
         self,
-        connection: sa.Connection,
+        connection: Transaction,
         kind: Kind,
         cases: Sequence[Mapping[str, Any]],
         hold: Hold | None = None,
@@ -121,7 +137,7 @@ class Outbox(Queue):
         self._database.insert(connection, outbox, rows)
         return jobs
 
-    def add_replies(self, connection: sa.Connection, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
+    def add_replies(self, connection: Transaction, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
         """Queue replies, at most `per_hour` to one address in any 60 minutes, and none unasked to who said STOP.
 
         Returns those held back.
@@ -159,7 +175,7 @@ class Outbox(Queue):
     def _slot(self) -> int:
         return int(self._clock().timestamp() // 60)
 
-    def _recent_counts(self, connection: sa.Connection, lanes: set[UUID]) -> dict[UUID, int]:
+    def _recent_counts(self, connection: Transaction, lanes: set[UUID]) -> dict[UUID, int]:
         if not lanes:
             return {}
         statement = (
@@ -169,7 +185,7 @@ class Outbox(Queue):
         )
         return {lane: int(total) for lane, total in connection.execute(statement)}
 
-    def _count(self, connection: sa.Connection, sent: Mapping[UUID, int]) -> None:
+    def _count(self, connection: Transaction, sent: Mapping[UUID, int]) -> None:
         if not sent:
             return
         slot = self._slot()
@@ -177,43 +193,14 @@ class Outbox(Queue):
         rows = [{"lane": lane, "slot": slot, "replies": sent[lane]} for lane in sorted(sent)]
         self._database.insert(connection, reply_counts, rows, add_up="replies")
 
-    def unseal(self, row: sa.Row[Any]) -> Reply:
+    def unseal(self, row: OutboxRow) -> Reply:
         """Return the reply of a row; raises `Undecryptable`."""
-        letter = msgspec.json.decode(self._keyring.decrypt(row.payload, _PURPOSE), type=_Letter)
+        letter = msgspec.json.decode(self._keyring.decrypt(row.payload or b"", _PURPOSE), type=_Letter)
         return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
 
-    def content(self, row: sa.Row[Any]) -> bytes:
+    def content(self, job: Job) -> bytes:
         """Return what a job is about; raises `Undecryptable`."""
-        return self._keyring.decrypt(row.payload, _PURPOSE)
-
-    def refer(self, connection: sa.Connection, row: sa.Row[Any], receipt: Receipt) -> None:
-        """Remember the provider's ids of a sent reply, so that its receipts find it; one may have come before us."""
-        address = (row.region, row.channel)
-        for external_id in (receipt.external_id, *receipt.others):
-            self._upsert(connection, address, external_id, {"outbox_id": row.id}, {"delivery": Delivery.SENT.value})
-
-    def note_receipt(
-        self, connection: sa.Connection, address: tuple[str, str], external_id: str, state: Delivery, error: str | None
-    ) -> None:
-        """Record how far a reply has come; a later state never gives way to an earlier one."""
-        key = self._keyring.lookup("reference", *address, external_id)
-        found = connection.execute(sa.select(references.c.delivery).where(references.c.key == key)).scalar()
-        if found is None or _RANK[state] > _RANK[Delivery(found)]:
-            self._upsert(connection, address, external_id, {"delivery": state.value, "error": error}, {})
-
-    def _upsert(
-        self,
-        connection: sa.Connection,
-        address: tuple[str, str],
-        external_id: str,
-        changed: dict[str, Any],
-        initial: dict[str, Any],
-    ) -> None:
-        dialect = sqlite if self._database.is_sqlite else postgresql
-        changed = changed | {"updated_at": self._clock()}
-        key = self._keyring.lookup("reference", *address, external_id)
-        insert = dialect.insert(references).values(key=key, **changed, **initial)
-        connection.execute(insert.on_conflict_do_update(index_elements=["key"], set_=changed))
+        return self._keyring.decrypt(job.payload or b"", _PURPOSE)
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
         """Delete as `Queue.purge` does, with what refers to the rows and with old reply counts."""

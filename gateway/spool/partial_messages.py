@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from gateway.domain.events import MessagePart
 from gateway.domain.ids import first_id_at, new_id
 from gateway.ports import Clock
+from gateway.spool.rows import InboxRow
 from gateway.spool.tables import drafts, parts
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
@@ -54,7 +55,7 @@ class PartialMessages:
         self._database, self._keyring, self._clock = database, keyring, clock
 
     def add(
-        self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, wait: timedelta
+        self, connection: sa.Connection, row: InboxRow, part: MessagePart, wait: timedelta
     ) -> tuple[PartialMessage, bool]:
         """Put a part (and its inbox row) to the others of its message.
 
@@ -91,7 +92,7 @@ class PartialMessages:
         return found[0] if found else None
 
     def _begin(
-        self, connection: sa.Connection, row: sa.Row[Any], part: MessagePart, key: UUID, wait: timedelta
+        self, connection: sa.Connection, row: InboxRow, part: MessagePart, key: UUID, wait: timedelta
     ) -> PartialMessage:
         draft_id, now = new_id(), self._clock()
         values = {"id": draft_id, "key": key, "region": row.region, "channel": row.channel, "total": part.total}

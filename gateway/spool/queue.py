@@ -11,15 +11,18 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Generic, TypeVar
 from uuid import UUID
 
 import sqlalchemy as sa
 from sqlalchemy.sql.dml import ReturningUpdate
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.ids import first_id_at, new_id
 from gateway.ports import Clock
+from gateway.spool.rows import InboxRow, OutboxRow
 from gateway.spool.tables import State
+from gateway.storage import Transaction
 from gateway.storage.database import Database, any_of
 
 ABANDONED = "abandoned: the worker that held it stopped before it was done"
@@ -27,12 +30,15 @@ _ISOLATE_AFTER = 3  # attempts abandoned before a row is suspected of killing it
 _LANE_PAUSE = timedelta(seconds=1)  # how long a row waits before looking again whether its lane is free
 
 
+RowT = TypeVar("RowT", InboxRow, OutboxRow)
+
+
 @dataclass(frozen=True, slots=True)
-class Claim:
-    """A batch that is ours until the lease ends, in the order in which the messages came."""
+class Claim(Generic[RowT]):
+    """A batch that this worker holds until the lease ends, in the order in which the messages came."""
 
     id: UUID
-    rows: Sequence[sa.Row[Any]]
+    rows: Sequence[RowT]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,14 @@ class Backlog:
     reason: str | None  # of a row that failed at least once
 
 
-class Queue:
-    """One queue table."""
+class Queue(Generic[RowT]):
+    """One queue table, and the type of its rows."""
 
-    def __init__(self, database: Database, table: sa.Table, clock: Clock) -> None:
-        self._database, self._table, self._clock = database, table, clock
+    def __init__(self, database: Database, table: sa.Table, row_type: type[RowT], clock: Clock) -> None:
+        self._database = database
+        self._table = table
+        self._row_type: type[RowT] = row_type
+        self._clock = clock
         self._arrived = table.c.received_at if "received_at" in table.c else table.c.created_at
 
     def claim(
@@ -59,17 +68,18 @@ class Queue:
         lease: timedelta,
         *,
         kinds: Sequence[str] = (),
-        leaving: Collection[tuple[str, str]] = (),
-    ) -> Claim:
+        leaving: Collection[ChannelId] = (),
+    ) -> Claim[RowT]:
         """Take up to `limit` rows that are due, leaving those of some channels (region, name).
 
         An empty claim means that there is nothing to do now.
         """
-        claim, rows = new_id(), list[sa.Row[Any]]()
+        claim, rows = new_id(), list[RowT]()
         with self._database.begin() as connection:
             for kind in kinds or (None,):  # one after the other: the index gives the rows of one kind in their order
                 if len(rows) < limit:
-                    rows += connection.execute(self._take(claim, kind, limit - len(rows), lease, leaving))
+                    taken = connection.execute(self._take(claim, kind, limit - len(rows), lease, leaving))
+                    rows += map(self._row_type._make, taken)
             rows.sort(key=lambda row: row.id.int)
             if blocked := self._blocked(connection, claim, rows):
                 self.give_back(connection, claim, blocked)
@@ -81,7 +91,7 @@ class Queue:
         return Claim(claim, rows)
 
     def _take(
-        self, claim: UUID, kind: str | None, limit: int, lease: timedelta, leaving: Collection[tuple[str, str]]
+        self, claim: UUID, kind: str | None, limit: int, lease: timedelta, leaving: Collection[ChannelId]
     ) -> ReturningUpdate[Any]:
         table, now = self._table, self._clock()
         candidates = sa.select(table.c.id).where(table.c.due_at <= now)
@@ -103,7 +113,7 @@ class Queue:
             .returning(table)
         )
 
-    def _blocked(self, connection: sa.Connection, claim: UUID, rows: Sequence[sa.Row[Any]]) -> set[UUID]:
+    def _blocked(self, connection: Transaction, claim: UUID, rows: Sequence[RowT]) -> set[UUID]:
         """Return the rows whose lane has an earlier unfinished row that is not in this claim."""
         if not rows:
             return set()
@@ -123,7 +133,7 @@ class Queue:
         return {row_id for row_id, blocker in found if blocker is not None}
 
     def give_back(
-        self, connection: sa.Connection, claim: UUID, ids: Collection[UUID], *, pause: timedelta = _LANE_PAUSE
+        self, connection: Transaction, claim: UUID, ids: Collection[UUID], *, pause: timedelta = _LANE_PAUSE
     ) -> None:
         """Put claimed rows back, as if they had not been taken; with the usual pause they wait for their lane."""
         if not ids:
@@ -142,7 +152,7 @@ class Queue:
         with self._database.begin() as connection:
             return connection.execute(extend.values(due_at=self._clock() + lease)).rowcount == 1
 
-    def finish(self, connection: sa.Connection, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
+    def finish(self, connection: Transaction, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
         """Mark rows done; return those that were still ours. Only their results may be written."""
         if not ids:
             return set()
@@ -156,7 +166,7 @@ class Queue:
         finished = connection.execute(done)
         return set(finished.scalars().all())
 
-    def retry(self, connection: sa.Connection, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
+    def retry(self, connection: Transaction, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
         """Give rows back to be tried again after their delay, each with the reason."""
         now = self._clock()
         self._settle(
@@ -168,7 +178,7 @@ class Queue:
             ],
         )
 
-    def bury(self, connection: sa.Connection, claim: UUID, reasons: Mapping[UUID, str]) -> None:
+    def bury(self, connection: Transaction, claim: UUID, reasons: Mapping[UUID, str]) -> None:
         """Make rows dead letters, each with the reason; `replay` brings them back."""
         now = self._clock()
         self._settle(
@@ -180,7 +190,7 @@ class Queue:
             ],
         )
 
-    def _settle(self, connection: sa.Connection, claim: UUID, values: list[dict[str, Any]]) -> None:
+    def _settle(self, connection: Transaction, claim: UUID, values: list[dict[str, Any]]) -> None:
         if not values:
             return
         table = self._table
@@ -197,7 +207,7 @@ class Queue:
         )
         connection.execute(statement, [value | {"held": claim} for value in values])
 
-    def reopen(self, connection: sa.Connection, ids: Sequence[UUID]) -> int:
+    def reopen(self, connection: Transaction, ids: Sequence[UUID]) -> int:
         """Make finished rows pending again, as new; return how many there were."""
         table = self._table
         statement = (
@@ -241,17 +251,18 @@ class Queue:
                 connection.execute(sa.delete(table).where(any_of(table.c.id, ids, self._database)))
         return ids
 
-    def dead(self, limit: int) -> Sequence[sa.Row[Any]]:
+    def dead(self, limit: int) -> list[RowT]:
         """Return the newest dead letters."""
         table = self._table
         with self._database.read() as connection:
             statement = sa.select(table).where(table.c.state == State.DEAD).order_by(table.c.id.desc()).limit(limit)
-            return connection.execute(statement).all()
+            return list(map(self._row_type._make, connection.execute(statement)))
 
-    def get(self, row_id: UUID) -> sa.Row[Any] | None:
+    def get(self, row_id: UUID) -> RowT | None:
         """Return one row, whatever its state."""
         with self._database.read() as connection:
-            return connection.execute(sa.select(self._table).where(self._table.c.id == row_id)).one_or_none()
+            row = connection.execute(sa.select(self._table).where(self._table.c.id == row_id)).one_or_none()
+        return None if row is None else self._row_type._make(row)
 
     def backlog(self) -> list[Backlog]:
         """Return what is unfinished, by channel. Costs a look at the unfinished rows only."""
@@ -265,7 +276,7 @@ class Queue:
         with self._database.read() as connection:
             return [Backlog(*row) for row in connection.execute(statement)]
 
-    def dead_counts(self) -> dict[tuple[str, str], int]:
+    def dead_counts(self) -> dict[ChannelId, int]:
         """Return the number of dead letters by region and channel."""
         table = self._table
         statement = (
@@ -274,10 +285,10 @@ class Queue:
             .group_by(table.c.region, table.c.channel)
         )
         with self._database.read() as connection:
-            return {(region, channel): count for region, channel, count in connection.execute(statement)}
+            return {ChannelId(region, channel): count for region, channel, count in connection.execute(statement)}
 
 
-def _may_kill(row: sa.Row[Any]) -> bool:
+def _may_kill(row: InboxRow | OutboxRow) -> bool:
     return bool(row.reason == ABANDONED and row.attempts > _ISOLATE_AFTER)
 
 

@@ -7,7 +7,7 @@ Wire format: PostgreSQL's `array_recv` and each type's receive function (src/bac
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from struct import Struct
 from typing import Any
@@ -136,7 +136,7 @@ class BulkInsert:
             self._tail += f" RETURNING {table.name}.{returning}"
         self._statements: dict[tuple[str, ...], str] = {}
 
-    def prepare(self, rows: Sequence[dict[str, Any]]) -> tuple[str, tuple[Any, ...]]:
+    def prepare(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[Any, ...]]:
         """Return the statement and its parameters. What is equal in all rows travels once."""
         arrays = {column: [row[column] for row in rows] for column in self._columns}
         once = tuple(column for column, values in arrays.items() if _all_equal(values))

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from datetime import UTC, datetime
 from importlib import import_module
@@ -18,7 +18,7 @@ from typing import IO, Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import sqlite
+from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.domain.errors import Unavailable
 from gateway.storage.errors import translated_errors
@@ -153,7 +153,7 @@ class Database:
         self,
         connection: sa.Connection,
         table: sa.Table,
-        rows: Sequence[dict[str, Any]],
+        rows: Sequence[Mapping[str, Any]],
         *,
         ignore_conflicts: bool = False,
         add_up: str | None = None,
@@ -190,6 +190,30 @@ class Database:
             connection.execute(insert, list(rows))
             return []
         return list(connection.execute(insert.returning(table.c[returning]), list(rows)).scalars())
+
+    def upsert(
+        self,
+        transaction: sa.Connection,
+        table: sa.Table,
+        rows: Sequence[Mapping[str, object]],
+        *,
+        keep: Sequence[str] = (),
+        newer: str | None = None,
+    ) -> None:
+        """Insert rows; if a key is there already, update that row's other columns, except those in `keep`.
+
+        With `newer`, a stored row changes only if its value in that column is lower than the new one.
+        """
+        if not rows:
+            return
+        keys = [column.name for column in table.primary_key.columns]
+        insert = (sqlite if self.is_sqlite else postgresql).insert(table)
+        changed = {name: insert.excluded[name] for name in rows[0] if name not in keys and name not in keep}
+        if not changed:
+            transaction.execute(insert.on_conflict_do_nothing(), list(rows))
+            return
+        where = table.c[newer] < insert.excluded[newer] if newer else None
+        transaction.execute(insert.on_conflict_do_update(index_elements=keys, set_=changed, where=where), list(rows))
 
 
 def any_of(column: sa.ColumnElement[Any], values: Sequence[UUID], database: Database) -> sa.ColumnElement[bool]:

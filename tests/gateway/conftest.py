@@ -524,7 +524,7 @@ def drain() -> Callable[[Gateway], None]:
 
     def work(gateway: Gateway) -> None:
         for _ in range(50):
-            if not sum(stage.run_once() for stage in gateway.stages):
+            if not sum(stage.run_once() for stage in gateway.stages.values()):
                 return
         raise AssertionError("the stages found work 50 times")
 

@@ -70,12 +70,12 @@ def create_app(gateway: Gateway) -> Flask:
     @app.get("/api/v1/complaints")
     def complaints() -> Response:
         _authorise(token)
-        return _json({"complaints": gateway.central.recent(_limit(request.args.get("limit", "20")))})
+        return _json({"complaints": gateway.central.newest(_limit(request.args.get("limit", "20")))})
 
     @app.get("/api/v1/complaints/<ticket>")
     def complaint(ticket: str) -> Response:
         _authorise(token)
-        found = gateway.central.show(ticket) if check_ticket(ticket) else None
+        found = gateway.central.by_ticket(ticket) if check_ticket(ticket) else None
         return _json(found) if found else _json({"error": "unknown_ticket", "message": "no complaint has it"}, 404)
 
     return app

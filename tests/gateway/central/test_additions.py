@@ -87,7 +87,7 @@ def test_additions_are_shown_in_the_order_in_which_they_came(
     later = more("kedua", at=clock() + timedelta(minutes=1))
     for addition in (later, more("pertama")):
         central.add(one.id, addition)
-    assert [line["text"] for line in (central.show(ticket) or {})["additions"]] == ["pertama", "kedua"]
+    assert [line["text"] for line in (central.by_ticket(ticket) or {})["additions"]] == ["pertama", "kedua"]
 
 
 def test_additions_to_a_confidential_complaint_are_withheld(
@@ -96,7 +96,7 @@ def test_additions_to_a_confidential_complaint_are_withheld(
     one = complaint("SM1", confidential=True)
     ticket = central.deliver([one]).tickets[one.id]
     central.add(one.id, more("nama pelakunya"))
-    shown = central.show(ticket)
+    shown = central.by_ticket(ticket)
     assert shown is not None
     assert [line["text"] for line in shown["additions"]] == ["(rahasia)"]
     assert "nama pelakunya" not in str(shown)

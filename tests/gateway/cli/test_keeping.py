@@ -119,9 +119,9 @@ def letters(site: Any, incoming: Any, receive: Any, twilio: Any) -> tuple[Any, A
     bad = incoming("bad", payload=b'{"sid": "rusak \xf0\x9f\x98\xad"}', sender="+6281200000009")
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(bad)])
     receive(gateway, "BANTUAN", "SM1")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     twilio.fail("reject:30007")
-    gateway.stages[3].run_once()
+    gateway.stages["acknowledge"].run_once()
     (reply,) = gateway.spool.outbox.dead(5)
     return gateway, bad.id, reply.id
 
@@ -164,7 +164,7 @@ def test_dead_show_prints_the_message_only_when_asked(site: Any, letters: Any) -
 def test_what_dead_show_prints_is_what_try_reads(site: Any, receive: Any, tmp_path: Path) -> None:
     gateway = site.gateway(regions={"32.toml": 'code = "32"\nname = "J"\n'})
     row = receive(gateway, "jalan", "SM1", channel="32/sms")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     result = site.run("dead", "show", str(row), "--content")
     sample = tmp_path / "letter.http"
     sample.write_bytes(result.stdout_bytes[result.stdout_bytes.index(b"POST http") :])
@@ -231,7 +231,7 @@ def test_a_preview_groups_what_fails_alike(site: Any, incoming: Any) -> None:
     gateway = site.gateway()
     for number in range(4):
         gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming(f"{number}", payload=b"x"))])
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     shown = site.run("replay", "--from", "2020-01-01").output.splitlines()
     assert len(shown) == 2
     assert " 00/sms and 3 more  fail: untranslatable: " in shown[0]

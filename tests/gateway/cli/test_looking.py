@@ -163,7 +163,7 @@ def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
     gateway.jobs.beat()
     assert site.run("status").exit_code == 0
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     result = site.run("status")
     assert result.exit_code == FOUND
     assert "PERLU TINDAKAN / NEEDS ACTION" in result.output

@@ -25,8 +25,8 @@ def filled(site: Any, receive: Any) -> Any:
     for number in range(7):
         receive(gateway, f"PRINGSEWU jalan berlubang {number}", f"SM{number}", f"+628120000000{number}")
     receive(gateway, "ANONIM jalan rusak", "SM8")
-    gateway.stages[0].run_once()
-    gateway.stages[2].run_once()
+    gateway.stages["intake"].run_once()
+    gateway.stages["deliver"].run_once()
     return gateway
 
 
@@ -112,5 +112,5 @@ def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any
     gateway = site.gateway()
     ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
-    gateway.stages[0].run_once()
-    assert gateway.stages[2].run_once() == 1, "senders are still found: the lookup key does not rotate"
+    gateway.stages["intake"].run_once()
+    assert gateway.stages["deliver"].run_once() == 1, "senders are still found: the lookup key does not rotate"

@@ -67,9 +67,11 @@ def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, 
     receive(gateway, "jalan berlubang", "SM1")
     assert "1 messages wait to be read, the oldest for 0 seconds" in sentences(gateway)
     assert report(gateway).healthy
-    gateway.stages[0].run_once()
-    gateway.stages[2]._central = type("Down", (), {"deliver": lambda *_: (_ for _ in ()).throw(Unavailable("mati"))})()
-    gateway.stages[2].run_once()
+    gateway.stages["intake"].run_once()
+    gateway.stages["deliver"].central = type(
+        "Down", (), {"deliver": lambda *_: (_ for _ in ()).throw(Unavailable("mati"))}
+    )()
+    gateway.stages["deliver"].run_once()
     clock.advance(minutes=5)
     found = report(gateway)
     assert (found.healthy, found.waiting) == (False, 1)
@@ -79,7 +81,7 @@ def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, 
 def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any) -> None:
     gateway = site.gateway()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     assert "1 dead letters; see: run_gateway.py dead list" in sentences(gateway)
     assert (report(gateway).healthy, report(gateway).dead) == (False, 1)
 

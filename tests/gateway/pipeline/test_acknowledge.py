@@ -15,7 +15,7 @@ CITIZEN, NEIGHBOUR = "+6281200000001", "+6281200000002"
 
 
 def acknowledge(gateway: Any) -> int:
-    return gateway.stages[3].run_once()
+    return gateway.stages["acknowledge"].run_once()
 
 
 def queue(gateway: Any, *texts: str, to: str = CITIZEN, channel: str = "sms") -> None:
@@ -105,7 +105,7 @@ def test_an_answer_lost_on_the_way_sends_no_second_sms(site: Any, twilio: Any, r
 def test_a_worker_that_died_after_sending_sends_no_second_sms(site: Any, twilio: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     queue(gateway, "No. tiket: 10000009")
-    stage = gateway.stages[3]
+    stage = gateway.stages["acknowledge"]
     (row,) = gateway.spool.outbox.claim(1, stage._lease).rows
     stage._send(row)  # and here the machine loses power
     clock.advance(seconds=121)
@@ -215,7 +215,7 @@ def test_a_reply_that_another_worker_took_over_meanwhile_is_left_to_it(
 ) -> None:
     gateway, other = site.gateway(), site.gateway()
     queue(gateway, "satu", "dua")
-    acknowledger = gateway.stages[3]
+    acknowledger = gateway.stages["acknowledge"]
     claim = gateway.spool.outbox.claim(10, timedelta(seconds=5), kinds=["reply"])
     clock.advance(seconds=6)  # the first worker is slow: its lease ends
     assert acknowledge(other) == 2

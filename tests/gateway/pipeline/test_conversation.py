@@ -72,7 +72,7 @@ def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any
     line = rows(history)[-1]
     assert (line["actor"], line["from_status"], line["to_status"]) == ("reporter", "received", "received")
     assert line["why"] == "addition by the reporter: 60 s after the message before, and it reads like more"
-    shown = gateway.central.show(complaint["ticket"])
+    shown = gateway.central.by_ticket(complaint["ticket"])
     assert [one["text"] for one in shown["additions"]] == ["persis di depan masjid 🕌"]
     templates = gateway.settings.gateway.templates
     assert waves.answers()[1:] == [templates.added.format(ticket=complaint["ticket"])]
@@ -103,12 +103,12 @@ def test_an_addition_waits_for_the_delivery_and_is_answered_with_the_right_ticke
 ) -> None:
     gateway = waves.gateway(window=WINDOW)
     if handed:
-        gateway.stages[2].run_once()
+        gateway.stages["deliver"].run_once()
     for text in ("Jalan berlubang", "di depan pasar", "sudah tiga bulan"):
         waves.say(gateway, text)
         if batches > 1:
-            gateway.stages[0].run_once()
-    gateway.stages[0].run_once()
+            gateway.stages["intake"].run_once()
+    gateway.stages["intake"].run_once()
     drain(gateway)
     clock.advance(seconds=5)
     drain(gateway)
@@ -128,7 +128,7 @@ def test_an_addition_never_holds_up_the_delivery_that_it_waits_for(waves: Any, r
     gateway = waves.gateway(window=WINDOW, extra="[work]\nbatch = 2\n")
     waves.say(gateway, "Jalan berlubang")
     waves.say(gateway, "di depan pasar")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     kinds = [row["kind"] for row in rows(outbox)]
     assert kinds == [Kind.DELIVER, Kind.ADD]
     claim = gateway.spool.outbox.claim(1, timedelta(seconds=30), kinds=[Kind.ADD])
@@ -336,7 +336,7 @@ def test_more_of_an_anonymous_report_shows_nobody(talk: Any, waves: Any, rows: A
     talk("sejak kepala dinas diganti")
     (complaint,), (addition,) = rows(complaints), rows(additions)
     assert (complaint["reporter"], addition["complaint_id"]) == (None, complaint["id"])
-    shown = json.dumps(gateway.central.show(complaint["ticket"]), default=str)
+    shown = json.dumps(gateway.central.by_ticket(complaint["ticket"]), default=str)
     for trace in (CITIZEN, CITIZEN[3:], "r1", "r2"):
         assert f'"{trace}"' not in shown
     assert CITIZEN[3:] not in shown
@@ -363,7 +363,7 @@ def test_more_of_a_confidential_report_is_withheld_too(talk: Any, rows: Any) -> 
     gateway = talk("RAHASIA lampu kantor mati")
     talk("kepala dinas yang mencuri")
     assert len(rows(additions)) == 1
-    shown = json.dumps(gateway.central.show(ticket_of(rows)), default=str)
+    shown = json.dumps(gateway.central.by_ticket(ticket_of(rows)), default=str)
     assert "mencuri" not in shown
     assert '"text": "(rahasia)"' in shown
 
@@ -471,8 +471,8 @@ def test_before_the_delivery_there_is_no_ticket_to_withdraw(waves: Any, rows: An
     gateway = waves.gateway(window=WINDOW)
     waves.say(gateway, "Lampu jalan mati")
     waves.say(gateway, f"BATAL {make_ticket(1_000_000)}")
-    gateway.stages[0].run_once()
-    gateway.stages[3].run_once()
+    gateway.stages["intake"].run_once()
+    gateway.stages["acknowledge"].run_once()
     assert "tidak ditemukan" in waves.answers()[0]
     assert rows(cases)[0]["withdrawn_at"] is None
 
@@ -586,7 +586,7 @@ def statements(gateway: Any) -> list[str]:
         asked.append(statement)
 
     sa.event.listen(gateway.database.engine, "before_cursor_execute", note)
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     sa.event.remove(gateway.database.engine, "before_cursor_execute", note)
     return asked
 

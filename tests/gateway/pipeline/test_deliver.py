@@ -44,20 +44,20 @@ class Centre:
 def centre() -> Callable[[Any], Centre]:
     def put(gateway: Any) -> Centre:
         made = Centre(gateway.central)
-        gateway.stages[2]._central = made
+        gateway.stages["deliver"].central = made
         return made
 
     return put
 
 
 def deliver(gateway: Any) -> int:
-    return gateway.stages[2].run_once()
+    return gateway.stages["deliver"].run_once()
 
 
 def open_cases(gateway: Any, receive: Any, *texts: str) -> None:
     for number, text in enumerate(texts):
         receive(gateway, text, f"SM{number}", f"+6281200000{number:03}")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
 
 
 def jobs(rows: Any, kind: Kind = Kind.DELIVER) -> list[dict[str, Any]]:
@@ -158,7 +158,7 @@ def test_a_row_that_our_own_database_refuses_makes_only_itself_pay(
     gateway = site.gateway(regions={"74.71-kendari.toml": text})
     receive(gateway, "jalan berlubang", "SM1")
     receive(gateway, "lampu mati", "SM2", "+6281200000002", channel="74.71/sms")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     refuse("outbox", "region = '74.71'")
     deliver(gateway)
     found = {row["region"]: row["state"] for row in jobs(rows)}
@@ -188,7 +188,7 @@ def test_a_case_that_this_version_cannot_read_fails_alone(site: Any, receive: An
         connection.execute(sa.update(cases).where(cases.c.id == strange).values(complaint=sealed))
         connection.execute(sa.delete(cases).where(cases.c.id == gone))
     receive(gateway, "sampah menumpuk", "SM9", "+6281200000009")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     deliver(gateway)
     assert sorted(row["state"] for row in jobs(rows)) == [State.DEAD, State.DEAD, State.DONE]
     assert {row["reason"] is None for row in jobs(rows) if row["state"] == State.DEAD} == {False}
@@ -221,7 +221,7 @@ def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
     with gateway.database.begin() as connection:
         connection.execute(sa.delete(complaints))
     receive(gateway, f"STATUS {rows(tickets)[0]['number']}", "SM9", "+6281200000000")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     deliver(gateway)
     (job,) = jobs(rows, Kind.INQUIRE)
     assert (job["state"], job["reason"]) == (State.DEAD, "rejected: the centre does not know it")
@@ -236,7 +236,7 @@ def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, r
         connection.execute(sa.update(complaints).values(status="in_progress", updated_at=clock()))
     ticket = rows(tickets)[0]["number"]
     receive(gateway, f"STATUS {ticket}", "SM9", "+6281200000000")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     deliver(gateway)
     with gateway.database.read() as connection:
         found = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()

@@ -21,7 +21,7 @@ CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 
 
 def intake(gateway: Any) -> Any:
-    return gateway.stages[0]
+    return gateway.stages["intake"]
 
 
 def put_json(gateway: Any, clock: Any, key: str, payload: bytes, sender: str | None = None, **changes: Any) -> Any:
@@ -241,7 +241,7 @@ def test_status_of_an_own_ticket_is_asked_of_the_centre(site: Any, receive: Any,
     ticket = rows(tickets)[0]["number"]
     receive(gateway, f"status {ticket}", "SM2")
     intake(gateway).run_once()
-    gateway.stages[2].run_once()
+    gateway.stages["deliver"].run_once()
     assert len(rows(cases)) == 1, "a command is no complaint"
     assert [text for text in texts(gateway, rows) if text.startswith(f"Tiket {ticket}: diterima")]
 
@@ -279,7 +279,7 @@ def test_machines_and_ourselves_are_never_answered(site: Any, receive: Any, rows
     for number, text in enumerate(("BANTUAN", "STATUS 10000000", "Promo pulsa hari ini")):
         receive(gateway, text, f"SM{number}", sender)
     intake(gateway).run_once()
-    gateway.stages[2].run_once()
+    gateway.stages["deliver"].run_once()
     assert texts(gateway, rows) == []
     assert [row["state"] for row in rows(inbox)] == [State.DONE] * 3
 
@@ -305,7 +305,7 @@ def test_receipts_are_noted_and_never_go_back(site: Any, receive: Any, rows: Any
     gateway = site.gateway()
     receive(gateway, "BANTUAN", "SM1")
     intake(gateway).run_once()
-    gateway.stages[3].run_once()
+    gateway.stages["acknowledge"].run_once()
     (sent,) = twilio.messages("outbound-api")
 
     def receipt(status: str) -> None:

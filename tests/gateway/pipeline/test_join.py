@@ -36,11 +36,11 @@ def seven_parts(text: str) -> list[bytes]:
 
 
 def intake(gateway: Gateway) -> Any:
-    return gateway.stages[0]
+    return gateway.stages["intake"]
 
 
 def gather(gateway: Gateway) -> int:
-    return gateway.stages[1].run_once()
+    return gateway.stages["gather"].run_once()
 
 
 def replay_of(gateway: Gateway) -> Replay:
@@ -458,7 +458,7 @@ def test_joined_messages_take_the_short_way_to_the_deliverer_too(
 ) -> None:
     gateway = waves.gateway()
     if open_:
-        gateway.stages[2].run_once()  # from now on the deliverer beside intake is relied on
+        gateway.stages["deliver"].run_once()  # from now on the deliverer beside intake is relied on
     for number in (1, 2, 3):
         waves.part(gateway, number, THREE)
     waves.part(gateway, 1, THREE, **{"from": STRANGER})
@@ -579,7 +579,7 @@ def test_a_last_part_that_comes_while_its_draft_is_condemned_is_kept(
     waves.part(gateway, 1, ["satu ", "dua"])
     drain(gateway)
     waves.clock.advance(seconds=601)
-    stage = gateway.stages[1]
+    stage = gateway.stages["gather"]
     real = stage._condemn
 
     def condemn_later(draft: Any, error: Exception) -> None:

@@ -79,7 +79,7 @@ def test_a_new_reading_amends_the_centre_under_the_same_ticket(
 def test_an_amendment_waits_for_its_delivery(site: Any, receive: Any, drain: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     gateway = site.gateway(regions=MORE_ROUTES)
     assert replay_of(gateway).apply_between(*day(clock)) == {"amend": 1}
     drain(gateway)
@@ -132,9 +132,9 @@ def test_dead_letters_are_previewed_and_given_back(site: Any, receive: Any, drai
 def test_dead_replies_are_given_back_too(site: Any, receive: Any, twilio: Any, drain: Any, rows: Any) -> None:
     gateway = site.gateway()
     receive(gateway, "BANTUAN", "SM1")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     twilio.fail("reject:30007")
-    gateway.stages[3].run_once()
+    gateway.stages["acknowledge"].run_once()
     assert rows(outbox)[0]["state"] == State.DEAD
     assert replay_of(gateway).apply_dead(10) == 1
     drain(gateway)
@@ -147,12 +147,12 @@ def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
 ) -> None:
     gateway = site.gateway(extra="[work]\nreply_hours = 1\n")
     receive(gateway, "BANTUAN", "SM1")
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     twilio.fail("drop_after_accept")
-    gateway.stages[3].run_once()
+    gateway.stages["acknowledge"].run_once()
     clock.advance(hours=2)
     twilio.fail("server_error", on="list")
-    gateway.stages[3].run_once()
+    gateway.stages["acknowledge"].run_once()
     assert rows(outbox)[0]["state"] == State.DEAD
     replay_of(gateway).apply_dead(10)
     drain(gateway)

@@ -15,7 +15,7 @@ class Steps:
     """A stage that does what it is told, one instruction a turn, then nothing."""
 
     def __init__(self, *steps: Any, stage: str = "translate") -> None:
-        self.stage, self.steps, self.turns = stage, list(steps), 0
+        self.name, self.steps, self.turns = stage, list(steps), 0
         self.turned = threading.Event()
 
     def close(self) -> None:

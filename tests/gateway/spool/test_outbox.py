@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.events import Delivery
 from gateway.domain.ids import new_id
 from gateway.ports import Receipt
@@ -77,10 +78,10 @@ def test_receipts_may_come_in_any_order(spool: Spool, rows: Any, states: list[st
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
-        spool.outbox.refer(connection, row, Receipt("SMout"))
+        spool.receipts.refer(connection, row, Receipt("SMout"))
         for state in states:
             error = "30005" if state == "failed" else None
-            spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery(state), error)
+            spool.receipts.note(connection, ChannelId("00", "sms"), "SMout", Delivery(state), error)
     (reference,) = rows(references)
     assert (reference["delivery"], reference["outbox_id"]) == (kept, row.id)
 
@@ -89,23 +90,23 @@ def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, row
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
-        spool.outbox.note_receipt(connection, ("00", "sms"), "SMout", Delivery.FAILED, "30005")
+        spool.receipts.note(connection, ChannelId("00", "sms"), "SMout", Delivery.FAILED, "30005")
     with spool.database.begin() as connection:
-        spool.outbox.refer(connection, row, Receipt("SMout"))
+        spool.receipts.refer(connection, row, Receipt("SMout"))
     (reference,) = rows(references)
     assert (reference["delivery"], reference["error"], reference["outbox_id"]) == ("failed", "30005", row.id)
 
 
 def test_receipts_of_one_id_on_two_channels_are_two(spool: Spool, rows: Any) -> None:
     with spool.database.begin() as connection:
-        for address in (("00", "sms"), ("18.10", "sms")):
-            spool.outbox.note_receipt(connection, address, "SMout", Delivery.SENT, None)
+        for address in (ChannelId("00", "sms"), ChannelId("18.10", "sms")):
+            spool.receipts.note(connection, address, "SMout", Delivery.SENT, None)
     assert len(rows(references)) == 2
 
 
 def test_receipts_of_what_nobody_sent_are_forgotten(spool: Spool, clock: Any, rows: Any) -> None:
     with spool.database.begin() as connection:
-        spool.outbox.note_receipt(connection, ("00", "sms"), "SMstray", Delivery.SENT, None)
+        spool.receipts.note(connection, ChannelId("00", "sms"), "SMstray", Delivery.SENT, None)
     spool.outbox.purge(clock() - timedelta(days=1), 10)
     assert len(rows(references)) == 1
     spool.outbox.purge(clock() + timedelta(seconds=1), 10)
@@ -117,7 +118,7 @@ def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
     (row,) = spool.outbox.claim(10, LEASE).rows
     for _ in range(2):
         with spool.database.begin() as connection:
-            spool.outbox.refer(connection, row, Receipt("SMout"))
+            spool.receipts.refer(connection, row, Receipt("SMout"))
     assert len(rows(references)) == 1
 
 
@@ -127,7 +128,7 @@ def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(spool:
     done, dead = claim.rows
     with spool.database.begin() as connection:
         spool.outbox.finish(connection, claim.id, [done.id])
-        spool.outbox.refer(connection, done, Receipt("SMout"))
+        spool.receipts.refer(connection, done, Receipt("SMout"))
         spool.outbox.bury(connection, claim.id, {dead.id: "rejected"})
     clock.advance(days=31)
     assert spool.outbox.purge(clock() - timedelta(days=30), 10) == [done.id]

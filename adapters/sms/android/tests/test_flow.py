@@ -86,7 +86,7 @@ def receive(gateway: Gateway, request: WebhookRequest) -> int:
 
 
 def work(gateway: Gateway) -> None:
-    while sum(stage.run_once() for stage in gateway.stages):
+    while sum(stage.run_once() for stage in gateway.stages.values()):
         pass
 
 

@@ -73,7 +73,7 @@ def test_metrics_count_what_happened(delivered: Any, receive: Any) -> None:
 def test_metrics_count_dead_letters(site: Any, clock: Any, incoming: Any) -> None:
     gateway = site.gateway()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
-    gateway.stages[0].run_once()
+    gateway.stages["intake"].run_once()
     text = create_app(gateway).test_client().get("/metrics").text
     assert 'lapor_dead_letters{channel="sms",queue="inbox",region="00"} 1.0' in text
     assert 'lapor_dead_total{reason="untranslatable",stage="intake"} 1.0' in text

@@ -6,15 +6,15 @@ import re
 import shlex
 import shutil
 import socket
-from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pytest
 
 from gateway.testing import requestfile
 from gateway.testing.checkout import Checkout
+from gateway.testing.fixtures import WaitFor
 from gateway.testing.new_adapter import lines_to_add
 
 PAGE = Path(__file__).parents[1] / "docs" / "writing-an-adapter.md"
@@ -40,7 +40,7 @@ def blocks() -> list[Block]:
 class Reader:
     """A reader who types every command of the page and makes every change, in a copy of the checkout."""
 
-    def __init__(self, checkout: Checkout, stack: ExitStack, wait_for: Callable[..., Any]) -> None:
+    def __init__(self, checkout: Checkout, stack: ExitStack, wait_for: WaitFor) -> None:
         self.checkout = checkout
         self.root = checkout.root
         self.shown: list[tuple[str, str]] = []  # command and its output
@@ -122,7 +122,7 @@ class Reader:
 
 
 @pytest.mark.slow
-def test_who_follows_the_page_ends_with_a_channel_that_answers(tmp_path: Path, wait_for: Callable[..., Any]) -> None:
+def test_who_follows_the_page_ends_with_a_channel_that_answers(tmp_path: Path, wait_for: WaitFor) -> None:
     with ExitStack() as stack:
         reader = Reader(Checkout(tmp_path / "checkout"), stack, wait_for)
         reader.use_free_ports()

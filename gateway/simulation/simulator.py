@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,22 @@ class Totals:
     accepted: int = 0  # answered 2xx by the gateway
     refused: int = 0  # any other answer, or none
     replies: int = 0
+
+
+class Pace:
+    """The moments of messages that are sent at an even rate; a late message does not delay the later ones."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin now; `rate` is in messages per second, the clock in seconds."""
+        self._clock = clock
+        self._step = 1 / rate
+        self._due = clock()
+
+    def wait(self) -> float:
+        """Return the seconds until the next message is due; 0 if it is late."""
+        seconds = max(0.0, self._due - self._clock())
+        self._due += self._step
+        return seconds
 
 
 def refusal_text(outcome: Outcome) -> str:
@@ -115,11 +131,10 @@ class Simulator:
         Without a count every sample is sent once. With several providers they take turns.
         """
         total = len(self._samples) if count is None else count
-        due = time.monotonic()
+        pace = Pace(self._rate)
         for number in range(total):
-            if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._wait_until_below(IN_FLIGHT):
+            if self._stopping.wait(pace.wait()) or not self._wait_until_below(IN_FLIGHT):
                 break
-            due += 1 / self._rate
             sample = self._samples[number % len(self._samples)]
             provider = self._providers[number % len(self._providers)]
             with self._changed:

@@ -19,7 +19,7 @@ class Secret:
 
     __slots__ = ("_value", "origin")
 
-    def __init__(self, value: str, origin: str = "given in code") -> None:
+    def __init__(self, value: str, origin: str = "code") -> None:
         self._value = value
         self.origin = origin  # its source, for error messages: "env NAME" or "file path"
 

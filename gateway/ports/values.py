@@ -40,8 +40,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
     key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
     sender: str | None = None  # the messages of one sender are processed in their order
-    # If the provider gives no id, the key is made of content and time. This is the key that the message has if an earlier
-    # delivery came just before the clock's last step.
+    # Only if the provider gives no id and the key is made of content and time: the key that the message would have if it
+    # came one step of the clock earlier. An earlier delivery may be stored under it.
     former_key: str | None = None
 
 

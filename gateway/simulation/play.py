@@ -58,7 +58,7 @@ def play(
 def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, message: str) -> int:
     """Send one message, print the answer, and return the exit code.
 
-    If a simulator runs beside the gateway, the answer comes there, and it is asked for it; else ours gets it.
+    If a simulator runs beside the gateway already, the answer comes to it, and we ask it for the answer.
     """
     party = simulated(settings, registry, address)[0]
     simulator = Simulator([party.provider], rate=1)

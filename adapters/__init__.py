@@ -1,6 +1,6 @@
-"""The channel adapters that come with the gateway, one folder per channel and one module per provider.
+"""The channel adapters of the gateway: one folder per provider, inside the folder of its channel.
 
-The keys are what a region file's `adapter = "..."` may say. A target is imported on first use only.
+A key is the value of `adapter = "..."` in a region file. An adapter is imported on first use.
 """
 
 from __future__ import annotations

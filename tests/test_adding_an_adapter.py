@@ -24,16 +24,23 @@ from gateway.central.tables import complaints
 from gateway.domain.errors import Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Event, Ignored
 from gateway.ports import (
+    HTTP,
+    JSON,
     Batch,
     ChannelContext,
     ChannelSettings,
     Envelope,
     FetchedMessage,
+    Poller,
     RawMessage,
     Receipt,
+    Replier,
     Reply,
     Response,
     Secret,
+    Translator,
+    Webhook,
+    recognise,
 )
 from gateway.ports.registry import Registry, Spec
 from gateway.ports.wire import WebhookRequest
@@ -43,7 +50,7 @@ from gateway.settings.schema import schemas
 
 
 class PigeonSettings(ChannelSettings):
-    """What `[channels.<name>]` with `adapter = "pigeon.post"` may say."""
+    """The keys of `[channels.<name>]` with `adapter = "pigeon.post"`."""
 
     secret: Secret
     loft: str = "Loft Pringsewu"
@@ -53,6 +60,7 @@ class PigeonPost:
     """Messages by pigeon."""
 
     Settings: ClassVar[type[ChannelSettings]] = PigeonSettings
+    content_types: ClassVar[frozenset[str]] = frozenset({HTTP, JSON})
     methods: ClassVar[frozenset[str]] = frozenset({"POST"})
     media_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
     own_addresses = ("loft",)
@@ -61,7 +69,8 @@ class PigeonPost:
     flown: ClassVar[list[Reply]] = []  # what we sent
 
     def __init__(self, settings: PigeonSettings, context: ChannelContext) -> None:
-        self._secret, self._context = settings.secret.reveal().encode(), context
+        self._secret = settings.secret.reveal().encode()
+        self._context = context
 
     def verify(self, request: WebhookRequest) -> Envelope:
         signed = hmac.new(self._secret, request.body, "sha256").hexdigest()
@@ -73,8 +82,11 @@ class PigeonPost:
     def accepted(self, request: WebhookRequest) -> Response:
         return Response(body=b"coo")
 
+    def recognises(self, payload: bytes) -> str | None:
+        return recognise(payload, self.content_types)
+
     def translate(self, raw: RawMessage) -> Sequence[Event]:
-        fields = raw.json() if raw.content_type == "application/json" else raw.request().json()
+        fields = raw.json() if raw.content_type == JSON else raw.request().json()
         if fields.get("kind") == "feather":
             return [Ignored(why="only a feather")]
         return [
@@ -89,15 +101,15 @@ class PigeonPost:
 
     def poll(self, cursor: str | None) -> Batch:
         start = int(cursor or 0)
-        found = [FetchedMessage(Envelope(p["id"], p["from"]), json.dumps(p).encode()) for p in self.sky[start:]]
-        return Batch(found=found, cursor=str(len(self.sky)), more=False)
+        messages = [FetchedMessage(Envelope(p["id"], p["from"]), json.dumps(p).encode()) for p in self.sky[start:]]
+        return Batch(found=messages, cursor=str(len(self.sky)), more=False)
 
     def reply(self, reply: Reply) -> Receipt:
         self.flown.append(reply)
         return Receipt(f"flight {len(self.flown)}")
 
     def find(self, reply: Reply) -> Receipt | None:
-        return next((Receipt(f"flight {n}") for n, one in enumerate(self.flown, 1) if one.id == reply.id), None)
+        return next((Receipt(f"flight {n}") for n, flown in enumerate(self.flown, 1) if flown.id == reply.id), None)
 
     def parts(self, text: str) -> int:
         return 1
@@ -148,11 +160,11 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def gateway(config: Path, registry: Registry) -> Iterator[Gateway]:
-    """Wire the gateway as always."""
-    made = build(load(config, registry), registry)
-    made.prepare()
-    yield made
-    made.close()
+    """Build the gateway with the toy's channel."""
+    gateway = build(load(config, registry), registry)
+    gateway.prepare()
+    yield gateway
+    gateway.close()
 
 
 def webhook(**pigeon: str) -> WebhookRequest:
@@ -237,6 +249,11 @@ def test_an_unreadable_pigeon_is_a_dead_letter(gateway: Gateway) -> None:
     work(gateway)
     (letter,) = gateway.spool.inbox.dead(10)
     assert letter.reason == Untranslatable("field id is missing").reason
+
+
+def test_the_toy_implements_the_ports() -> None:
+    toy = PigeonPost(PigeonSettings(secret=Secret("cincin")), ChannelContext(region="00", channel="x", webhook_url=""))
+    assert all(isinstance(toy, port) for port in (Translator, Webhook, Poller, Replier))
 
 
 def test_its_settings_are_checked_like_all_others(config: Path, registry: Registry) -> None:

@@ -30,7 +30,7 @@ DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 # Made at run time, or by tools: named in the documents, absent from a fresh checkout.
 MADE = ("var/", "dist/", "bench/out", ".venv")
 # Invented on purpose: the example that a contributor is taken through.
-EXAMPLES = re.compile(r"foo|NAME|folder|first\.http|first\.json")
+EXAMPLES = re.compile(r"foo|pesan.nusantara|bandar-lampung|NAME|folder|first\.http|first\.json")
 
 
 def name_of(path: Path) -> str:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
-from pydantic import GetCoreSchemaHandler, ValidationInfo
+from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
+
+if TYPE_CHECKING:
+    from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
+    from pydantic.json_schema import JsonSchemaValue  # serving needs no JSON schema: nor the time to import it
 
 
 class Secret:
-    """A value that shows itself only when asked by name; printing, formatting and logging give `***`."""
+    """A secret value: `reveal` returns it; printing, formatting and logging show `***`."""
 
     __slots__ = ("_value", "origin")
 
-    def __init__(self, value: str, origin: str = "given in code") -> None:
+    def __init__(self, value: str, origin: str = "code") -> None:
         self._value = value
-        self.origin = origin  # where it came from, for error messages: "env NAME" or "file path"
+        self.origin = origin  # its source, for error messages: "env NAME" or "file path"
 
     def reveal(self) -> str:
-        """Return the value itself."""
+        """Return the secret value."""
         return self._value
 
     def __repr__(self) -> str:
@@ -29,13 +33,15 @@ class Secret:
     __str__ = __repr__
 
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(cls, source: object, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return core_schema.with_info_plain_validator_function(
             cls._resolve, serialization=core_schema.to_string_ser_schema()
         )
 
     @classmethod
-    def __get_pydantic_json_schema__(cls, schema: Any, handler: Any) -> dict[str, Any]:
+    def __get_pydantic_json_schema__(
+        cls, schema: core_schema.CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
         reference = {"type": "string", "minLength": 1}
         return {
             "oneOf": [
@@ -51,14 +57,14 @@ class Secret:
         }
 
     @classmethod
-    def _resolve(cls, given: object, info: ValidationInfo) -> Secret:
-        if isinstance(given, Secret):
-            return given
-        if not isinstance(given, dict) or len(given) != 1 or next(iter(given)) not in ("env", "file"):
+    def _resolve(cls, reference: object, info: ValidationInfo) -> Secret:
+        if isinstance(reference, Secret):
+            return reference
+        if not isinstance(reference, dict) or len(reference) != 1 or next(iter(reference)) not in ("env", "file"):
             raise PydanticCustomError(
                 "secret_by_value", 'write a reference: { env = "NAME" } or { file = "path" }, not the value'
             )
-        ((kind, name),) = given.items()
+        ((kind, name),) = reference.items()
         if not isinstance(name, str) or not name:
             raise PydanticCustomError("secret_reference", "the reference must be a name in quotes")
         value = _from_env(name) if kind == "env" else _from_file(name, info)

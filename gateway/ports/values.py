@@ -21,27 +21,27 @@ _REQUEST_LINE = re.compile(rb"[A-Z]+ [^ \r\n]+ HTTP/1\.[01]\r\n")
 
 
 class ChannelSettings(BaseModel):
-    """The base of every adapter's `Settings`: what `[channels.<name>]` in a region file may say."""
+    """The base of every adapter's `Settings`: the keys of `[channels.<name>]` in a region file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, arbitrary_types_allowed=True)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelContext:
-    """What an adapter is told about the channel it serves."""
+    """The channel that an adapter serves."""
 
     region: str  # Kemendagri code, "00" for the national channels
     channel: str
-    webhook_url: str  # where its provider reaches us, from the configured public URL
+    webhook_url: str  # the provider calls it; made of the configured public URL
 
 
 class Envelope(msgspec.Struct, frozen=True):
-    """How a raw message is told from others before anybody reads it."""
+    """The identity of a raw message, known before it is translated."""
 
     key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
-    sender: str | None = None  # messages of one sender are worked on in their order
-    # Where the provider gives no id, the key is made of content and time: under this key the message may stand if it
-    # came before just a little earlier.
+    sender: str | None = None  # the messages of one sender are processed in their order
+    # Only if the provider gives no id and the key is made of content and time: the key that the message would have if it
+    # came one step of the clock earlier. An earlier delivery may be stored under it.
     former_key: str | None = None
 
 
@@ -56,14 +56,14 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
     def request(self) -> WebhookRequest:
-        """Return the stored webhook."""
+        """Return the stored webhook; raises `Untranslatable` if it is none."""
         try:
             return WebhookRequest.load(self.payload)
         except Malformed as exc:
             raise Untranslatable(exc.message) from exc
 
     def json(self) -> Fields:
-        """Return the stored JSON object's fields."""
+        """Return the stored JSON object's fields; raises `Untranslatable` if it is none."""
         return json_fields(self.payload)
 
 
@@ -81,17 +81,19 @@ def recognise(payload: bytes, content_types: Collection[str]) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class FetchedMessage:
-    """One message that a poll or a held connection brought."""
+    """One message from a poll or from a connection that we hold open."""
 
     envelope: Envelope
     payload: bytes
     content_type: str = JSON
-    spoken: bool = True  # by a citizen; False for news of a device, which nobody needs to hear was "recovered"
+    spoken: bool = (
+        True  # written by a citizen; False for a device's report, which must not count as a recovered message
+    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
-    """One page of a poll. The cursor is saved in the transaction that stores the messages."""
+    """One page of a poll; the core saves the cursor in the transaction that stores the messages."""
 
     found: Sequence[FetchedMessage]
     cursor: str
@@ -99,7 +101,7 @@ class Batch:
 
 
 class Response(msgspec.Struct, frozen=True):
-    """What the provider is answered once its message is committed."""
+    """The answer to the provider after its message is committed."""
 
     status: int = 200
     body: bytes = b""
@@ -118,7 +120,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """The provider's word that it took a reply."""
+    """The provider's confirmation that it accepted a reply."""
 
     external_id: str
-    others: tuple[str, ...] = ()  # ids of further parts, where the provider numbers each
+    others: tuple[str, ...] = ()  # ids of further parts, if the provider gives each part its own

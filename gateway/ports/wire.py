@@ -1,9 +1,8 @@
-"""Untrusted input: an HTTP request as a provider sent it, and fields that are read only by saying what they must be."""
+"""Untrusted input: the HTTP request of a provider, and fields that are read by their type."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
 from urllib.parse import unquote_to_bytes
 
 import msgspec
@@ -14,28 +13,28 @@ __all__ = ["Fields", "WebhookRequest", "form_pairs", "json_fields", "media_type"
 
 
 class Fields:
-    """Untrusted named values: nothing is read without saying what it must be.
+    """Untrusted named values; each is read as a text or a number.
 
-    A missing or misshapen field raises `Untranslatable` naming it, never `KeyError`.
+    A missing field, or one of another type, raises `Untranslatable` with the field's name, never `KeyError`.
     """
 
     __slots__ = ("_values",)
 
-    def __init__(self, values: Mapping[str, Any]) -> None:
+    def __init__(self, values: Mapping[str, object]) -> None:
         self._values = values
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def need(self, name: str) -> str:
-        """Return a text that must be there and not be empty."""
+        """Return a text; raises `Untranslatable` if it is missing or empty."""
         value = self.get(name)
         if not value:
             raise Untranslatable(f"field {name} is missing")
         return value
 
     def get(self, name: str, default: str = "") -> str:
-        """Return a text, or the default where the field is absent or null."""
+        """Return a text, or the default if the field is absent or null."""
         value = self._values.get(name)
         if value is None:
             return default
@@ -49,7 +48,7 @@ class Fields:
         return str(value)
 
     def number(self, name: str, default: int = 0) -> int:
-        """Return a whole number of at most nine digits."""
+        """Return a whole number of at most nine digits, or the default if the field is absent or empty."""
         text = self.get(name)
         if not text:
             return default
@@ -59,9 +58,9 @@ class Fields:
 
 
 def form_pairs(body: bytes) -> list[tuple[bytes, bytes]]:
-    """Split an `application/x-www-form-urlencoded` body into decoded pairs, in their order, blanks kept.
+    """Split an `application/x-www-form-urlencoded` body into decoded pairs, in their order; keep empty values.
 
-    Bytes, not text: a signature covers what was sent, whether or not it is valid UTF-8.
+    Bytes, not text: a signature covers the bytes that were sent, also if they are not valid UTF-8.
     """
     pairs = []
     for part in body.replace(b"+", b" ").split(b"&"):
@@ -74,34 +73,38 @@ def form_pairs(body: bytes) -> list[tuple[bytes, bytes]]:
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Return the content type without its parameters, in lower case; names of headers are in lower case."""
+    """Return the content type without its parameters, in lower case; the headers' names must be in lower case."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
 def json_fields(text: bytes) -> Fields:
     """Read a JSON object; raises `Untranslatable` for anything else."""
     try:
-        found = msgspec.json.decode(text)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:  # the last: brackets in brackets
+        values = msgspec.json.decode(text)
+    except (
+        msgspec.DecodeError,
+        UnicodeDecodeError,
+        RecursionError,
+    ) as exc:  # the last: too many brackets inside brackets
         raise Untranslatable("the payload is not JSON") from exc
-    if not isinstance(found, dict):
+    if not isinstance(values, dict):
         raise Untranslatable("the payload is not a JSON object")
-    return Fields(found)
+    return Fields(values)
 
 
 class WebhookRequest(msgspec.Struct, frozen=True):
-    """One HTTP request of a provider. `url` is the public one, from configuration, never from the proxy."""
+    """One HTTP request of a provider; `url` is the public one, from the configuration, never from the proxy."""
 
     method: str
     url: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    client: str = ""  # the caller's address, past the trusted proxies; for `verify` only, it is not stored
-    lines: bytes = b""  # the headers' lines as they came, where they are at hand: spares writing them again
+    client: str = ""  # the caller's IP address behind the trusted proxies; for `verify` only, it is not stored
+    lines: bytes = b""  # the headers' lines as they came, if the door has them: `dump` need not write them again
 
     def form(self) -> Fields:
-        """Return the body's form fields; of a repeated field the first counts."""
-        # Reversed, because of equal names the last one stays in a dict.
+        """Return the body's form fields; the first value of a repeated field counts."""
+        # Reversed: of equal names a dict keeps the last.
         return Fields({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(self.body))})
 
     def json(self) -> Fields:
@@ -109,7 +112,7 @@ class WebhookRequest(msgspec.Struct, frozen=True):
         return json_fields(self.body)
 
     def query(self) -> Fields:
-        """Return the fields of the URL's query; of a repeated field the first counts."""
+        """Return the fields of the URL's query; the first value of a repeated field counts."""
         pairs = reversed(form_pairs(self.url.partition("?")[2].encode("latin-1", "replace")))
         return Fields({name.decode("utf-8", "replace"): value for name, value in pairs})
 
@@ -123,7 +126,7 @@ class WebhookRequest(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, stored: bytes) -> WebhookRequest:
-        """Read what `dump` wrote, or a request file; raises `Malformed` where it is neither."""
+        """Read bytes that `dump` wrote, or a request file; raises `Malformed` for anything else."""
         head, blank, body = stored.partition(b"\r\n\r\n")
         first, *rest = head.decode("latin-1").split("\r\n")
         words = first.split(" ")

@@ -1,1 +1,1 @@
-"""What every simulated provider is made of, and the citizens who write to it."""
+"""The base of simulated providers, and the invented citizens who write to them."""

@@ -1,4 +1,4 @@
-"""How a simulated provider calls the gateway, and how patiently.
+"""The calls of a simulated provider to the gateway, and its patience.
 
 Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides.
 """
@@ -20,9 +20,9 @@ READ_TIMEOUT = 15.0  # seconds, as Twilio waits
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What became of a citizen's message; `status` is the gateway's HTTP status, `None` where it never answered.
+    """The gateway's answer to a citizen's message; `status` is its HTTP status, `None` if it never answered.
 
-    `error` is the kind of failure where it never answered, and what a refusal says.
+    `error` is the text of a refusal, or the kind of failure if it never answered.
     """
 
     sid: str
@@ -31,7 +31,7 @@ class Sent:
 
 
 class Caller:
-    """Sends webhooks over connections it keeps, one per thread."""
+    """Send webhooks over connections that stay open, one per thread."""
 
     def __init__(self) -> None:
         self._mine = threading.local()
@@ -39,10 +39,10 @@ class Caller:
         self._open: list[requests.Session] = []
 
     def send(self, request: WebhookRequest, deliver_to: str | None) -> tuple[int | None, str | None]:
-        """Send it; returns the HTTP status and what a refusal says, or `None` and the kind of failure.
+        """Send a request; return the HTTP status and the text of a refusal, or `None` and the kind of failure.
 
-        `deliver_to` is another base URL that the connection really goes to. A refused connection is tried once more
-        and nothing else is: Twilio's rule unless the URL overrides it, and the rarest patience of any provider.
+        `deliver_to` is the base URL that the connection goes to instead. Only a refused connection is tried once more:
+        this is Twilio's rule unless the URL overrides it, and no provider is less patient.
         """
         url, headers = request.url, dict(request.headers)
         if deliver_to:

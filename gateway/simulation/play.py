@@ -8,17 +8,21 @@ import threading
 import time
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 import click
 
-from gateway.domain.errors import Misconfigured, Unavailable
+from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 from gateway.ports.registry import Registry
-from gateway.settings.files import ChannelConfig, Settings
-from gateway.simulation.simulator import Simulator, said
+from gateway.settings.files import Settings
+from gateway.simulation.configured import Simulated, simulated
+from gateway.simulation.roles import Provider
+from gateway.simulation.simulator import Simulator, refusal_text
 
 _PATIENCE = 15  # seconds until a reply must have come
 _ASK_EVERY = 0.2  # seconds
+_LAST_REPLIES = 2  # seconds that are left for the replies to the last messages
+_FOR_EVER = 2**31  # messages
 
 
 def play(
@@ -31,76 +35,99 @@ def play(
     samples: Path | None,
     until_eof: bool = False,
 ) -> None:
-    """Play samples until `count` were sent or the process is asked to end; the replies are printed as they come."""
-    channels = _simulated(settings, registry, address)
-    providers = [_provider(settings, registry, channel) for channel in channels]
-    stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
-    if until_eof:
-        threading.Thread(target=_stop_at_eof, args=(stop,), daemon=True).start()
-    simulator = Simulator(providers, samples, rate=rate)
-    try:
-        simulator.start()
-    except OSError as exc:
-        taken, its = next((c, p) for c, p in zip(channels, providers, strict=True) if p.url == exc.filename)
-        raise Unavailable(
-            f"the simulator cannot listen on {exc.filename.removeprefix('http://')} "
-            f"({_setting(taken, its)}): {(exc.strerror or '').lower()}; "
-            "stop the program that has it (see: ss -ltnp), or change that port in the configuration"
-        ) from exc
+    """Play samples until `count` were sent or the process is asked to end; print the replies as they come.
+
+    `address` is one channel as "region/name", or `None` for all; `rate` is in messages per second. With `until_eof`
+    the end of standard input ends it too. Raises `Misconfigured`, and `Unavailable` if a port is taken.
+    """
+    parties = simulated(settings, registry, address)
+    stop = _stop_event(until_eof=until_eof)
+    simulator = Simulator([party.provider for party in parties], samples, rate=rate)
+    _start(simulator, parties)
     try:
         if count is not None:
             simulator.play(count)
-            stop.wait(2)  # the last replies are on their way
+            stop.wait(_LAST_REPLIES)
             return
-        player = threading.Thread(target=lambda: simulator.play(2**31), daemon=True)
-        player.start()
+        threading.Thread(target=simulator.play, args=(_FOR_EVER,), daemon=True).start()
         stop.wait()
     finally:
         simulator.stop()
 
 
+def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, message: str) -> int:
+    """Send one message, print the answer, and return the exit code.
+
+    If a simulator runs beside the gateway already, the answer comes to it, and we ask it for the answer.
+    """
+    party = simulated(settings, registry, address)[0]
+    simulator = Simulator([party.provider], rate=1)
+    try:
+        simulator.start()
+    except OSError:  # the port belongs to the simulator that plays beside the gateway
+        return _send_beside(party, sender, message)
+    try:
+        if simulator.send_one(sender, message) != HTTPStatus.OK:
+            return 1
+        return _exit_code(simulator.wait_for_reply(sender, _PATIENCE))
+    finally:
+        simulator.stop()
+
+
+def _stop_event(*, until_eof: bool) -> threading.Event:
+    """Return an event that is set when the process is asked to end."""
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    if until_eof:
+        threading.Thread(target=_stop_at_eof, args=(stop,), daemon=True).start()
+    return stop
+
+
 def _stop_at_eof(stop: threading.Event) -> None:
-    """Wait for the program that started us to end: the pipe it holds closes with it, however it dies."""
+    """Wait for the end of the program that started us: its pipe to us closes with it, even if it is killed."""
     while os.read(0, 1024):  # not sys.stdin: its lock would still be held when the interpreter ends
         pass
     stop.set()
 
 
-def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, text: str) -> int:
-    """Send one message, show the answer, and return the exit code.
-
-    The answer comes to the simulator that runs with the gateway, which is asked for it, or to ours where none runs.
-    """
-    channel = _simulated(settings, registry, address)[0]
-    provider = _provider(settings, registry, channel)
-    simulator = Simulator([provider], rate=1)
+def _start(simulator: Simulator, parties: list[Simulated]) -> None:
     try:
         simulator.start()
-    except OSError:  # the port belongs to the simulator that plays beside the gateway
-        try:
-            return _send_beside(provider, sender, text)
-        except (OSError, ValueError, LookupError) as also:
-            raise Unavailable(
-                f"{provider.url} ({_setting(channel, provider)}) is taken by a program that "
-                "is no simulator; stop it (see: ss -ltnp), or change that port in the configuration"
-            ) from also
+    except OSError as exc:
+        party = next(party for party in parties if party.provider.url == exc.filename)
+        raise Unavailable(
+            text(
+                "the simulator cannot listen on {place} ({setting}): {problem}; "
+                "stop the program that has it (see: ss -ltnp), or change that port in the configuration",
+                place=exc.filename.removeprefix("http://"),
+                setting=party.setting,
+                problem=(exc.strerror or "").lower(),
+            )
+        ) from exc
+
+
+def _send_beside(party: Simulated, sender: str, message: str) -> int:
     try:
-        if simulator.send_one(sender, text) != HTTPStatus.OK:
-            return 1
-        return _told(simulator.wait_for_reply(sender, _PATIENCE))
-    finally:
-        simulator.stop()
+        return _send_and_ask(party.provider, sender, message)
+    except (OSError, ValueError, LookupError) as exc:
+        raise Unavailable(
+            text(
+                "{url} ({setting}) is taken by a program that is no simulator; "
+                "stop it (see: ss -ltnp), or change that port in the configuration",
+                url=party.provider.url,
+                setting=party.setting,
+            )
+        ) from exc
 
 
-def _send_beside(provider: Any, sender: str, text: str) -> int:
+def _send_and_ask(provider: Provider, sender: str, message: str) -> int:
     """Send one message, and ask the simulator that runs already for the reply."""
     before = len(provider.replies_elsewhere(sender))
-    click.echo(f"{sender} -> {provider.sender}: {text}")
-    sent = provider.send(sender, text)
-    if sent.status != HTTPStatus.OK:
-        click.echo(f"  ! the gateway answered {said(sent)}")
+    click.echo(f"{sender} -> {provider.sender}: {message}")
+    outcome = provider.send(sender, message)
+    if outcome.status != HTTPStatus.OK:
+        click.echo(f"  ! the gateway answered {refusal_text(outcome)}")
         return 1
     deadline, reply = time.monotonic() + _PATIENCE, None
     while reply is None and time.monotonic() < deadline:
@@ -108,39 +135,15 @@ def _send_beside(provider: Any, sender: str, text: str) -> int:
         reply = next(iter(provider.replies_elsewhere(sender)[before:]), None)
     if reply is not None:
         click.echo(f"{provider.sender} => {sender}: {reply}")
-    return _told(reply)
+    return _exit_code(reply)
 
 
-def _told(reply: str | None) -> int:
-    if reply is None:
-        click.echo(
-            f"no answer within {_PATIENCE} seconds: see the status page; a sender who said STOP, or who has had "
-            "[replies] per_hour answers in this hour, gets none"
-        )
-    return 1 if reply is None else 0
-
-
-def _setting(channel: ChannelConfig, provider: Any) -> str:
-    """Name the setting that says where a provider is: in the channel's own table, or in that of its adapter."""
-    return f'{provider.setting} of channel {channel.region}/{channel.name} or of [adapters."{channel.adapter_key}"]'
-
-
-def _simulated(settings: Settings, registry: Registry, address: str | None) -> list[ChannelConfig]:
-    channels = [
-        channel
-        for channel in settings.channels
-        if registry.spec(channel.adapter_key).simulator and address in (None, f"{channel.region}/{channel.name}")
-    ]
-    if not channels:
-        raise Misconfigured(f"no channel {address or ''} with a simulator is configured")
-    return channels
-
-
-def _provider(settings: Settings, registry: Registry, channel: ChannelConfig) -> Any:
-    server = settings.gateway.server
-    try:
-        return registry.simulator(channel.adapter_key).from_settings(  # type: ignore[union-attr]
-            channel.settings, channel.context, deliver_to=f"http://{server.host}:{server.port}"
-        )
-    except ValueError as exc:
-        raise Misconfigured(str(exc)) from exc
+def _exit_code(reply: str | None) -> int:
+    """Return 0 for a reply; without one print the usual reasons and return 1."""
+    if reply is not None:
+        return 0
+    click.echo(
+        f"no answer within {_PATIENCE} seconds: see the status page; a sender who wrote STOP, or who has had "
+        "[replies] per_hour answers in this hour, gets none"
+    )
+    return 1

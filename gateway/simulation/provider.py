@@ -1,4 +1,4 @@
-"""What every simulated provider on HTTP has: a life, webhooks, failures on demand, and a door for other programs."""
+"""The base of simulated providers on HTTP: start and stop, webhooks, failures on demand, a door for other programs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import Any, ClassVar, Protocol, Self
+from typing import ClassVar, Self, TypeVar
 from urllib.parse import urlsplit
 
 import requests
@@ -18,44 +18,41 @@ import requests
 from gateway.ports import ChannelContext
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.caller import Caller, Sent
+from gateway.simulation.roles import Message
 from gateway.simulation.server import SILENCE, Answer, ProviderServer
+
+T = TypeVar("T")
 
 LOST = "drop_after_accept"
 _UNANSWERED = {"timeout": Answer(0, wait=SILENCE), LOST: Answer(0)}
 _NOT_HERE = Answer(404, {"message": "the simulator has no such page"})
 
 
-class Message(Protocol):
-    """A message that the gateway sent; each provider's own has more."""
-
-    from_: str
-    to: str
-    body: str
-
-
 class SimulatedProvider(ABC):
-    """A provider on `http://127.0.0.1:port`; a subclass answers its API and writes its webhooks."""
+    """A provider on `http://127.0.0.1:port`; a subclass answers the calls of its API and writes its webhooks."""
 
     name: ClassVar[str]  # of its threads
     setting: ClassVar[str]  # the channel's setting that says where it listens
-    failures: ClassVar[Mapping[str, Answer]]  # what `fail` may be asked for: throttle, server_error, unauthorized, …
-    kinds: ClassVar[Sequence[str]] = ("send",)  # of calls, that fail separately: `fail(on=...)`
+    failures: ClassVar[Mapping[str, Answer]]  # by the word for `fail`: throttle, server_error, unauthorized, …
+    kinds: ClassVar[Sequence[str]] = ("send",)  # of calls that fail separately: `fail(on=...)`
 
-    sender: str  # our number there
+    sender: str  # our address at the provider
 
     def __init__(self, port: int, *, path: str = "", webhook_url: str = "", deliver_to: str | None = None) -> None:
         """Prepare; nothing listens before `start`.
 
-        `port` 0 takes a free one; `path` lies before the API's own. `webhook_url` is the gateway's public URL, which
-        signatures cover; `deliver_to` another base URL (scheme and host) that connections really go to.
+        `port` 0 takes a free port; `path` is put before the API's own paths. `webhook_url` is the gateway's public URL,
+        which signatures cover; `deliver_to` is the base URL (scheme and host) that connections go to instead.
         """
-        self.webhook_url, self.deliver_to = webhook_url, deliver_to
-        self._port, self._path = port, path
+        self.webhook_url = webhook_url
+        self.deliver_to = deliver_to
+        self._port = port
+        self._path = path
         self._caller = Caller()
         self._lock = threading.Lock()
         self._failing: dict[str, deque[str]] = {kind: deque() for kind in self.kinds}
-        self._listeners: list[Callable[[Any], None]] = []
-        self.calls: deque[tuple[str, str, bytes]] = deque(maxlen=10_000)  # method, target and body of the latest ones
+        self._listeners: list[Callable[[Message], None]] = []
+        self.calls: deque[tuple[str, str, bytes]] = deque(maxlen=10_000)  # the latest: method, target and body
         self._stopping = threading.Event()
         self._server: ProviderServer | None = None
         self._phones: ThreadPoolExecutor | None = None
@@ -64,31 +61,31 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
-        """Answer one call of the API."""
+        """Return the answer to one call of the API."""
 
     def _kind(self, method: str, path: str) -> str:
-        """Return which of `kinds` a call is."""
+        """Return the kind of a call, one of `kinds`."""
         return self.kinds[0]
 
     def _refused(self, code: int) -> Answer:
-        """Return the answer for the failure reject:CODE."""
+        """Return the answer of the failure reject:CODE."""
         return Answer(code, {"message": "refused"})
 
     @abstractmethod
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = (), *, call: bool = True) -> Sent:
-        """Send a citizen's message, and the webhook of it unless `call` is false (one that got lost)."""
+        """Send a citizen's message, and its webhook unless `call` is false (a webhook that gets lost)."""
 
     @abstractmethod
     def replies(self, to: str | None = None) -> Sequence[Message]:
-        """Return what the gateway sent, oldest first; to one number if asked."""
+        """Return the messages that the gateway sent, the oldest first; to one number if asked."""
 
-    def _shown(self) -> list[dict[str, Any]]:
-        """Return the messages for another program, oldest first; at least those the gateway sent."""
+    def _shown(self) -> Sequence[Mapping[str, object]]:
+        """Return the messages for another program, the oldest first; at least those that the gateway sent."""
         return [{"from": message.from_, "to": message.to, "body": message.body} for message in self.replies()]
 
     @classmethod
     def _place(cls, address: str, context: ChannelContext) -> tuple[int, str]:
-        """Return port and path at which a channel expects its provider; raises `ValueError` for another machine."""
+        """Return the port and path where a channel expects its provider; raises `ValueError` for another machine."""
         place = urlsplit(address)
         if place.hostname != "127.0.0.1" or not place.port:
             where = f"{context.region}/{context.channel}"
@@ -111,7 +108,7 @@ class SimulatedProvider(ABC):
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
-        """Listen; raises `OSError` where the port is taken."""
+        """Listen; raises `OSError` if the port is taken."""
         self._stopping.clear()
         self._server = ProviderServer(self._port, self._answer, self._stopping)
         self._port = self._server.server_port  # the same one after a stop and a start
@@ -119,11 +116,11 @@ class SimulatedProvider(ABC):
         threading.Thread(target=self._server.serve_forever, args=(0.02,), name=self.name, daemon=True).start()
         return self
 
-    def hang_up(self) -> None:  # noqa: B027  few have to do anything
-        """Do nothing: a call to a gateway that has gone fails at once."""
+    def hang_up(self) -> None:  # noqa: B027  most providers have nothing to do
+        """Do nothing: a call to a gateway that has ended fails at once."""
 
     def stop(self) -> None:
-        """Stop listening and cut open connections; messages stay."""
+        """Stop listening and cut open connections; keep the messages."""
         self._stopping.set()
         if self._server is not None and self._phones is not None:
             self._server.close()
@@ -137,9 +134,9 @@ class SimulatedProvider(ABC):
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def _later(self, work: Callable[[Any], None], message: Any) -> None:
-        """Do the rest of the way to a citizen's phone on a thread of the network."""
-        with suppress(RuntimeError):  # stopped meanwhile: then no phone gets it
+    def _later(self, work: Callable[[T], None], message: T) -> None:
+        """Do the rest of a message's way to the citizen on a thread of the network."""
+        with suppress(RuntimeError):  # stopped meanwhile: then the message reaches nobody
             if self._phones is not None:
                 self._phones.submit(work, message)
 
@@ -149,8 +146,8 @@ class SimulatedProvider(ABC):
         """Let the next calls fail.
 
         `how`: throttle (429), server_error (500), unauthorized (401), reject:CODE (400), timeout (no answer, not
-        stored), drop_after_accept (stored, connection closed without an answer), and what else this provider has.
-        Raises `ValueError` for others.
+        stored), drop_after_accept (stored, connection closed without an answer), or another word of `failures`.
+        Raises `ValueError` for any other word.
         """
         known = {**self.failures, **_UNANSWERED}
         if how not in known and not (how.startswith("reject:") and how[7:].isdigit()):
@@ -161,7 +158,7 @@ class SimulatedProvider(ABC):
             self._failing[on].extend([how] * next)
 
     def recover(self) -> None:
-        """Forget the failures that were asked for and have not happened yet."""
+        """Cancel the failures that were asked for and have not happened yet."""
         with self._lock:
             for waiting in self._failing.values():
                 waiting.clear()
@@ -172,7 +169,7 @@ class SimulatedProvider(ABC):
             return len(self._failing[on])
 
     def _failure(self, kind: str) -> str:
-        """Return how this call is to fail, or nothing."""
+        """Return how this call must fail; empty if it must not."""
         with self._lock:
             waiting = self._failing[kind]
             return waiting.popleft() if waiting else ""
@@ -184,11 +181,11 @@ class SimulatedProvider(ABC):
     # --- the gateway, and other programs ---
 
     def _call_gateway(self, request: WebhookRequest) -> tuple[int | None, str | None]:
-        """Send a webhook; returns what `Caller.send` does."""
+        """Send a webhook; return the HTTP status and the text of a refusal, as `Caller.send`."""
         return self._caller.send(request, self.deliver_to)
 
-    def subscribe(self, listener: Callable[[Any], None]) -> None:
-        """Call the listener with every message the gateway sends, on the thread that took it."""
+    def subscribe(self, listener: Callable[[Message], None]) -> None:
+        """Call the listener with every message of the gateway, on the thread that received it."""
         self._listeners.append(listener)
 
     def _tell(self, message: Message) -> None:
@@ -196,19 +193,19 @@ class SimulatedProvider(ABC):
             listener(message)
 
     def replies_to(self, number: str) -> list[str]:
-        """Return the texts the gateway sent to a number, oldest first."""
+        """Return the texts that the gateway sent to a number, the oldest first."""
         return [message.body for message in self.replies(number)]
 
     def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process has, which listens on our port.
+        """Return the replies to a number that the simulator of another process got, which listens on our port.
 
-        Raises `OSError` where what listens there is no simulator.
+        Raises `OSError` if the program that listens there is no simulator.
         """
         with requests.Session() as session:
-            session.trust_env = False  # never through a proxy: it is on this machine
+            session.trust_env = False  # never through a proxy: the other process is on this machine
             answer = session.get(f"{self._base}/_simulator/messages", timeout=5)
             answer.raise_for_status()
-            shown: list[dict[str, Any]] = answer.json()["messages"]
+            shown: list[dict[str, str]] = answer.json()["messages"]
         return [message["body"] for message in shown if (message["from"], message["to"]) == (self.sender, number)]
 
     def _answer(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
@@ -223,7 +220,7 @@ class SimulatedProvider(ABC):
         return self._failed(how) if how and answer.status < 300 else answer
 
     def _control(self, method: str, name: str, body: bytes) -> Answer:
-        """Serve another program's wishes: GET messages, POST fail, POST send."""
+        """Answer another program: GET messages, POST fail, POST send."""
         try:
             asked = json.loads(body or b"{}")
             if (method, name) == ("GET", "messages"):
@@ -240,5 +237,5 @@ class SimulatedProvider(ABC):
 
 
 def login(user: str, password: str) -> str:
-    """Return the header Authorization of a user name and a password."""
+    """Return the value of the header Authorization for a user name and a password."""
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()

@@ -5,44 +5,44 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
-SILENCE = 120.0  # seconds a "timeout" failure keeps its caller waiting
+SILENCE = 120.0  # seconds that a "timeout" failure lets its caller wait
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One HTTP answer; `status` 0 closes the connection without one, after `wait` seconds."""
+    """One HTTP answer, after `wait` seconds; `status` 0 closes the connection without an answer."""
 
     status: int
-    body: dict[str, Any] | bytes = b""
-    headers: dict[str, str] = field(default_factory=dict)
+    body: Mapping[str, object] | bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
     wait: float = 0
 
 
 class ProviderServer(ThreadingHTTPServer):
-    """Listens on 127.0.0.1 and asks `answer(method, target, authorization, body)` for every request."""
+    """A server on 127.0.0.1 that calls `answer(method, target, authorization, body)` for every request."""
 
     daemon_threads = True
     request_queue_size = 256
 
     def __init__(self, port: int, answer: Callable[[str, str, str, bytes], Answer], stopping: threading.Event) -> None:
-        self.answer, self.stopping = answer, stopping
+        self.answer = answer
+        self.stopping = stopping
         self._open: set[socket.socket] = set()
         self._open_lock = threading.Lock()
         super().__init__(("127.0.0.1", port), _Endpoint)
 
     def close(self) -> None:
-        """Stop listening and cut every open connection, so no client goes on talking to a stopped server."""
+        """Stop listening and cut every open connection: no client must go on talking to a stopped server."""
         self.shutdown()
         self.server_close()
         with self._open_lock:
             for connection in self._open:
-                with suppress(OSError):  # the client was faster
+                with suppress(OSError):  # the client closed it first
                     connection.shutdown(socket.SHUT_RDWR)
 
     def opened(self, connection: socket.socket) -> None:
@@ -55,8 +55,8 @@ class ProviderServer(ThreadingHTTPServer):
         with self._open_lock:
             self._open.discard(connection)
 
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away: cut connections are what this server is for."""
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Print nothing if a client has gone: this server exists to cut connections."""
 
 
 class _Endpoint(BaseHTTPRequestHandler):
@@ -72,7 +72,7 @@ class _Endpoint(BaseHTTPRequestHandler):
 
     def finish(self) -> None:
         self.server.closed(self.connection)
-        with suppress(OSError):  # flushing to a client that went away
+        with suppress(OSError):  # the client has gone
             super().finish()
 
     def do_GET(self) -> None:
@@ -97,5 +97,5 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the standard library's name
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the standard library's name
         """Print nothing: request lines hold phone numbers."""

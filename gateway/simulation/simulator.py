@@ -1,93 +1,60 @@
-"""Invented citizens: plays a file of messages against a running gateway and shows the conversation.
-
-The samples file is TOML: `[[message]]` tables with `from`, `text` and, for MMS, `media` (a list of content types).
-"""
+"""The simulator: plays a file of invented messages against a running gateway and shows the conversation."""
 
 from __future__ import annotations
 
 import sys
 import threading
 import time
-import tomllib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Self, TextIO
 
-SAMPLES = Path(__file__).parent / "samples" / "sms.toml"
-LANES = 8  # messages at once; one sender always uses the same lane, so their order is kept
+from gateway.simulation.citizens import SAMPLES, Sample, load_samples
+from gateway.simulation.roles import Message, Outcome, Provider
+
+LANES = 8  # messages at once; a sender always uses the same lane, so that their messages stay in order
 IN_FLIGHT = 32  # messages sent or waiting for their lane
-
-
-class Provider(Protocol):
-    """What the simulator needs of a simulated provider; those of `gateway.simulation` are."""
-
-    sender: str
-    url: str  # where it listens
-    setting: str  # the channel's setting that says so
-
-    def start(self) -> Any:
-        """Listen; raises `OSError` where the port is taken."""
-
-    def hang_up(self) -> None:
-        """Wait for no gateway any more: what `send` still waits for has failed."""
-
-    def stop(self) -> None:
-        """Stop listening."""
-
-    def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Any:
-        """Send a citizen's message; returns something with `status` (HTTP, or `None`) and `error` (why, in words)."""
-
-    def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies that another process's simulator got on our port; raises `OSError` where it is none."""
-
-    def subscribe(self, listener: Callable[[Any], None]) -> None:
-        """Call the listener with every reply: something with `from_`, `to` and `body`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One message of a samples file."""
-
-    from_: str
-    text: str
-    media: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
 class Totals:
-    """What happened so far."""
+    """The counts of a play."""
 
     sent: int = 0
     accepted: int = 0  # answered 2xx by the gateway
-    refused: int = 0  # answered anything else, or not at all
+    refused: int = 0  # any other answer, or none
     replies: int = 0
 
 
-def load_samples(path: Path) -> list[Sample]:
-    """Read a samples file; raises `ValueError` naming the file and what is wrong in it."""
-    try:
-        rows = tomllib.loads(path.read_text("utf-8"))["message"]
-        samples = [Sample(row["from"], row["text"], tuple(row.get("media", ()))) for row in rows]
-    except (KeyError, TypeError, AttributeError, tomllib.TOMLDecodeError) as exc:
-        raise ValueError(f"{path.name} is not a samples file: {type(exc).__name__} {exc}") from exc
-    if not samples:
-        raise ValueError(f"{path.name} has no [[message]]")
-    return samples
+class Pace:
+    """The moments of messages that are sent at an even rate; a late message does not delay the later ones."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begin now; `rate` is in messages per second, the clock in seconds."""
+        self._clock = clock
+        self._step = 1 / rate
+        self._due = clock()
+
+    def wait(self) -> float:
+        """Return the seconds until the next message is due; 0 if it is late."""
+        seconds = max(0.0, self._due - self._clock())
+        self._due += self._step
+        return seconds
 
 
-def said(sent: Any) -> str:
-    """Say what the gateway answered to a message that it did not take: status and its own words."""
-    return " ".join(str(part) for part in (sent.status, sent.error) if part) or "nothing"
+def refusal_text(outcome: Outcome) -> str:
+    """Return the gateway's answer to a message that it did not accept: its status and its own words."""
+    return " ".join(str(part) for part in (outcome.status, outcome.error) if part) or "nothing"
 
 
 class Simulator:
-    """Citizens on one side, the gateway's replies on the other.
+    """Send citizens' messages and show the gateway's replies.
 
-    The numbers and texts are invented, so printing them is fine; never point it at a provider with real people.
+    Numbers and texts are invented, so they may be printed; never use it with a provider that has real people.
     """
 
     def __init__(
@@ -98,10 +65,15 @@ class Simulator:
         rate: float = 1.0,
         out: TextIO | None = None,
     ) -> None:
-        """Prepare; `rate` is in messages per second, `samples` the shipped ones unless given."""
+        """Prepare; `rate` is in messages per second, `samples` a file instead of the shipped one.
+
+        Raises `ValueError` without a provider, for a rate of 0, and for a file that holds no samples.
+        """
         if rate <= 0 or not providers:
             raise ValueError("a simulator needs at least one provider and a rate above 0")
-        self._providers, self._samples, self._rate = providers, load_samples(samples or SAMPLES), rate
+        self._providers = providers
+        self._samples = load_samples(samples or SAMPLES)
+        self._rate = rate
         self._out = out or sys.stdout
         self._totals = Totals()
         self._replies: dict[str, list[str]] = defaultdict(list)
@@ -115,7 +87,7 @@ class Simulator:
             provider.subscribe(self._replied)
 
     def start(self) -> Self:
-        """Let every provider listen; raises `OSError` with the provider's URL as file name where a port is taken."""
+        """Let every provider listen; raises `OSError`, its file name the provider's URL, if a port is taken."""
         started: list[Provider] = []
         for provider in self._providers:
             try:
@@ -150,20 +122,19 @@ class Simulator:
 
     @property
     def totals(self) -> Totals:
-        """What happened so far."""
+        """Return the counts so far."""
         return self._totals
 
     def play(self, count: int | None = None) -> Totals:
-        """Send samples in their order, over and over, until `count` were sent or `stop` is called; returns totals.
+        """Send samples in their order, again and again, until `count` were sent or `stop` is called; return the totals.
 
-        Without a count every sample is sent once. With several providers each message goes to the next one.
+        Without a count every sample is sent once. With several providers they take turns.
         """
         total = len(self._samples) if count is None else count
-        due = time.monotonic()
+        pace = Pace(self._rate)
         for number in range(total):
-            if self._stopping.wait(max(0.0, due - time.monotonic())) or not self._wait_until_below(IN_FLIGHT):
+            if self._stopping.wait(pace.wait()) or not self._wait_until_below(IN_FLIGHT):
                 break
-            due += 1 / self._rate
             sample = self._samples[number % len(self._samples)]
             provider = self._providers[number % len(self._providers)]
             with self._changed:
@@ -172,18 +143,18 @@ class Simulator:
                 lane = self._lanes[hash(sample.from_) % LANES]
                 lane.submit(self._send, provider, sample).add_done_callback(self._landed)
             except RuntimeError:
-                break  # stopped between the two lines: the lanes are closed
+                break  # stopped meanwhile: the lanes are closed
         self._wait_until_below(1)
         if self._fault is not None:
             raise self._fault
         return self._totals
 
     def send_one(self, from_: str, text: str, media: Iterable[str] = (), provider: int = 0) -> int | None:
-        """Send one message now; returns the gateway's HTTP status, or `None` where it never answered."""
+        """Send one message now; return the gateway's HTTP status, or `None` if it never answered."""
         return self._send(self._providers[provider], Sample(from_, text, tuple(media)))
 
     def wait_for_reply(self, number: str, timeout: float = 10.0) -> str | None:
-        """Return the next reply to the number that no earlier call returned; `None` after `timeout` seconds."""
+        """Return the next reply to a number, each only once; `None` after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._replies[number]) > self._seen[number], timeout):
                 return None
@@ -191,7 +162,7 @@ class Simulator:
             return self._replies[number][self._seen[number] - 1]
 
     def _wait_until_below(self, limit: int) -> bool:
-        """Wait until fewer messages are in flight, so that a slow gateway slows the citizens; false once stopped."""
+        """Wait until fewer messages are in flight, so that a slow gateway slows the citizens; return false if stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_flight < limit or self._stopping.is_set())
         return not self._stopping.is_set()
@@ -199,25 +170,25 @@ class Simulator:
     def _landed(self, task: Future[int | None]) -> None:
         with self._changed:
             self._in_flight -= 1
-            # A fault of the simulator itself must not pass unseen: `play` raises it.
+            # A fault of the simulator itself must not stay hidden: `play` raises it.
             self._fault = self._fault or (None if task.cancelled() else task.exception())
             self._changed.notify_all()
 
     def _send(self, provider: Provider, sample: Sample) -> int | None:
         shown = sample.text + "".join(f" [{kind}]" for kind in sample.media)
         self._say(f"{sample.from_} -> {provider.sender}: {shown}")
-        sent = provider.send(sample.from_, sample.text, [(kind, b"\x00 invented") for kind in sample.media])
-        status: int | None = sent.status
+        outcome = provider.send(sample.from_, sample.text, [(kind, b"\x00 invented") for kind in sample.media])
+        status = outcome.status
         accepted = status is not None and 200 <= status < 300
         with self._changed:
             self._totals.sent += 1
             self._totals.accepted += accepted
             self._totals.refused += not accepted
         if not accepted:
-            self._say(f"  ! the gateway answered {said(sent)} to {sample.from_}")
+            self._say(f"  ! the gateway answered {refusal_text(outcome)} to {sample.from_}")
         return status
 
-    def _replied(self, message: Any) -> None:
+    def _replied(self, message: Message) -> None:
         self._say(f"{message.from_} => {message.to}: {message.body}")
         with self._changed:
             self._totals.replies += 1
@@ -225,7 +196,7 @@ class Simulator:
             self._changed.notify_all()
 
     def _say(self, line: str) -> None:
-        # One write per line, so that threads do not cut into each other's lines. On a terminal it stands out of the logs.
+        # One write per line: threads must not cut into each other's lines. On a terminal the line stands out of the logs.
         start, end = ("\x1b[1;36m", "\x1b[0m") if self._out.isatty() else ("", "")
         self._out.write(f"{start}{time.strftime('%H:%M:%S')}  {line}{end}\n")
         self._out.flush()

@@ -1,4 +1,4 @@
-"""Shipped test kit for adapters: request files, the contract suite, simulated providers, a generator.
+"""The shipped test kit for adapters: request files, the contract suite, databases, and the maker of new adapters.
 
 Nothing here is imported while the gateway serves; `contract` needs the `test` extra.
 """

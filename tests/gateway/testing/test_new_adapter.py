@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 import socket
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.testing.checkout import Checkout
+from gateway.testing.fixtures import WaitFor
 from gateway.testing.new_adapter import filled, lines_to_add, main, words_of, write_adapter
 
 KEYS = ["whatsapp.cloud", "twitter", "surat_kabar.versi_kedua", "arsip.kota"]  # the last one sorts before "common"
@@ -84,7 +83,7 @@ def test_the_import_contracts_are_kept(checkout: Checkout) -> None:
 
 
 @pytest.mark.slow
-def test_a_simulated_citizen_is_answered(checkout: Checkout, tmp_path: Path, wait_for: Callable[..., Any]) -> None:
+def test_a_simulated_citizen_is_answered(checkout: Checkout, tmp_path: Path, wait_for: WaitFor) -> None:
     sample = checkout.root / "adapters" / "whatsapp" / "cloud" / "sample.toml"
     checkout.configure(sample, server_port=free_port(), simulator_port=free_port())
     made = checkout.run("run_gateway.py", "init")

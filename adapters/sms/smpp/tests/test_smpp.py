@@ -394,6 +394,7 @@ def raw_parts(pieces: Sequence[bytes | None], coding: int) -> list[RawMessage | 
         else replace(
             raw_message(
                 deliver(bytes([6, 8, 4, 1, 2, len(pieces), number]) + piece[:200], esm_class=0x40, coding=coding),
+                SMPP,
             ),
             id=UUID(int=RAW_ID.int + number),
         )

@@ -1,0 +1,65 @@
+"""The simulated providers of a configuration's channels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol, cast
+
+from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
+from gateway.ports import ChannelContext, ChannelSettings
+from gateway.ports.registry import Registry
+from gateway.settings.files import ChannelConfig, Settings
+from gateway.simulation.roles import Provider
+
+
+class ProviderClass(Protocol):
+    """The class that an adapter's entry in BUILTIN names as its simulator."""
+
+    def from_settings(self, settings: ChannelSettings, context: ChannelContext, *, deliver_to: str | None) -> Provider:
+        """Make the provider of a configured channel; raises `ValueError` if the channel expects the real one.
+
+        `deliver_to` is the gateway's base URL on this machine: webhooks are sent there, and signed for the public URL.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class Simulated:
+    """A configured channel and its simulated provider."""
+
+    channel: ChannelConfig
+    provider: Provider
+
+    @property
+    def setting(self) -> str:
+        """Return the setting that says where the provider listens: of the channel, or of its adapter's table."""
+        channel = self.channel
+        return (
+            f"{self.provider.setting} of channel {channel.region}/{channel.name} "
+            f'or of [adapters."{channel.adapter_key}"]'
+        )
+
+
+def simulated(settings: Settings, registry: Registry, channel_id: str | None) -> list[Simulated]:
+    """Return the channels that have a simulator, or the one named "region/name"; nothing listens yet.
+
+    Raises `Misconfigured` if there is no such channel, or if one is configured for the real provider.
+    """
+    channels = [
+        channel
+        for channel in settings.channels
+        if registry.spec(channel.adapter_key).simulator and channel_id in (None, f"{channel.region}/{channel.name}")
+    ]
+    if not channels:
+        raise Misconfigured(text("no channel {channel} with a simulator is configured", channel=channel_id or ""))
+    server = settings.gateway.server
+    deliver_to = f"http://{server.host}:{server.port}"
+    return [Simulated(channel, _provider(registry, channel, deliver_to)) for channel in channels]
+
+
+def _provider(registry: Registry, channel: ChannelConfig, deliver_to: str) -> Provider:
+    provider_class = cast("ProviderClass", registry.simulator(channel.adapter_key))
+    try:
+        return provider_class.from_settings(channel.settings, channel.context, deliver_to=deliver_to)
+    except ValueError as exc:
+        raise Misconfigured(str(exc)) from exc

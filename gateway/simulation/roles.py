@@ -1,0 +1,69 @@
+"""The types that simulators share: a message of the gateway, a simulated provider, and the gateway's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+
+class Message(Protocol):
+    """A message that the gateway sent; a provider's own class has more."""
+
+    @property
+    def from_(self) -> str:
+        """Return our address."""
+
+    @property
+    def to(self) -> str:
+        """Return the citizen's address."""
+
+    @property
+    def body(self) -> str:
+        """Return the text."""
+
+
+class Outcome(Protocol):
+    """The gateway's answer to a citizen's message."""
+
+    @property
+    def status(self) -> int | None:
+        """Return the HTTP status, or what is equal to it on the channel; `None` if the gateway never answered."""
+
+    @property
+    def error(self) -> str | None:
+        """Return the text of a refusal, or the kind of failure."""
+
+
+class Provider(Protocol):
+    """A simulated provider, as the simulator uses it; `SimulatedProvider` implements it for HTTP."""
+
+    sender: str  # our address at the provider
+
+    @property
+    def url(self) -> str:
+        """Return where it listens."""
+
+    @property
+    def setting(self) -> str:
+        """Return the name of the channel's setting that says where it listens."""
+
+    def start(self) -> object:
+        """Listen; raises `OSError` if the port is taken."""
+
+    def hang_up(self) -> None:
+        """Wait for the gateway no longer: a call that still waits has failed."""
+
+    def stop(self) -> None:
+        """Stop listening."""
+
+    def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Outcome:
+        """Send a citizen's message and return the gateway's answer."""
+
+    def replies_elsewhere(self, number: str) -> Sequence[str]:
+        """Return the replies to a number that another process's simulator got on our port.
+
+        Raises `OSError` if the program that listens there is no simulator.
+        """
+
+    def subscribe(self, listener: Callable[[Message], None]) -> None:
+        """Call the listener with every reply."""

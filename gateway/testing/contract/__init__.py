@@ -1,0 +1,22 @@
+"""The promises that every adapter keeps, as a pytest class to inherit.
+
+A test of an adapter is a subclass of `AdapterContract` with three fixtures: `adapter`, `forge` (what only that
+provider knows: see `gateway.testing.forge.Forge`) and `requests_dir` (a folder with request files; the expected
+results are in `../expected`, with the same stem).
+Needs the `test` extra. Every assertion says how to fix it.
+"""
+
+from __future__ import annotations
+
+from gateway.testing.contract.door import DoorContract
+from gateway.testing.contract.leaks import LeakContract
+from gateway.testing.contract.recorded import RecordedContract
+from gateway.testing.contract.replies import ReplyContract
+from gateway.testing.contract.room import RoomContract
+from gateway.testing.contract.translation import TranslationContract
+
+__all__ = ["AdapterContract"]
+
+
+class AdapterContract(RoomContract, RecordedContract, DoorContract, TranslationContract, ReplyContract, LeakContract):
+    """Inherit it and write the three fixtures: every test of the bases then runs for the adapter."""

@@ -101,6 +101,20 @@ docs: $(DEV_READY)  ## write the reference pages anew, and check that everything
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
+# Texts for people are English patterns in calls of text(); the catalogue has their Indonesian. No line numbers in it: they
+# would change with every commit.
+CATALOGUE := gateway/i18n/locale
+
+catalogue: $(DEV_READY)  ## collect the users' texts; then translate the new ones in gateway/i18n/locale
+	@mkdir -p $(CATALOGUE)/id/LC_MESSAGES
+	@$(BIN)/pybabel --quiet extract --no-default-keywords --keywords=text --no-location --sort-output \
+		--project=lapor-gateway --version=$(VERSION) --output=$(CATALOGUE)/lapor.pot gateway adapters run_gateway.py
+	@[ -e $(CATALOGUE)/id/LC_MESSAGES/lapor.po ] || $(BIN)/pybabel --quiet init --domain=lapor --locale=id \
+		--input-file=$(CATALOGUE)/lapor.pot --output-dir=$(CATALOGUE)
+	@$(BIN)/pybabel --quiet update --domain=lapor --no-fuzzy-matching \
+		--input-file=$(CATALOGUE)/lapor.pot --output-dir=$(CATALOGUE)
+	@$(BIN)/pybabel --quiet compile --domain=lapor --directory=$(CATALOGUE)
+
 rooms: $(DEV_READY)  ## draw the rooms into docs/architecture.md, from the imports
 	@$(BIN)/python docs/rooms.py $(ARGS)
 

@@ -1,13 +1,19 @@
 """Every adapter is one folder with the same furniture, and nothing of it lies elsewhere."""
 
+import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from adapters import BUILTIN
+from gateway.ports.registry import Registry
+from gateway.settings.faults import Faults
+from gateway.settings.reader import load
 
 ROOT = Path(__file__).parents[1]
 ADAPTERS = ROOT / "adapters"
+SAMPLES = sorted([*ADAPTERS.rglob("sample.toml"), *ADAPTERS.rglob("samples/*.toml")])
 
 each_adapter = pytest.mark.parametrize("key", sorted(BUILTIN))
 
@@ -49,8 +55,23 @@ def test_each_recorded_request_has_its_result(key: str) -> None:
 
 @each_adapter
 def test_it_has_a_sample_of_its_settings(key: str) -> None:
-    samples = [*room(key).glob("sample.toml"), *room(key).glob("samples/*.toml")]
-    assert [path for path in samples if f'adapter = "{key}"' in path.read_text("utf-8")]
+    assert [path for path in SAMPLES if path.is_relative_to(room(key))]
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda path: path.relative_to(ADAPTERS).as_posix())
+def test_a_sample_is_a_region_file_without_faults(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in re.findall(r'env = "(\w+)"', sample.read_text("utf-8")):
+        monkeypatch.setenv(variable, "test-key")  # eight characters, as SMPP's passwords
+    region = tmp_path / "regions" / "18.10-sample.toml"
+    region.parent.mkdir()
+    shutil.copy(sample, region)
+    shutil.copy(ROOT / "config" / "gateway.toml", tmp_path)
+    # The keys that gateway.toml names are missing here: the reader reports them, and nothing about the sample.
+    with pytest.raises(Faults) as faults:
+        load(tmp_path, Registry(BUILTIN))
+    assert [line for line in str(faults.value).splitlines() if region.name in line] == []
 
 
 @each_adapter

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from gateway.settings.reader import load
 ROOT = Path(__file__).parents[1]
 ADAPTERS = ROOT / "adapters"
 SAMPLES = sorted([*ADAPTERS.rglob("sample.toml"), *ADAPTERS.rglob("samples/*.toml")])
+SECRET = "test-key"  # eight characters: SMPP allows no more
 
 each_adapter = pytest.mark.parametrize("key", sorted(BUILTIN))
 
@@ -62,15 +64,20 @@ def test_it_has_a_sample_of_its_settings(key: str) -> None:
 def test_a_sample_is_a_region_file_without_faults(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable in re.findall(r'env = "(\w+)"', sample.read_text("utf-8")):
-        monkeypatch.setenv(variable, "test-key")  # eight characters, as SMPP's passwords
-    region = tmp_path / "regions" / "18.10-sample.toml"
-    region.parent.mkdir()
-    shutil.copy(sample, region)
-    shutil.copy(ROOT / "config" / "gateway.toml", tmp_path)
+    text = sample.read_text("utf-8")
+    for variable in re.findall(r'env = "(\w+)"', text):
+        monkeypatch.setenv(variable, SECRET)
+    for path in re.findall(r'file = "(.+?)"', text):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(SECRET, "utf-8")
+        (tmp_path / path).chmod(0o600)
+    region = tmp_path / "config" / "regions" / f"{tomllib.loads(text)['code']}-sample.toml"
+    region.parent.mkdir(parents=True)
+    region.write_text(text, "utf-8")
+    shutil.copy(ROOT / "config" / "gateway.toml", tmp_path / "config")
     # The keys that gateway.toml names are missing here: the reader reports them, and nothing about the sample.
     with pytest.raises(Faults) as faults:
-        load(tmp_path, Registry(BUILTIN))
+        load(tmp_path / "config", Registry(BUILTIN))
     assert [line for line in str(faults.value).splitlines() if region.name in line] == []
 
 

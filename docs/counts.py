@@ -1,6 +1,7 @@
 """Count the sizes, types and sentences of trees, one column per tree.
 
-`python docs/counts.py before=../old after=.` prints the table and the modules per folder as Markdown.
+`python docs/counts.py before=../old after=.` prints the table and the modules per folder as Markdown; with
+`--into docs/adr/0014-rooms.md` it writes them between the two marks of that page.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ def names(sizes: Iterable[measures.Size]) -> str:
     """Return the three longest, for a cell of a table."""
     return "<br>".join(str(size) for size in list(sizes)[:3])
 
+
+BEGIN = "<!-- counts -->\n"
+END = "<!-- counts: end -->\n"
 
 # Each row of the table: its head, and the cell for a tree.
 ROWS: dict[str, Callable[[Path], object]] = {
@@ -86,11 +90,18 @@ def named_tree(argument: str) -> tuple[str, Path]:
 
 
 def main() -> None:
-    """Print the table and the modules per folder."""
+    """Print the table and the modules per folder, or write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("trees", nargs="*", help="name=path of a checkout; without one, this checkout")
-    trees = dict(map(named_tree, parser.parse_args().trees or [f"now={ROOT}"]))
-    print(f"{table(trees)}\n\nModules per folder:\n\n{folder_list(trees)}")  # noqa: T201
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="write into this page instead of printing")
+    arguments = parser.parse_args()
+    trees = dict(map(named_tree, arguments.trees or [f"now={ROOT}"]))
+    text = f"{table(trees)}\n\nModules per folder:\n\n{folder_list(trees)}\n"
+    if arguments.into:
+        page = arguments.into.read_text("utf-8")
+        arguments.into.write_text(rooms.between(BEGIN, END, text, page), "utf-8")
+    else:
+        sys.stdout.write(text)
 
 
 if __name__ == "__main__":

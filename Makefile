@@ -1,11 +1,11 @@
-# Everything a contributor or an operator does, one target each. `make` alone lists them.
+# One target for each task of a contributor or an operator. `make` alone lists them.
 #
 # PYTHON  the interpreter the environment is made with   (make PYTHON=python3.12 run)
 # ARGS    passed on to the tool behind a target          (make test ARGS="-k inbox -x")
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-# A stamp left behind by a failed install would hide the failure from the next run.
+# If a failed install left its stamp behind, the next run would not see the failure.
 .DELETE_ON_ERROR:
 
 PYTHON ?= python3
@@ -26,7 +26,7 @@ help:  ## list the targets
 
 # --- the environment -------------------------------------------------------------------------------------------------
 
-# pip, not python: it is the last thing venv puts in place, so an interrupted venv is made again.
+# pip, not python: venv installs pip last, so an interrupted venv is made again.
 $(BIN)/pip:
 	@command -v $(PYTHON) >/dev/null \
 		|| { echo "There is no $(PYTHON) here. Install Python 3.11 or newer, or name yours: make PYTHON=/path/to/python" >&2; exit 1; }
@@ -41,13 +41,13 @@ $(BIN)/pip:
 EDITABLE = $(PIP) --quiet install --no-deps --no-build-isolation --editable .
 
 $(RUN_READY): requirements.lock setup.cfg pyproject.toml | $(BIN)/pip
-	@echo "Installing what the gateway needs into $(VENV): about a minute, once."
+	@echo "Installing the packages of the gateway into $(VENV): about a minute, once."
 	@$(PIP) install --require-hashes -r requirements.lock
 	@$(EDITABLE)
 	@touch $@
 
 $(DEV_READY): requirements-dev.lock setup.cfg pyproject.toml | $(BIN)/pip
-	@echo "Installing what the tests and the checks need into $(VENV): about a minute, once."
+	@echo "Installing the packages of the tests and checks into $(VENV): about a minute, once."
 	@$(PIP) install --require-hashes -r requirements-dev.lock
 	@$(EDITABLE)
 	@touch $@ $(RUN_READY)
@@ -87,7 +87,7 @@ lint: $(DEV_READY)  ## look for mistakes and untidy formatting
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
-format: $(DEV_READY)  ## tidy the formatting, and mend what can be mended safely
+format: $(DEV_READY)  ## tidy the formatting, and make the repairs that are safe
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
 
@@ -101,6 +101,20 @@ docs: $(DEV_READY)  ## write the reference pages anew, and check that everything
 	@$(BIN)/python docs/generate.py
 	@$(BIN)/python -m pytest tests/test_docs.py $(ARGS)
 
+# Texts for people are English patterns in calls of text(); the catalogue has their Indonesian. No line numbers in it: they
+# would change with every commit.
+CATALOGUE := gateway/i18n/locale
+
+catalogue: $(DEV_READY)  ## collect the users' texts; then translate the new ones in gateway/i18n/locale
+	@mkdir -p $(CATALOGUE)/id/LC_MESSAGES
+	@$(BIN)/pybabel --quiet extract --no-default-keywords --keywords=text --no-location --sort-output \
+		--project=lapor-gateway --version=$(VERSION) --output=$(CATALOGUE)/lapor.pot gateway adapters run_gateway.py
+	@[ -e $(CATALOGUE)/id/LC_MESSAGES/lapor.po ] || $(BIN)/pybabel --quiet init --domain=lapor --locale=id \
+		--input-file=$(CATALOGUE)/lapor.pot --output-dir=$(CATALOGUE)
+	@$(BIN)/pybabel --quiet update --domain=lapor --no-fuzzy-matching \
+		--input-file=$(CATALOGUE)/lapor.pot --output-dir=$(CATALOGUE)
+	@$(BIN)/pybabel --quiet compile --domain=lapor --directory=$(CATALOGUE)
+
 rooms: $(DEV_READY)  ## draw the rooms into docs/architecture.md, from the imports
 	@$(BIN)/python docs/rooms.py $(ARGS)
 
@@ -112,10 +126,11 @@ COMPILE = $(BIN)/pip-compile --quiet --strip-extras --generate-hashes --no-build
 	--unsafe-package lapor-gateway --no-allow-unsafe \
 	--no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-emit-options
 
-# A lock ends with a warning about the package that was left out, and names it twice among the reasons for a pin.
+# pip-compile ends a lock with a warning about the package that was left out, and names it twice among the reasons for a
+# pin. Both are removed.
 TRIM = sed -i.bak -e '/^$$/,$$d' -e '/^    \#   lapor-gateway$$/d'
 
-# A lock is for every machine, so this one's pip settings (extra indexes, local wheels) must have no say in it.
+# A lock is for every machine, so the pip settings of this one (extra indexes, local wheels) must not influence it.
 # Pins are kept while they still fit; ARGS=--upgrade renews them all.
 lock: export PIP_CONFIG_FILE := /dev/null
 lock: export CUSTOM_COMPILE_COMMAND := make lock
@@ -132,13 +147,13 @@ new-adapter: $(RUN_READY)  ## make the folder of an adapter: make new-adapter NA
 	@[ -n "$(NAME)" ] || { echo "Name it, for example: make new-adapter NAME=whatsapp.cloud" >&2; exit 2; }
 	@$(BIN)/python -m gateway.testing.new_adapter "$(NAME)"
 
-# Through an sdist, so that what MANIFEST.in forgets is missed here and not by the first person who installs it.
+# Through an sdist: if MANIFEST.in lacks a file, the wheel fails here, and not at the first installation.
 wheel: $(DEV_READY)  ## build the sdist and the wheel into dist/
 	@rm -rf build dist
 	@$(BIN)/python -m build --no-isolation
 
-# What an installation consists of, for scanners of known vulnerabilities: every pinned package, with its hashes. The
-# lock does not tell which package needs which, and the tool warns about that: nobody reads that part here.
+# The packages of an installation with their hashes, for scanners of known vulnerabilities. The lock does not say which
+# package needs which, and the tool warns about that; the warning is switched off, because scanners need only the list.
 SBOM := dist/lapor-gateway.cdx.json
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' gateway/__init__.py)
 
@@ -149,7 +164,7 @@ sbom: $(DEV_READY)  ## write the list of all packages (CycloneDX) from requireme
 	@rm $(SBOM).toml
 	@echo "$(SBOM)"
 
-clean:  ## remove what the tools leave behind (not .venv, not var)
+clean:  ## remove the files that tools leave behind (not .venv, not var)
 	@rm -rf build dist *.egg-info htmlcov .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .hypothesis \
 		.import_linter_cache
 	@find . -path ./$(VENV) -prune -o -name __pycache__ -type d -print0 | xargs -0 rm -rf

@@ -1,4 +1,4 @@
-"""A gateway to measure: its configuration, its processes, its databases."""
+"""Set up a gateway to measure: its configuration, its processes, its databases."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
 
 from load import signed_requests
@@ -25,7 +26,7 @@ SENDER = "1708"
 
 
 class Site:
-    """One configured gateway; processes are started and ended as an operator does."""
+    """Hold one configured gateway; its processes are started and ended as an operator does it."""
 
     def __init__(self, database_url: str | None) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="lapor-site-"))
@@ -49,17 +50,17 @@ class Site:
 
     @property
     def sqlite(self) -> Path:
-        """The embedded database's file."""
+        """Return the file of the embedded database."""
         return self.folder / "var" / "gateway.db"
 
     @property
     def fingerprint(self) -> bytes:
-        """How every value that this site encrypts begins."""
+        """Return the first bytes of every value that this site encrypts."""
         key = parse_key((self.folder / "var" / "keys" / "storage-1").read_text().strip())
         return Keyring([key], key).encrypt(b"", b"")[:4]
 
     def requests(self, count: int) -> list[bytes]:
-        """Return so many webhooks that this site accepts, each of another message and sender."""
+        """Return so many webhooks that this site accepts, each with its own message and sender."""
         return signed_requests(
             count,
             host=f"127.0.0.1:{self.port}",
@@ -74,11 +75,11 @@ class Site:
         return [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(self.folder / "config"), *words]
 
     def run(self, *words: str) -> str:
-        """Run a command to its end and return what it printed."""
+        """Run a command to its end and return its output."""
         return subprocess.run(self._command(*words), capture_output=True, text=True, check=True).stdout
 
     def start(self, *words: str, listens: bool = True) -> subprocess.Popen[bytes]:
-        """Start a process; where it listens, wait until it is ready."""
+        """Start a process; if it listens, wait until it is ready."""
         log = (self.folder / f"{words[0]}-{len(self._running)}.log").open("wb")
         process = subprocess.Popen(self._command(*words), stdout=log, stderr=log, env=os.environ)
         self._running.append(process)
@@ -99,7 +100,7 @@ class Site:
             return False
 
     def end(self) -> None:
-        """Tell all processes to end."""
+        """Ask all processes to end, without waiting."""
         for process in self._running:
             process.terminate()
 
@@ -116,12 +117,12 @@ class Site:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def wait_until(true: object, seconds: float, what: str) -> None:
-    """Wait for a condition; ends the benchmark where it does not come true."""
+def wait_until(condition: Callable[[], bool], seconds: float, description: str) -> None:
+    """Wait until a condition is true; end the benchmark if that takes longer than so many seconds."""
     deadline = time.monotonic() + seconds
-    while not true():  # type: ignore[operator]
+    while not condition():
         if time.monotonic() > deadline:
-            raise SystemExit(f"waited {seconds:g} s in vain for {what}")
+            raise SystemExit(f"waited {seconds:g} s in vain for {description}")
         time.sleep(0.02)
 
 
@@ -133,8 +134,8 @@ def free_port() -> int:
 
 
 def resident_mib(pid: int) -> float:
-    """Return a process's resident memory, as the kernel counts it."""
+    """Return a process's resident memory in MiB, as the kernel counts it."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
             return int(line.split()[1]) / 1024
-    raise SystemExit("this system does not tell resident memory")
+    raise SystemExit("this system does not report resident memory")

@@ -1,4 +1,4 @@
-"""Load: signed Twilio webhooks, made beforehand, sent by wrk; and pgbench inserting the same row."""
+"""Make the load: signed Twilio webhooks, sent by wrk; and pgbench, which inserts the same row."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TEXT = (
     "PRINGSEWU jalan rusak di depan SDN 2 Pagelaran, lubangnya dalam sekali, sudah dua motor jatuh minggu ini. "
     "Mohon segera diperbaiki, anak sekolah lewat tiap hari."
 )
-# wrk has no way to send each request once: it plays a file, each of its threads from its own part of it.
+# wrk has no option to send each request once: this script plays a file, each thread its own part.
 SCRIPT = """
 local thread_count = 0
 function setup(thread)
@@ -59,7 +59,7 @@ end
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """What wrk measured."""
+    """Hold the result of a run of wrk."""
 
     accepted: int
     seconds: float
@@ -71,21 +71,21 @@ class Outcome:
 
     @property
     def rate(self) -> float:
-        """Requests answered 2xx per second."""
+        """Return the requests per second that were answered 2xx."""
         return self.accepted / self.seconds
 
 
 def need(program: str, package: str) -> str:
-    """Return the path of a program; ends the benchmark with the remedy where it is missing."""
-    found = shutil.which(program)
-    if found is None:
+    """Return the path of a program; end the benchmark with the remedy if it is missing."""
+    path = shutil.which(program)
+    if path is None:
         raise SystemExit(f"{program} is needed for this benchmark: apt-get install {package}")
-    return found
+    return path
 
 
 def signed_requests(count: int, *, host: str, path: str, url: str, token: str, account: str, to: str) -> list[bytes]:
-    """Return whole HTTP requests as Twilio sends them, each of its own message and sender, correctly signed."""
-    made = []
+    """Return whole HTTP requests as Twilio sends them, correctly signed, each with its own message and sender."""
+    requests = []
     run = token_hex(4)
     for number in range(count):
         sid = f"SM{run}{number:024x}"
@@ -118,12 +118,12 @@ def signed_requests(count: int, *, host: str, path: str, url: str, token: str, a
             f"Content-Type: application/x-www-form-urlencoded; charset=UTF-8\r\nContent-Length: {len(body)}\r\n"
             f"X-Twilio-Signature: {signature}\r\nI-Twilio-Idempotency-Token: {sid[2:]}\r\n\r\n"
         ).encode()
-        made.append(head + body)
-    return made
+        requests.append(head + body)
+    return requests
 
 
 class Wrk:
-    """The load generator."""
+    """Run wrk, the load generator."""
 
     def __init__(self) -> None:
         self._program = need("wrk", "wrk")
@@ -132,7 +132,7 @@ class Wrk:
         self._script.write_text(SCRIPT)
 
     def run(self, base: str, requests: list[bytes], seconds: float, *, pause_ms: float = 0) -> Outcome:
-        """Play the requests over 64 connections; more requests must be given than can be sent."""
+        """Play the requests over 64 connections; there must be more of them than can be sent."""
         file = self._folder / "requests"
         file.write_bytes(b"\0".join(requests) + b"\0")
         threads = 1
@@ -148,10 +148,10 @@ class Wrk:
         done = subprocess.run(
             [*command, "--", str(file), str(threads), f"{pause_ms:g}"], capture_output=True, text=True, check=False
         )
-        found = re.search(r"RESULT (.*)", done.stdout)
-        if found is None:
+        match = re.search(r"RESULT (.*)", done.stdout)
+        if match is None:
             raise SystemExit(f"wrk failed: {done.stdout}{done.stderr}")
-        values = {name: int(value) for name, value in (pair.split("=") for pair in found[1].split())}
+        values = {name: int(value) for name, value in (pair.split("=") for pair in match[1].split())}
         return Outcome(
             accepted=values["requests"] - values["status"],
             seconds=values["duration_us"] / 1e6,
@@ -163,12 +163,12 @@ class Wrk:
         )
 
     def close(self) -> None:
-        """Remove its files."""
+        """Remove the files it played."""
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
 def pgbench(program: Path, dsn: str, payload_bytes: int, seconds: float) -> float:
-    """Return rows per second of 64 clients, each inserting the inbox's row in a transaction of its own."""
+    """Return the rows per second of 64 clients that insert the inbox's row, one per transaction."""
     script = (
         "INSERT INTO inbox (id, region, channel, dedupe_key, lane, content_type, payload, received_at, due_at) VALUES "
         "(uuidv7(), '00', 'sms', gen_random_uuid(), gen_random_uuid(), 'message/http', "
@@ -190,7 +190,7 @@ def pgbench(program: Path, dsn: str, payload_bytes: int, seconds: float) -> floa
         )
     finally:
         Path(file.name).unlink()
-    found = re.search(r"tps = ([\d.]+) \(without", done.stdout) or re.search(r"tps = ([\d.]+)", done.stdout)
-    if found is None:
+    match = re.search(r"tps = ([\d.]+) \(without", done.stdout) or re.search(r"tps = ([\d.]+)", done.stdout)
+    if match is None:
         raise SystemExit(f"pgbench failed: {done.stdout}{done.stderr}")
-    return float(found[1])
+    return float(match[1])

@@ -1,7 +1,7 @@
-"""Measures the gateway against PostgreSQL itself, in one run; ends with one line of JSON.
+"""Measure the gateway against PostgreSQL itself, in one run, and end with one line of JSON.
 
-Absolute figures drift with the machine's mood: the ratios are the result. `ref` is pgbench, 64 clients inserting the
-inbox's row one a transaction, measured beside each of ours. What the figures mean is told in docs/performance.md.
+Absolute figures drift with the load of the machine: the ratios are the result. `ref` is pgbench: 64 clients insert the
+inbox's row, one per transaction, right before and right after each figure. docs/performance.md explains the figures.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -29,31 +28,32 @@ from smsc import PASSWORD, PASSWORD_IN, WINDOW, Smsc
 
 from gateway.testing.postgres import PostgresServer
 
-MOST_PER_SECOND = 30_000  # no machine this was run on accepts more; requests are made beforehand
+MOST_PER_SECOND = 30_000  # more than any machine has accepted so far: requests are made beforehand
 UNFINISHED = """SELECT (SELECT count(*) FROM inbox WHERE due_at IS NOT NULL)
                      + (SELECT count(*) FROM outbox WHERE due_at IS NOT NULL AND kind = 'deliver')"""
 
 
 class Against:
-    """Sets figures against the reference right before and right after each: a machine's mood changes within a minute."""
+    """Compare each figure with the reference right before and right after it: a machine's speed changes within a minute."""
 
     def __init__(self, reference: Callable[[], float]) -> None:
-        self._reference, self._before = reference, reference()
+        self._reference = reference
+        self._before = reference()
         self.rates: list[float] = []
         self.ratios: list[float] = []
         self.references: list[float] = []
 
-    def add(self, name: str, rate: float, said: str = "") -> None:
-        """Take one figure, messages a second."""
+    def add(self, name: str, rate: float, note: str = "") -> None:
+        """Record and print a figure, in messages per second."""
         after = self._reference()
         self.references.append((self._before + after) / 2)
         self._before = after
         self.rates.append(rate)
         self.ratios.append(rate / self.references[-1])
-        say(f"{name:<16} {rate:8,.0f}/s  ref {self.references[-1]:8,.0f}/s  ratio {self.ratios[-1]:.2f}  {said}")
+        say(f"{name:<16} {rate:8,.0f}/s  ref {self.references[-1]:8,.0f}/s  ratio {self.ratios[-1]:.2f}  {note}")
 
     def figures(self, name: str) -> dict[str, float]:
-        """Return the medians."""
+        """Return the medians of rates and ratios."""
         return {f"{name}_per_s": statistics.median(self.rates), f"{name}_ratio": statistics.median(self.ratios)}
 
 
@@ -61,23 +61,26 @@ class Bench:
     """One PostgreSQL, one gateway, one load generator."""
 
     def __init__(self, server: PostgresServer, seconds: float, rounds: int, webs: int, workers: int) -> None:
-        self._server, self._seconds, self._rounds = server, seconds, rounds
-        self._webs, self._workers = webs, workers
+        self._server = server
+        self._seconds = seconds
+        self._rounds = rounds
+        self._webs = webs
+        self._workers = workers
         url = server.create_database("bench")
         self._dsn = url.replace("+psycopg", "")
         self._site = Site(url)
-        # A twin of its own, so that neither leaves rows in the other's tables.
+        # A database of its own: pgbench's rows must not lie in the gateway's tables, nor the gateway's in pgbench's.
         self._reference_dsn = server.create_database("reference", template="bench").replace("+psycopg", "")
         self._wrk = Wrk()
-        self._payload = len(self._site.requests(1)[0]) + 32  # what encryption adds
+        self._payload = len(self._site.requests(1)[0]) + 32  # encryption adds 32 bytes
 
     def close(self) -> None:
-        """End everything that was started."""
+        """End all processes and remove the files."""
         self._site.close()
         self._wrk.close()
 
     def fill(self, count: int) -> None:
-        """Store rows that are done."""
+        """Store so many finished messages."""
         fill(self._dsn, count, self._site.fingerprint)
 
     def reference(self) -> float:
@@ -86,7 +89,7 @@ class Bench:
         return pgbench(self._server.binary("pgbench"), self._reference_dsn, self._payload, self._seconds)
 
     def accept(self) -> dict[str, float]:
-        """Measure webhooks accepted and committed; the worker is off."""
+        """Measure the webhooks that are accepted and committed; the worker is off."""
         for _ in range(self._webs):
             self._site.start("web")
         self._play(2)  # warm-up
@@ -96,7 +99,7 @@ class Bench:
             against.add("accept", outcome.rate, times(outcome))
         half = statistics.median(against.rates) / 2
         pause, calm = CONNECTIONS / half * 1000, None
-        for _ in range(4):  # a pause that gives half the load: the time a request takes must be taken off it
+        for _ in range(4):  # the pause for half the load is found step by step, because a request takes time too
             calm = self._play(self._seconds / 2, pause_ms=max(0.0, pause))
             pause *= calm.rate / half
             if abs(calm.rate / half - 1) < 0.1:
@@ -113,7 +116,7 @@ class Bench:
         }
 
     def smpp(self) -> dict[str, float]:
-        """Measure deliver_sm accepted and committed over one connection to an operator; nothing else is worked on."""
+        """Measure the deliver_sm that are accepted and committed over one connection; no stage works meanwhile."""
         accepted = 0
         os.environ[PASSWORD_IN] = PASSWORD
         url, smsc = self._server.create_database("smpp"), Smsc()
@@ -139,17 +142,17 @@ class Bench:
         return against.figures("smpp_accept")
 
     def end_to_end(self) -> dict[str, float]:
-        """Measure from webhook to central store with the reply queued: all messages over all the time they took."""
+        """Measure from webhook to central store with the reply queued: all messages, divided by the time for all of them."""
         against = Against(self.reference)
         for _ in range(self._rounds):
             for _ in range(self._webs):
                 self._site.start("web")
             for _ in range(self._workers):
-                self._site.start("work", "--stages", "translate,deliver", "--no-jobs", listens=False)
+                self._site.start("work", "--stages", "intake,deliver", "--no-jobs", listens=False)
             self._play(1)
             wait_until(self._drained, 120, "the warm-up to be drained")
             outcome = self._play(self._seconds)
-            begun = time.monotonic() - outcome.seconds  # making and loading the requests is not what is measured
+            begun = time.monotonic() - outcome.seconds  # without the time for making and loading the requests
             wait_until(self._drained, 600, "all messages to reach the central store")
             rate = outcome.accepted / (time.monotonic() - begun)
             self._site.stop()
@@ -167,11 +170,11 @@ class Bench:
 
     def _drained(self) -> bool:
         with psycopg.connect(self._dsn, autocommit=True) as connection:
-            found = connection.execute(UNFINISHED).fetchone()
-        return found is not None and found[0] == 0
+            row = connection.execute(UNFINISHED).fetchone()
+        return row is not None and row[0] == 0
 
     def _check(self) -> None:
-        """A fast loss would look like speed: every message must have its complaint, its ticket and its reply."""
+        """End the benchmark unless every message has its complaint and its reply: lost messages would look like speed."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             counts = connection.execute(
                 "SELECT (SELECT count(*) FROM inbox), (SELECT count(*) FROM inbox WHERE state = 'done'),"
@@ -182,7 +185,7 @@ class Bench:
             raise SystemExit(f"messages, done, complaints, replies differ: {counts}")
 
     def _forget(self) -> None:
-        """Take out what was measured; what was there before stays."""
+        """Delete the measured messages; older ones stay."""
         with psycopg.connect(self._dsn, autocommit=True) as connection:
             old = connection.execute(
                 "SELECT count(*) FROM inbox WHERE received_at < now() - interval '1 hour'"
@@ -205,11 +208,11 @@ class Bench:
 
 
 def embedded(seconds: float) -> dict[str, float]:
-    """Measure the all-in-one process on SQLite: its memory when idle, its speed when not."""
+    """Measure the all-in-one process on SQLite: its memory when idle, its speed under load."""
     site, wrk = Site(None), Wrk()
     try:
-        process = site.start("serve", "--stages", "translate,deliver")
-        time.sleep(5)  # idle is what is measured
+        process = site.start("serve", "--stages", "intake,deliver")
+        time.sleep(5)  # the memory is measured when nothing happens
         resident = resident_mib(process.pid)
         say(f"idle all-in-one process: {resident:.0f} MiB resident")
         requests = site.requests(int(MOST_PER_SECOND * seconds))
@@ -241,7 +244,7 @@ def times(outcome: Outcome) -> str:
 
 
 def say(line: str) -> None:
-    """Print at once, for a person who waits."""
+    """Print a line at once: a person waits for it."""
     print(line, flush=True)
 
 
@@ -259,7 +262,7 @@ def main() -> None:
     )
     parser.add_argument("--workers", type=int, default=cores, help="work processes (default %(default)s)")
     asked = parser.parse_args()
-    figures: dict[str, Any] = {}
+    figures: dict[str, float] = {}
     say(f"{platform.platform()}, Python {platform.python_version()}, {CONNECTIONS} connections")
     with PostgresServer() as server:
         bench = Bench(server, asked.seconds, asked.rounds, asked.webs, asked.workers)
@@ -270,7 +273,7 @@ def main() -> None:
                 bench.fill(asked.rows)
                 filled = bench.accept() | bench.end_to_end()
                 for name in ("accept", "e2e"):
-                    # Against the reference of its own minute: the machine's mood is taken out, the rows are not.
+                    # Ratios, not rates: they leave out how fast the machine is at that minute, and keep the effect of the rows.
                     figures[f"{name}_growth"] = filled[f"{name}_ratio"] / figures[f"{name}_ratio"]
                     figures[f"{name}_filled_per_s"] = filled[f"{name}_per_s"]
                     figures[f"{name}_filled_ratio"] = filled[f"{name}_ratio"]

@@ -1,4 +1,8 @@
-"""Count the sizes, types and sentences of trees: `python docs/counts.py [TREE ...]` prints one column per tree."""
+"""Count the sizes, types and sentences of trees, one column per tree.
+
+`python docs/counts.py before=../old after=.` prints the table and the modules per folder as Markdown; with
+`--into docs/adr/0014-rooms.md` it writes them between the two marks of that page.
+"""
 
 from __future__ import annotations
 
@@ -20,12 +24,15 @@ def names(sizes: Iterable[measures.Size]) -> str:
     return "<br>".join(str(size) for size in list(sizes)[:3])
 
 
+BEGIN = "<!-- counts -->\n"
+END = "<!-- counts: end -->\n"
+
 # Each row of the table: its head, and the cell for a tree.
 ROWS: dict[str, Callable[[Path], object]] = {
     "rooms of gateway, floors, arrows": lambda tree: "{}, {}, {}".format(*rooms.counts(tree)),
     "modules": lambda tree: sum(measures.folders(tree).values()),
     "folders": lambda tree: len(measures.folders(tree)),
-    "most modules in one folder": lambda tree: "{1} `{0}`".format(*measures.folders(tree).most_common(1)[0]),
+    "most modules in one folder": lambda tree: "{1} {0}".format(*measures.folders(tree).most_common(1)[0]),
     "modules over 250 lines": lambda tree: sum(
         size.lines > 250 for size in measures.file_sizes(measures.product(tree))
     ),
@@ -58,33 +65,43 @@ ROWS: dict[str, Callable[[Path], object]] = {
 }
 
 
-def table(trees: list[Path]) -> str:
-    """Return the counts as a Markdown table, one column per tree."""
-    columns = [tree.resolve().name for tree in trees]
-    lines = [["", *columns], ["---"] * (len(columns) + 1)]
-    lines += [[head, *(str(cell(tree)) for tree in trees)] for head, cell in ROWS.items()]
+def table(trees: dict[str, Path]) -> str:
+    """Return the counts as a Markdown table."""
+    lines = [["", *trees], ["---"] * (len(trees) + 1)]
+    lines += [[head, *(str(cell(tree)) for tree in trees.values())] for head, cell in ROWS.items()]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
-def folder_list(trees: list[Path]) -> str:
-    """Return the modules per folder as text, one line per tree and top folder."""
+def folder_list(trees: dict[str, Path]) -> str:
+    """Return the modules per folder as a Markdown list, one item per tree and top folder."""
     lines = []
-    for tree in trees:
-        counted = sorted(measures.folders(tree).items())
+    for name, tree in trees.items():
+        counted = sorted(item for item in measures.folders(tree).items() if item[0] != ".")
         for top, group in groupby(counted, key=lambda item: item[0].split("/")[0]):
             cells = ", ".join(f"{folder.removeprefix(f'{top}/')} {count}" for folder, count in group)
-            lines.append(f"- {tree.resolve().name}, {top}: {cells}")
+            lines.append(f"- {name}, {top}: {cells}")
     return "\n".join(lines)
 
 
+def named_tree(argument: str) -> tuple[str, Path]:
+    """Return the name of a column and its tree from `name=path`; without a name the folder's name is used."""
+    name, _, path = argument.rpartition("=")
+    return name or Path(path).resolve().name, Path(path)
+
+
 def main() -> None:
-    """Print the table and the modules per folder."""
+    """Print the table and the modules per folder, or write them into a page."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "trees", nargs="*", type=Path, default=[ROOT], help="folders of checkouts; without one, this checkout"
-    )
-    trees = parser.parse_args().trees
-    print(f"{table(trees)}\n\nModules per folder:\n\n{folder_list(trees)}")  # noqa: T201
+    parser.add_argument("trees", nargs="*", help="name=path of a checkout; without one, this checkout")
+    parser.add_argument("--into", type=Path, metavar="PAGE", help="write into this page instead of printing")
+    arguments = parser.parse_args()
+    trees = dict(map(named_tree, arguments.trees or [f"now={ROOT}"]))
+    text = f"{table(trees)}\n\nModules per folder:\n\n{folder_list(trees)}\n"
+    if arguments.into:
+        page = arguments.into.read_text("utf-8")
+        arguments.into.write_text(rooms.between(BEGIN, END, text, page), "utf-8")
+    else:
+        sys.stdout.write(text)
 
 
 if __name__ == "__main__":

@@ -69,7 +69,7 @@ class Size:
     name: str
 
     def __str__(self) -> str:
-        return f"{self.lines} `{self.name}`"
+        return f"{self.lines} {self.name}"
 
 
 @dataclass(frozen=True)

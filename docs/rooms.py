@@ -180,13 +180,13 @@ def drawn(tree: Path = ROOT) -> str:
     return f"{drawing(arrows)}\n\n{floor_table(arrows)}\n\n{adapter_table(graph)}\n"
 
 
-def page_with(text: str, page: str) -> str:
-    """Return the page with this text between the marks."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{PAGE.name} lacks the marks that the drawing stands between")
-    return f"{before}{BEGIN}\n{text}\n{END}{after}"
+def between(begin: str, end: str, text: str, page: str) -> str:
+    """Return the page with this text between the two marks; end the program if the page lacks them."""
+    before, first, rest = page.partition(begin)
+    _, last, after = rest.partition(end)
+    if not first or not last:
+        raise SystemExit(f"the page lacks the marks {begin.strip()} and {end.strip()}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def main() -> int:
@@ -195,7 +195,7 @@ def main() -> int:
     parser.add_argument("--check", action="store_true", help="write nothing; exit code 1 if the drawing is stale")
     arguments = parser.parse_args()
     page = PAGE.read_text("utf-8")
-    current = page_with(drawn(), page)
+    current = between(BEGIN, END, drawn(), page)
     if current == page:
         return 0
     if arguments.check:

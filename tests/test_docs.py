@@ -1,4 +1,4 @@
-"""The documentation is complete, current, and names nothing that is not there."""
+"""The documentation is complete and current, and every file, command and setting that it names exists."""
 
 import importlib.util
 import json
@@ -61,12 +61,12 @@ def commands() -> dict[str, click.Command]:
 
 def blocks(text: str) -> Iterator[tuple[str, str]]:
     """Yield language and content of each fenced block."""
-    for found in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield found[1], found[2]
+    for block in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        yield block[1], block[2]
 
 
 def spans(text: str) -> list[str]:
-    """Return what is set as code: inline spans, and the lines of fenced blocks."""
+    """Return all code of a page: inline spans, and the lines of fenced blocks."""
     lines = [line.strip() for _, content in blocks(text) for line in content.splitlines()]
     inline = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
     return [" ".join(span.split()) for span in re.findall(r"`([^`]+)`", inline)] + lines
@@ -80,7 +80,7 @@ def test_generated_pages_are_current() -> None:
         stale = generator().stale()
     except generator().Incomplete as exc:
         pytest.fail(f"{exc}: add it there, then `make docs`")
-    assert not stale, "the code has changed since: make docs"
+    assert not stale, "the code has changed since the pages were made: make docs"
 
 
 def settings_models() -> list[type]:
@@ -139,7 +139,7 @@ def test_every_metric_is_documented() -> None:
 def test_every_row_state_and_kind_is_documented() -> None:
     page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
     for word in [*State, *Kind]:
-        assert re.search(rf"\b{word}\b", page), f"say in docs/architecture.md what {word!r} means"
+        assert re.search(rf"\b{word}\b", page), f"explain {word!r} in docs/architecture.md"
 
 
 @pytest.mark.parametrize("key", sorted(BUILTIN))
@@ -147,13 +147,20 @@ def test_every_adapter_has_its_page(key: str) -> None:
     assert (ROOT / "adapters" / key.replace(".", "/") / "README.md").exists(), f"write the operator's page of {key}"
 
 
-# --- nothing is named that is not there --------------------------------------------------------------------------------
+# --- every name in the pages exists ------------------------------------------------------------------------------------
 
 
 def test_readme_begins_with_run_and_test() -> None:
     readme = (ROOT / "README.md").read_text("utf-8")
-    made = [line for _, content in blocks(readme) for line in content.splitlines() if line.startswith("make")]
-    assert made == ["make run", "make test"], "README shows these two commands, and no other, in its blocks"
+    commands_of_make = [
+        line for _, content in blocks(readme) for line in content.splitlines() if line.startswith("make")
+    ]
+    assert commands_of_make == ["make run", "make test"], "README shows these two commands, and no other, in its blocks"
+
+
+def test_readme_is_in_indonesian_first() -> None:
+    headings = re.findall(r"^## (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert headings == ["Bahasa Indonesia", "English"]
 
 
 @each_page
@@ -168,16 +175,15 @@ def test_make_targets_exist(page: Path) -> None:
 
 def slug(heading: str) -> str:
     """Return the anchor that GitHub makes of a heading."""
-    kept = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", ""))
-    return kept.replace(" ", "-")
+    letters = re.sub(r"[^\w\- ]", "", heading.strip().lower().replace("`", ""))
+    return letters.replace(" ", "-")
 
 
 @cache
 def anchors(page: Path) -> set[str]:
     text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
-    return {slug(found) for found in re.findall(r"^#+ (.+)$", text, re.MULTILINE)} | set(
-        re.findall(r'id="(.+?)"', text)
-    )
+    headings = {slug(heading) for heading in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    return headings | set(re.findall(r'id="(.+?)"', text))
 
 
 @each_page
@@ -186,10 +192,10 @@ def test_links_lead_somewhere(page: Path) -> None:
         if re.match(r"\w+:", target):
             continue
         path, _, anchor = target.partition("#")
-        found = (page.parent / path).resolve() if path else page
-        assert found.exists(), f"{name_of(page)} links to {target}, which does not exist"
+        linked = (page.parent / path).resolve() if path else page
+        assert linked.exists(), f"{name_of(page)} links to {target}, which does not exist"
         if anchor:
-            assert anchor in anchors(found), f"{name_of(page)} links to {target}: no such heading there"
+            assert anchor in anchors(linked), f"{name_of(page)} links to {target}: no such heading there"
 
 
 @each_page
@@ -201,8 +207,8 @@ def test_named_files_exist(page: Path) -> None:
                 continue
             if word.startswith(MADE) or EXAMPLES.search(word):
                 continue
-            there = (ROOT / word).exists() if "*" not in word else any(ROOT.glob(word.rstrip("/")))
-            assert there, f"{name_of(page)} names {word}, which does not exist"
+            exists = (ROOT / word).exists() if "*" not in word else any(ROOT.glob(word.rstrip("/")))
+            assert exists, f"{name_of(page)} names {word}, which does not exist"
 
 
 @each_page
@@ -242,8 +248,8 @@ def test_named_commands_and_options_exist(page: Path) -> None:
             assert name, f"{name_of(page)}: `{span}`: there is no such command"
         if name and (program_named or any(word.startswith("--") for word in words)):
             options = {opt for option in known[name].params for opt in option.opts} | {"--help"}
-            given = {word.rstrip(".,;:") for word in words if word.startswith("--")}
-            assert given <= options, f"{name_of(page)}: `{span}`: {name} has no {sorted(given - options)}"
+            used = {word.rstrip(".,;:") for word in words if word.startswith("--")}
+            assert used <= options, f"{name_of(page)}: `{span}`: {name} has no {sorted(used - options)}"
 
 
 @each_page
@@ -258,11 +264,11 @@ def test_named_metrics_exist(page: Path) -> None:
 def test_named_settings_exist(page: Path) -> None:
     sections = generator().sections(GatewayFile)
     for span in spans(page.read_text("utf-8")):
-        found = re.fullmatch(r"\[+([a-z]+)\]+(?: ([a-z_]+))?", span)
-        if found and found[1] != "channels":
-            assert found[1] in sections, f"{name_of(page)}: `{span}`: gateway.toml has no such section"
-            if found[2]:
-                assert found[2] in sections[found[1]].model_fields, f"{name_of(page)}: `{span}`: no such setting"
+        match = re.fullmatch(r"\[+([a-z]+)\]+(?: ([a-z_]+))?", span)
+        if match and match[1] != "channels":
+            assert match[1] in sections, f"{name_of(page)}: `{span}`: gateway.toml has no such section"
+            if match[2]:
+                assert match[2] in sections[match[1]].model_fields, f"{name_of(page)}: `{span}`: no such setting"
 
 
 @each_page

@@ -59,4 +59,4 @@ def test_the_drawing_leaves_out_an_arrow_beside_a_longer_way(rooms: ModuleType) 
 
 def test_marks_are_needed(rooms: ModuleType) -> None:
     with pytest.raises(SystemExit, match="lacks the marks"):
-        rooms.page_with("drawing", "a page without marks")
+        rooms.between(rooms.BEGIN, rooms.END, "drawing", "a page without marks")

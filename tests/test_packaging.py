@@ -1,4 +1,4 @@
-"""The wheel holds everything a gateway needs, and the locks hold everything the wheel asks for."""
+"""The wheel holds every file that a gateway needs, and the locks hold every package that the wheel asks for."""
 
 import re
 import subprocess
@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# Found in a work tree, never wanted in a wheel.
+# Files of a work tree that must not be in a wheel.
 LEFTOVERS = ("__pycache__", ".DS_Store", "/tests/")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build as `make wheel` does: a source distribution, and the wheel out of that."""
+    """Build the wheel from a source distribution, as `make wheel` does."""
     out = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -39,7 +39,7 @@ def metadata(wheel: Path) -> Distribution:
 
 
 def packaged_files() -> set[str]:
-    """Return all files of the work tree that the wheel has to hold."""
+    """Return all files of the work tree that must be in the wheel."""
     wanted = {"run_gateway.py"}
     for package in ("gateway", "adapters"):
         for path in (ROOT / package).rglob("*"):
@@ -71,6 +71,7 @@ def test_the_wheel_holds_nothing_else(shipped: set[str]) -> None:
         r"gateway/central/migrations/.+\.py",
         r"gateway/web/.+\.html",
         r"gateway/simulation/samples/.+",
+        r"gateway/testing/templates/.+\.txt",
         r"adapters/.+/README\.md",
         r"adapters/.+/sample\.toml",
     ],
@@ -113,7 +114,7 @@ def test_the_lock_is_good_for_every_machine(lock: str) -> None:
 
 
 def declared(extra: str) -> set[str]:
-    """Return what setup.cfg asks for with this extra, following the extras it refers to."""
+    """Return the packages that setup.cfg asks for with this extra, and with the extras that it refers to."""
     config = ConfigParser(interpolation=None)
     config.read(ROOT / "setup.cfg")
     extras = config["options.extras_require"]

@@ -1,8 +1,8 @@
 """Check the import rules that import-linter's own contract types cannot express (`setup.cfg`, section `importlinter`).
 
 Both types find the rooms of the adapters by themselves, so no rule changes when an adapter is added. A room is a package
-that has a module `adapter`; a channel is a package directly under `adapters`. import-linter loads this module; the gateway
-never does.
+that has a module `adapter`; a channel is a package directly under `adapters`. import-linter loads this module, and
+it needs the `dev` extra; the gateway never imports it.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ from gateway.testing import requestfile
 
 ROOT = Path(__file__).parents[4]
 SAMPLE = (Path(__file__).parents[1] / "sample.toml").read_text("utf-8")
-REQUESTS = Path(__file__).parent / "android" / "requests"
+REQUESTS = Path(__file__).parent / "requests"
 CITIZEN, OURS = "+6281200000999", "+6281200000100"
 PUBLIC = "https://lapor.example.go.id/in/18.10/telepon"
 MAIN = """

@@ -1,0 +1,13 @@
+"""Fixtures of the tests in this folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.sms.http.tests.support import SECRETS
+
+
+@pytest.fixture(autouse=True)
+def _secrets(monkeypatch):
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)

@@ -1,0 +1,124 @@
+"""The contract that every adapter keeps, kept for each sample configuration."""
+
+from __future__ import annotations
+
+import base64
+import tomllib
+
+import jsonschema
+import pytest
+
+from adapters import BUILTIN
+from adapters.sms.http.adapter import HttpSettings, HttpSms
+from adapters.sms.http.simulator import FakeAggregator
+from adapters.sms.http.tests.support import (
+    CITIZEN,
+    CONTEXT,
+    EXAMPLES,
+    HERE,
+    URL,
+    AggregatorForge,
+    a_reply,
+    example,
+    make,
+    pointed,
+)
+from gateway.domain.events import Delivery, DeliveryReceipt
+from gateway.ports import Joiner, Replier, Translator, Webhook
+from gateway.ports.registry import Registry
+from gateway.settings.reader import load
+from gateway.settings.schema import schemas
+from gateway.testing.contract import AdapterContract
+from gateway.testing.forge import stored
+
+NAMES = sorted(path.stem for path in EXAMPLES.glob("*.toml"))
+
+
+class SampleContract(AdapterContract):
+    name = ""
+
+    @pytest.fixture
+    def fake(self):
+        with FakeAggregator(example(self.name), webhook_url=URL, delivery_delay=0.01) as fake:
+            yield fake
+
+    @pytest.fixture
+    def adapter(self, fake):
+        # Without addresses: a request file does not say whose call it was.
+        changes = {} if self.name == "json" else {"auth": {"addresses": None}}
+        return HttpSms(pointed(example(self.name, **changes), fake.url), CONTEXT)
+
+    @pytest.fixture
+    def forge(self, fake):
+        return AggregatorForge(fake, example(self.name))
+
+    @pytest.fixture
+    def requests_dir(self):
+        return HERE / self.name / "requests"
+
+
+class TestKannel(SampleContract):
+    name = "kannel"
+
+
+class TestJasmin(SampleContract):
+    name = "jasmin"
+
+
+class TestJson(SampleContract):
+    name = "json"
+
+
+del SampleContract, AdapterContract  # else they would be collected by themselves
+
+
+def test_implements_its_ports():
+    for port in (Translator, Webhook, Joiner, Replier):
+        assert isinstance(make("kannel"), port)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_fit_one_screen(name):
+    assert len((EXAMPLES / f"{name}.toml").read_text("utf-8").splitlines()) <= 50
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_are_read_by_the_real_reader(name, tmp_path):
+    (tmp_path / "config" / "regions").mkdir(parents=True)
+    (tmp_path / "key").write_bytes(base64.b64encode(b"k" * 32))
+    (tmp_path / "config" / "gateway.toml").write_text(
+        '[server]\npublic_url = "https://lapor.example.go.id"\n'
+        '[encryption]\nkeys = [{ file = "key" }]\nlookup_key = { file = "key" }\n'
+    )
+    sample = (EXAMPLES / f"{name}.toml").read_text("utf-8")
+    (tmp_path / "config" / "regions" / "18.10-pringsewu.toml").write_text(sample, "utf-8")
+    (channel,) = load(tmp_path / "config", Registry(BUILTIN)).channels
+    assert channel.context.webhook_url == URL
+    assert isinstance(channel.settings, HttpSettings)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_samples_fit_the_schema_that_editors_use(name):
+    schema = schemas(Registry(BUILTIN))["region"]
+    sample = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
+    jsonschema.validate(sample, schema)
+    sample["channels"]["sms"]["receive"]["txet"] = "x"
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(sample, schema)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("text", ["Laporan diterima", "Laporan diterima 😀 ñ€"])
+def test_receipts_come_back_to_the_reply(name, text):
+    settings = example(name)
+    with FakeAggregator(settings, webhook_url=URL) as fake:
+        adapter = HttpSms(pointed(settings, fake.url), CONTEXT)
+        receipt = adapter.reply(a_reply(text))
+        (message,) = fake.replies(CITIZEN)
+        assert message.body == text
+        words = [word for word, state in settings.receipts.states.items() if state is Delivery.DELIVERED]
+        request = fake.receipt(message, words[0])
+    assert adapter.verify(request).key == f"receipt:{receipt.external_id}:{words[0]}"
+    assert adapter.translate(stored(request)) == [
+        DeliveryReceipt(external_id=receipt.external_id, state=Delivery.DELIVERED)
+    ]

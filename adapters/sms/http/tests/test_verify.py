@@ -1,0 +1,207 @@
+"""Which requests of an aggregator are accepted, and which of them are one message."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import time
+import tomllib
+
+import pytest
+from msgspec.structs import replace
+from pydantic import ValidationError
+
+from adapters.sms.http.adapter import HttpSettings, HttpSms
+from adapters.sms.http.simulator import FakeAggregator, calls
+from adapters.sms.http.tests.support import CITIZEN, CONTEXT, EXAMPLES, MOMENT, SECRETS, URL, example, kannel_call, make
+from gateway.domain.errors import Malformed, Unverified
+from gateway.ports.wire import WebhookRequest
+from gateway.testing.forge import stored
+
+
+@pytest.mark.parametrize("client", ["127.0.0.2", "", "unix:", "10.0.0.1", "::1", "127.0.0.1.example"])
+def test_other_addresses_are_refused(client):
+    with pytest.raises(Unverified):
+        make("kannel").verify(replace(kannel_call(), client=client))
+
+
+@pytest.mark.parametrize("client", ["127.0.0.1", "::ffff:127.0.0.1"])
+def test_the_aggregators_address_is_taken(client):
+    assert make("kannel").verify(replace(kannel_call(), client=client)).key == "k1"
+
+
+@pytest.mark.parametrize("token", ["", "x", "test-kannel-token ", "é", b"\xff"])
+def test_wrong_token_is_refused(token):
+    with pytest.raises(Unverified):
+        make("kannel").verify(kannel_call(token=token))
+
+
+def test_token_before_a_rotation():
+    token = {"parameter": "token", "value": {"env": "JASMIN_TOKEN"}, "previous": {"env": "KANNEL_TOKEN"}}
+    assert make("kannel", auth={"token": token}).verify(kannel_call()).key == "k1"
+    assert make("kannel", auth={"token": token}).verify(kannel_call(token=SECRETS["JASMIN_TOKEN"])).key == "k1"
+
+
+@pytest.mark.parametrize("value", ["a&b", "50%d", "a b", "é", "a/b"])
+def test_a_token_in_a_url_is_plain(value, monkeypatch):
+    monkeypatch.setenv("KANNEL_TOKEN", value)
+    with pytest.raises(ValidationError, match="letters, digits"):
+        example("kannel")
+    assert example("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
+
+
+def test_token_in_a_header():
+    adapter = make("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
+    good = replace(kannel_call(), headers={"x-api-key": SECRETS["KANNEL_TOKEN"]})
+    assert adapter.verify(good).key == "k1"
+    with pytest.raises(Unverified):
+        adapter.verify(kannel_call())
+
+
+@pytest.mark.parametrize(
+    ("header", "valid"),
+    [
+        ("Basic " + base64.b64encode(b"gw:test-kannel-password").decode(), True),
+        ("basic " + base64.b64encode(b"gw:test-kannel-password").decode(), True),
+        ("Basic " + base64.b64encode(b"gw:other").decode(), False),
+        ("Basic", False),
+        ("", False),
+        ("é", False),
+    ],
+)
+def test_basic(header, valid):
+    basic = {"username": "gw", "password": {"env": "KANNEL_PASSWORD"}}
+    adapter = make("kannel", auth={"token": None, "basic": basic})
+    request = replace(kannel_call(), headers={"authorization": header})
+    if valid:
+        assert adapter.verify(request).key == "k1"
+    else:
+        with pytest.raises(Unverified):
+            adapter.verify(request)
+
+
+@pytest.mark.parametrize("base", ["{body}", "{url}{body}", "{timestamp}.{body}", "{method}\n{path}\n{body_sha256}"])
+@pytest.mark.parametrize(("encoding", "prefix"), [("hex", ""), ("hex", "sha1="), ("base64", "")])
+@pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
+def test_signatures_of_every_kind(base, encoding, prefix, algorithm):
+    hmac = {"base": base, "encoding": encoding, "prefix": prefix, "algorithm": algorithm}
+    hmac |= {"header": "X-Sign", "key": {"env": "AGGREGATOR_KEY"}}
+    hmac |= {"timestamp": "X-Time"} if "timestamp" in base else {}
+    settings = example("json", auth={"hmac": hmac})
+    request = FakeAggregator(settings, webhook_url=URL).webhook(CITIZEN, "Jalan rusak", "m1")
+    adapter = HttpSms(settings, CONTEXT)
+    assert adapter.verify(request).key == "m1"
+    for changed in (
+        replace(request, body=request.body.replace(b"rusak", b"mulus")),
+        replace(request, headers={k: v for k, v in request.headers.items() if k != "x-sign"}),
+        replace(request, headers=request.headers | {"x-sign": request.headers["x-sign"][:-1]}),
+    ):
+        with pytest.raises(Unverified):
+            adapter.verify(changed)
+
+
+def test_known_signature():
+    """A value that was made with another program: printf %s | openssl dgst -sha256 -hmac."""
+    hmac = {"header": "X-Sign", "key": {"env": "AGGREGATOR_KEY"}}
+    adapter = make("json", auth={"hmac": hmac})
+    body = b'{"data":{"trx_id":"T1","msisdn":"+6281200000999","message":"halo"}}'
+    signature = "e856dfa95c0a402f7034dd7a867e8250cff1522d3abba9d4093402cd6eb7f683"
+    assert adapter.verify(WebhookRequest("POST", URL, {"x-sign": signature.upper()}, body)).key == "T1"
+
+
+def test_timestamp_is_signed():
+    request = FakeAggregator(example("json"), webhook_url=URL).webhook(CITIZEN, "x", "m1")
+    for stamp in ("", "2026-01-01T00:00:00+00:00"):
+        with pytest.raises(Unverified):
+            make("json").verify(replace(request, headers=request.headers | {"x-timestamp": stamp}))
+
+
+def test_key_before_a_rotation():
+    old = FakeAggregator(example("json"), webhook_url=URL).webhook(CITIZEN, "x", "m1")
+    hmac = {**tomllib.loads((EXAMPLES / "json.toml").read_text())["channels"]["sms"]["auth"]["hmac"]}
+    adapter = make("json", auth={"hmac": hmac | {"key": {"env": "KANNEL_TOKEN"}, "previous_key": hmac["key"]}})
+    assert adapter.verify(old).key == "m1"
+
+
+def test_a_flood_of_fields_is_refused_before_it_is_read():
+    with pytest.raises(Malformed):
+        make("kannel").verify(replace(kannel_call(), url=URL + "?" + "a=1&" * 501))
+
+
+@pytest.mark.parametrize("body", [b"text=Halo.&id=7&from=%2B62812", b'{"a":"x.y"}'])
+def test_the_border_between_time_and_body_cannot_be_moved(body):
+    """Else one captured call, cut in many places, would become many messages."""
+    signed = {"header": "x-sig", "key": {"env": "AGGREGATOR_KEY"}, "base": "{timestamp}.{body}", "timestamp": "x-time"}
+    receive = {"sender": "from", "text": "text", "id": "id"}
+    settings = HttpSettings.model_validate({"sender": "1708", "auth": {"hmac": signed}, "receive": receive})
+    adapter = HttpSms(settings, CONTEXT)
+    signature = hmac.digest(SECRETS["AGGREGATOR_KEY"].encode(), b"1700000000." + body, "sha256").hex()
+
+    def verify(time_: str, rest: bytes) -> str:
+        return adapter.verify(WebhookRequest("POST", URL, {"x-sig": signature, "x-time": time_}, rest)).key
+
+    assert verify("1700000000", body)
+    first, _, rest = body.partition(b".")
+    with pytest.raises(Unverified):
+        verify(f"1700000000.{first.decode()}", rest)
+
+
+def test_what_nobody_vouched_for_is_not_decoded():
+    """A megabyte of escapes costs nearly a tenth of a second; the token is found without."""
+    flood = b"&text=" + b"%41" * 300_000
+    auth = {"token": {"parameter": "k", "value": {"env": "KANNEL_TOKEN"}}}
+    receive = {"sender": "from", "text": "text", "same_within": 60}
+    adapter = HttpSms(HttpSettings.model_validate({"sender": "1708", "auth": auth, "receive": receive}), CONTEXT)
+    genuine = WebhookRequest("POST", URL, {}, b"")
+    began = time.process_time()
+    for body in (b"k=" + b"%41" * 300_000, flood, b"k=wrong" + flood):
+        with pytest.raises(Unverified):
+            adapter.verify(replace(genuine, body=body))
+    assert time.process_time() - began < 0.03
+    assert adapter.verify(
+        replace(
+            genuine, body=b"from=%2B62&text=x&%6B=" + b"".join(b"%%%02x" % c for c in SECRETS["KANNEL_TOKEN"].encode())
+        )
+    )
+
+
+def test_a_call_that_passes_but_cannot_be_read_is_kept():
+    request = calls.authenticated(example("json"), "POST", URL, {}, b'{"other": "document"}')
+    again = calls.authenticated(example("json"), "POST", URL, {}, b'{"other": "document"}', MOMENT)
+    adapter = make("json")
+    assert adapter.verify(request) == adapter.verify(again)
+    assert adapter.verify(request).key.startswith("unread:")
+
+
+def test_without_id_the_time_tells_messages_apart():
+    adapter = make("kannel", receive={"id": None})
+    first, again = (adapter.verify(kannel_call(text="STATUS 12345671")) for _ in range(2))
+    later = adapter.verify(kannel_call(text="STATUS 12345671", ts="1767323046"))
+    other = adapter.verify(kannel_call(text="STATUS 12345671", **{"from": "+6281200000998"}))
+    assert first == again
+    assert len({first.key, later.key, other.key}) == 3
+    (event,) = adapter.translate(stored(kannel_call(text="STATUS 12345671")))
+    assert event.external_id == first.key
+
+
+def test_without_id_and_time_the_arrival_is_cut(monkeypatch):
+    adapter = make("kannel", receive={"id": None, "sent_at": None, "same_within": 600})
+    now = 1_000_000.0 * 600
+    monkeypatch.setattr("time.time", lambda: now)
+    first = adapter.verify(kannel_call(text="BANTUAN"))
+    monkeypatch.setattr("time.time", lambda: now + 599)
+    assert adapter.verify(kannel_call(text="BANTUAN")) == first
+    monkeypatch.setattr("time.time", lambda: now + 601)
+    next_one = adapter.verify(kannel_call(text="BANTUAN"))
+    assert next_one.key != first.key
+    assert next_one.former_key == first.key
+    monkeypatch.setattr("time.time", lambda: now + 1201)
+    assert first.key not in (adapter.verify(kannel_call(text="BANTUAN")).key, next_one.former_key and "")
+    assert adapter.verify(kannel_call(text="BANTUAN")).former_key == next_one.key
+
+
+def test_borders_of_fields_count_in_a_key():
+    adapter = make("kannel", receive={"id": None})
+    assert (
+        adapter.verify(kannel_call(to="1708", text="1x")).key != adapter.verify(kannel_call(to="17081", text="x")).key
+    )

@@ -1,0 +1,73 @@
+"""How a reply is sent through Twilio, and looked up."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from adapters.sms.twilio.tests.support import CITIZEN, URL, a_reply, make
+from gateway.domain.errors import Rejected, Throttled, Unavailable
+
+
+def test_reply_is_folded_and_found_folded(adapter, fake):
+    reply = a_reply("“Laporan” – diterima…")
+    receipt = adapter.reply(reply)
+    assert fake.replies_to(CITIZEN) == ['"Laporan" - diterima...']
+    assert adapter.find(reply) == receipt
+
+
+def test_older_reply_with_the_same_text_is_not_taken_for_it(adapter, fake):
+    adapter.reply(a_reply())
+    fake.messages("outbound-api")[0].date_created -= timedelta(minutes=1)
+    assert adapter.find(a_reply()) is None
+    assert adapter.find(a_reply(age=120)) is not None
+
+
+def test_reply_to_somebody_else_is_not_taken_for_it(adapter):
+    adapter.reply(a_reply(to="+6281200000998"))
+    assert adapter.find(a_reply()) is None
+
+
+@pytest.mark.parametrize(("receipts", "callback"), [(True, URL), (False, None)])
+def test_status_callback(fake, receipts, callback):
+    make(api_base=fake.url, receipts=receipts).reply(a_reply())
+    assert fake.messages()[0].status_callback == callback
+
+
+def test_retry_after_is_kept(adapter, fake):
+    fake.fail("throttle")
+    with pytest.raises(Throttled) as caught:
+        adapter.reply(a_reply())
+    assert caught.value.retry_after == 1.0
+
+
+@pytest.mark.parametrize(
+    ("how", "error", "says"),
+    [
+        ("unauthorized", Unavailable, "auth_token"),
+        ("reject:21606", Unavailable, "sender"),
+        ("reject:21408", Unavailable, "console"),
+        ("reject:21611", Throttled, "21611"),
+        ("reject:21610", Rejected, "21610"),
+        ("reject:21617", Rejected, "21617"),
+    ],
+)
+def test_what_can_be_put_right_is_not_dead(adapter, fake, how, error, says):
+    fake.fail(how)
+    with pytest.raises(error, match=says) as caught:
+        adapter.reply(a_reply())
+    assert type(caught.value) is error
+
+
+def test_nobody_there(fake):
+    adapter = make(api_base=fake.url)
+    fake.stop()
+    for call in (lambda: adapter.reply(a_reply()), lambda: adapter.find(a_reply()), lambda: adapter.poll(None)):
+        with pytest.raises(Unavailable):
+            call()
+
+
+def test_parts_are_those_of_the_folded_text():
+    assert make().parts("“" * 160) == 1
+    assert make().parts("😭" * 36) == 2

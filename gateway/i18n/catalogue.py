@@ -1,8 +1,24 @@
-"""Shows texts in the reader's language, by the gettext catalogue in `locale/`."""
+"""Show texts in the reader's language, by the gettext catalogue in `locale/`.
+
+Code and database hold plain English. A `Text` still knows its pattern and values; a stored reason is matched against the
+catalogue's patterns, so that what was written yesterday is shown in the language of today's reader.
+"""
 
 from __future__ import annotations
 
+import gettext
+import re
+from collections.abc import Mapping
 from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from string import Formatter
+
+from gateway.domain.texts import Text
+
+DOMAIN = "lapor"
+LOCALE = Path(__file__).parent / "locale"
+_CODE = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)  # a stored reason: an error's code, then its message
 
 
 class Language(StrEnum):
@@ -12,6 +28,71 @@ class Language(StrEnum):
     ENGLISH = "en"
 
 
+def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
+    """Return the language to speak: the option's, else the locale's if that is English, else Bahasa Indonesia."""
+    asked = option or environment.get("LAPOR_LANG")
+    if asked:
+        return Language(asked)
+    names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    locale = next((name for name in names if name), "")
+    return Language.ENGLISH if re.match(r"en([_.@]|$)", locale) else Language.INDONESIAN
+
+
 def localize(given: str, language: Language) -> str:
-    """Return a text in a language; one that the catalogue lacks stays as it is."""
-    return str(given)
+    """Return a text in a language; a text that the catalogue lacks stays as it is."""
+    if language is Language.ENGLISH:
+        return str(given)
+    if isinstance(given, Text):
+        values = {
+            name: localize(value, language) if isinstance(value, str) else value for name, value in given.values.items()
+        }
+        translated = _translations().gettext(given.pattern)
+        return translated.format(**values) if given.values else translated
+    return _match(given, language) or str(given)
+
+
+def localize_reason(reason: str, language: Language) -> str:
+    """Return a stored reason, "code: message" or "code", in a language: the message alone if there is one."""
+    match = _CODE.fullmatch(reason)
+    if match is None:
+        return localize(reason, language)
+    code, message = match.groups()
+    return localize(message, language) if message else localize(code.replace("_", " "), language)
+
+
+@cache
+def _translations() -> gettext.NullTranslations:
+    return gettext.translation(DOMAIN, LOCALE, languages=[Language.INDONESIAN.value])
+
+
+@cache
+def _patterns() -> list[tuple[re.Pattern[str], str]]:
+    """Return the catalogue's patterns as expressions, those with the most fixed characters first."""
+    catalogue = getattr(_translations(), "_catalog", {})  # gettext has no public way to list its messages
+    messages = [pattern for pattern in catalogue if isinstance(pattern, str) and pattern]
+    messages.sort(key=lambda pattern: len(re.sub(r"{.*?}", "", pattern)), reverse=True)
+    return [(_expression(pattern), pattern) for pattern in messages]
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """Return the expression that matches the filled pattern; a placeholder that occurs twice has one value."""
+    seen: set[str] = set()
+    parts = []
+    for literal, name, _, _ in Formatter().parse(pattern):
+        parts.append(re.escape(literal))
+        if name is not None:
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>.*?)")
+            seen.add(name)
+    return re.compile("".join(parts), re.DOTALL)
+
+
+def _match(given: str, language: Language) -> str | None:
+    """Return a plain English text in the language, by the pattern that it was made of; `None` if no pattern fits."""
+    translated = _translations().gettext(given)
+    if translated != given:
+        return translated
+    for expression, pattern in _patterns():
+        if match := expression.fullmatch(given):
+            values = {name: localize(value, language) for name, value in match.groupdict().items()}
+            return _translations().gettext(pattern).format_map(values)
+    return None

@@ -40,16 +40,16 @@ def upgrade() -> None:
         "cases",
         ["id"],
         unique=False,
-        postgresql_where=sa.text("complaint IS NOT NULL"),
-        sqlite_where=sa.text("complaint IS NOT NULL"),
+        postgresql_where=sa.sql.text("complaint IS NOT NULL"),
+        sqlite_where=sa.sql.text("complaint IS NOT NULL"),
     )
     op.create_index(
         "ix_cases_ticket",
         "cases",
         ["ticket"],
         unique=False,
-        postgresql_where=sa.text("ticket IS NOT NULL"),
-        sqlite_where=sa.text("ticket IS NOT NULL"),
+        postgresql_where=sa.sql.text("ticket IS NOT NULL"),
+        sqlite_where=sa.sql.text("ticket IS NOT NULL"),
     )
     op.create_table(
         "cursor",
@@ -88,24 +88,24 @@ def upgrade() -> None:
         "inbox",
         ["id"],
         unique=False,
-        postgresql_where=sa.text("state = 'dead'"),
-        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.sql.text("state = 'dead'"),
+        sqlite_where=sa.sql.text("state = 'dead'"),
     )
     op.create_index(
         "ix_inbox_due",
         "inbox",
         ["due_at"],
         unique=False,
-        postgresql_where=sa.text("due_at IS NOT NULL"),
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.sql.text("due_at IS NOT NULL"),
+        sqlite_where=sa.sql.text("due_at IS NOT NULL"),
     )
     op.create_index(
         "ix_inbox_lane",
         "inbox",
         ["lane", "id"],
         unique=False,
-        postgresql_where=sa.text("finished_at IS NULL"),
-        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.sql.text("finished_at IS NULL"),
+        sqlite_where=sa.sql.text("finished_at IS NULL"),
     )
     op.create_table(
         "outbox",
@@ -131,24 +131,24 @@ def upgrade() -> None:
         "outbox",
         ["id"],
         unique=False,
-        postgresql_where=sa.text("state = 'dead'"),
-        sqlite_where=sa.text("state = 'dead'"),
+        postgresql_where=sa.sql.text("state = 'dead'"),
+        sqlite_where=sa.sql.text("state = 'dead'"),
     )
     op.create_index(
         "ix_outbox_due",
         "outbox",
         ["kind", "due_at"],
         unique=False,
-        postgresql_where=sa.text("due_at IS NOT NULL"),
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.sql.text("due_at IS NOT NULL"),
+        sqlite_where=sa.sql.text("due_at IS NOT NULL"),
     )
     op.create_index(
         "ix_outbox_lane",
         "outbox",
         ["lane", "id"],
         unique=False,
-        postgresql_where=sa.text("finished_at IS NULL"),
-        sqlite_where=sa.text("finished_at IS NULL"),
+        postgresql_where=sa.sql.text("finished_at IS NULL"),
+        sqlite_where=sa.sql.text("finished_at IS NULL"),
     )
     op.create_table(
         "reference",

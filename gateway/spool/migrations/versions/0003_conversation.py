@@ -28,8 +28,8 @@ def upgrade() -> None:
         "draft",
         ["due_at"],
         unique=False,
-        postgresql_where=sa.text("due_at IS NOT NULL"),
-        sqlite_where=sa.text("due_at IS NOT NULL"),
+        postgresql_where=sa.sql.text("due_at IS NOT NULL"),
+        sqlite_where=sa.sql.text("due_at IS NOT NULL"),
     )
     op.create_table(
         "part",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -22,6 +23,7 @@ try:
     from gateway.cli.simulate import simulate
     from gateway.cli.status import status
     from gateway.cli.try_message import try_message
+    from gateway.i18n import Language, preferred
     from gateway.ports.registry import Registry
 except ModuleNotFoundError as missing:
     sys.stderr.write(
@@ -43,11 +45,16 @@ except ModuleNotFoundError as missing:
     envvar="LAPOR_CONFIG",
     help="Directory with gateway.toml and regions/; also $LAPOR_CONFIG.",
 )
+@click.option(
+    "--lang",
+    type=click.Choice([language.value for language in Language]),
+    help="Language of messages; also $LAPOR_LANG. Else that of the locale if it is English, else id.",
+)
 @click.version_option(__version__, prog_name="lapor-gateway")
 @click.pass_context
-def main(context: click.Context, config: Path) -> None:
+def main(context: click.Context, config: Path, lang: str | None) -> None:
     """Takes complaints from every channel to the central LAPOR store, and answers the citizen where they wrote."""
-    context.obj = App(Registry(BUILTIN), config)
+    context.obj = App(Registry(BUILTIN), config, preferred(lang, os.environ))
 
 
 for command in (serve, web, work, check, migrate, try_message, dead, replay, simulate, status, init, keys):

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.central.port import CentralStore
 from gateway.central.sql import SqlCentralStore
 from gateway.domain.errors import Misconfigured, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.acknowledge import Acknowledger
@@ -87,14 +88,18 @@ class Gateway:
                 log.warning("centre not reachable", reason=exc.reason)
                 continue
             if behind:
-                raise Misconfigured(f"the {part} tables are missing or old; run: run_gateway.py migrate")
+                raise Misconfigured(
+                    text("the {part} tables are missing or old; run: run_gateway.py migrate", part=part)
+                )
 
     def require_keys(self) -> None:
         """Raise `Misconfigured` where what is stored needs a key that is not configured."""
         if missing := self.spool.missing_key():
             raise Misconfigured(
-                f"stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is "
-                "lost for good: keep this database apart, and start on an empty one)"
+                text(
+                    "stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is lost for good: keep this database apart, and start on an empty one)",
+                    missing=missing,
+                )
             )
 
     def prepare(self) -> None:
@@ -305,12 +310,21 @@ def _database(url: str, pool: int) -> Database:
         return Database(url, pool_size=pool)
     except ModuleNotFoundError as exc:
         raise Misconfigured(
-            f"the database URL needs the Python package {exc.name!r}; install it: pip install 'lapor-gateway[postgres]'"
+            text(
+                "the database URL needs the Python package {name}; install it: pip install 'lapor-gateway[postgres]'",
+                name=repr(exc.name),
+            )
         ) from exc
     except OSError as exc:  # the directory or the file of SQLite
         raise Unavailable(
-            f"{exc.filename} cannot be made: {exc.strerror}; check owner and permissions of it and its directory"
+            text(
+                "{filename} cannot be made: {cause}; check owner and permissions of it and its directory",
+                filename=exc.filename,
+                cause=exc.strerror,
+            )
         ) from exc
     except Exception as exc:
         # Not the URL itself: a password may stand anywhere in it.
-        raise Misconfigured(f"the database URL cannot be used ({type(exc).__name__}); see [database] url") from exc
+        raise Misconfigured(
+            text("the database URL cannot be used ({error}); see [database] url", error=type(exc).__name__)
+        ) from exc

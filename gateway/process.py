@@ -17,6 +17,7 @@ from a2wsgi import WSGIMiddleware
 from gateway import __version__
 from gateway.bootstrap import Gateway
 from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import log
 from gateway.runtime.worker import Worker
 from gateway.web.door.express import express_protocol
@@ -103,12 +104,22 @@ class Process:
             listener.bind((server.host, server.port))
         except OSError as exc:
             listener.close()
-            where = f"cannot listen on {server.host}:{server.port}: "
+            place = f"{server.host}:{server.port}"
             if exc.errno == errno.EADDRINUSE:
                 raise Unavailable(
-                    where + "another program has it (see: ss -ltnp); stop it, or change [server] port in gateway.toml"
+                    text(
+                        "cannot listen on {place}: another program has it (see: ss -ltnp); stop it, or change [server] "
+                        "port in gateway.toml",
+                        place=place,
+                    )
                 ) from exc
-            raise Misconfigured(f"{where}{exc.strerror}; change [server] host or port in gateway.toml") from exc
+            raise Misconfigured(
+                text(
+                    "cannot listen on {place}: {cause}; change [server] host or port in gateway.toml",
+                    place=place,
+                    cause=exc.strerror,
+                )
+            ) from exc
         listener.listen(2048)
         return listener
 

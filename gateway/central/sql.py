@@ -15,6 +15,7 @@ from gateway.central.tables import complaints as table
 from gateway.domain.complaint import ENDED, Addition, Complaint, Reporter, Status
 from gateway.domain.errors import GatewayError, Rejected, Unavailable
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.domain.tickets import make_ticket
 from gateway.ports import Clock
 from gateway.storage.crypto import Keyring
@@ -76,7 +77,7 @@ class SqlCentralStore:
             if len(tickets) < len(rows):  # delivered before, and the answer was lost: the first ticket holds
                 tickets |= self._tickets(connection, [row["id"] for row in rows if row["id"] not in stored])
         if len(tickets) < len(rows):
-            raise Unavailable("a ticket number was already taken; is ticket_counter behind?")
+            raise Unavailable(text("a ticket number was already taken; is ticket_counter behind?"))
         return tickets
 
     def _allot(self, count: int) -> Iterable[int]:
@@ -136,7 +137,7 @@ class SqlCentralStore:
                 sa.update(table).where(table.c.id == row.pop("id")).values(row).returning(table.c.status)
             ).scalar()
             if status is None:
-                raise Unavailable("the complaint has not been delivered yet")
+                raise Unavailable(text("the complaint has not been delivered yet"))
             self._note(connection, complaint.id, status, status, why, actor="gateway")
 
     def add(self, complaint_id: UUID, addition: Addition) -> Standing:
@@ -176,7 +177,7 @@ class SqlCentralStore:
         chosen = sa.select(table.c.status).where(table.c.id == complaint_id).with_for_update()
         status: str | None = connection.execute(chosen).scalar()
         if status is None:
-            raise Unavailable("the complaint has not been delivered yet")
+            raise Unavailable(text("the complaint has not been delivered yet"))
         return status
 
     def _note(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import click
 import msgspec
 
 from gateway.bootstrap import make_channels
-from gateway.cli.context import EXIT_CONFIGURATION, App, clear_errors, json_option, pass_app, print_json
+from gateway.cli.context import EXIT_CONFIGURATION, App, clear_errors, echo_faults, json_option, pass_app, print_json
 from gateway.domain.complaint import Status
+from gateway.domain.texts import text
 from gateway.domain.tickets import LONGEST_TICKET
+from gateway.i18n import Language, localize
 from gateway.ports import Webhook
-from gateway.settings.faults import Faults
+from gateway.settings.faults import Fault, Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import unread
 from gateway.settings.schema import schemas
@@ -40,17 +42,14 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
         for name, schema in schemas(app.registry).items():
             path = schema_dir / f"{name}.schema.json"
             path.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")
-            click.echo(f"wrote {path}")
+            app.say(text("wrote {path}", path=path))
         return
     try:
         settings = app.settings()
-        with clear_errors():
+        with clear_errors(app.language):
             channels = make_channels(settings, app.registry)
     except Faults as exc:
-        if as_json:
-            print_json({"ok": False, "faults": [asdict(fault) for fault in exc.faults]})
-        else:
-            click.echo(exc.message)
+        _print_faults(exc.faults, app.language, as_json=as_json)
         raise SystemExit(EXIT_CONFIGURATION) from exc
     parts = list(_template_parts(settings, channels.values()))
     ignored = [str(path) for path in unread(app.config)]
@@ -59,17 +58,35 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
         print_json({"ok": True, "channels": listed, "templates": parts, "ignored": ignored})
         return
     for name in ignored:
-        click.echo(f"warning: {name} is not read: a region file ends in .toml")
-    click.echo(f"{app.config}: no fault. Regions: {len(settings.regions)}, channels: {len(channels)}")
+        app.say(text("warning: {name} is not read: a region file ends in .toml", name=name))
+    app.say(
+        text(
+            "{path}: no fault. Regions: {regions}, channels: {channels}",
+            path=app.config,
+            regions=len(settings.regions),
+            channels=len(channels),
+        )
+    )
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
             called = isinstance(channels[config.region, config.name].adapter, Webhook)
             url = config.context.webhook_url if called else "–"
             click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
-    click.echo("replies, at their longest:")
+    app.say(text("replies, at their longest:"))
     for part in parts:
-        click.echo(f"  {part['address']:<14} {part['template']:<15} {part['parts']} SMS, {part['length']} characters")
+        size = localize(
+            text("{parts} SMS, {length} characters", parts=part["parts"], length=part["length"]), app.language
+        )
+        click.echo(f"  {part['address']:<14} {part['template']:<15} {size}")
+
+
+def _print_faults(faults: list[Fault], language: Language, *, as_json: bool) -> None:
+    if as_json:
+        shown = [replace(fault, problem=localize(fault.problem, language)) for fault in faults]
+        print_json({"ok": False, "faults": [asdict(fault) for fault in shown]})
+        return
+    echo_faults(faults, language)
 
 
 def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any]]:
@@ -90,6 +107,6 @@ def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any
         if not channel.replies:
             continue
         for name in REPLIES:
-            text = getattr(file.templates, name).format(**values)
-            parts = channel.replier.parts(text)
-            yield {"address": str(channel.id), "template": name, "parts": parts, "length": len(text)}
+            reply = getattr(file.templates, name).format(**values)
+            parts = channel.replier.parts(reply)
+            yield {"address": str(channel.id), "template": name, "parts": parts, "length": len(reply)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,8 +15,11 @@ import click
 
 from gateway.bootstrap import Gateway, build
 from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
+from gateway.domain.texts import Text, text
+from gateway.i18n import Language, localize, localize_reason
 from gateway.observe import logs
 from gateway.ports.registry import Registry
+from gateway.settings.faults import Fault, Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import load
 
@@ -34,10 +37,15 @@ class App:
 
     registry: Registry
     config: Path
+    language: Language = Language.INDONESIAN
 
     def settings(self) -> Settings:
         """Read the configuration; raises `Faults`."""
         return load(self.config, self.registry)
+
+    def say(self, message: Text, *, err: bool = False) -> None:
+        """Print a text in the user's language."""
+        click.echo(localize(message, self.language), err=err)
 
     def gateway(self, *, runs: bool = False) -> Gateway:
         """Wire a gateway and set up its logs.
@@ -80,19 +88,31 @@ def _plain(value: Any) -> str:
     raise TypeError(type(value).__name__)
 
 
+def echo_faults(faults: list[Fault], language: Language, *, err: bool = False) -> None:
+    """Print the faults of a configuration, a line each, in the language."""
+    click.echo(localize(Faults.headline(faults), language), err=err)
+    found = localize(text("found"), language)
+    for fault in faults:
+        shown = replace(fault, problem=localize(fault.problem, language))
+        click.echo(f"  {shown.in_words(found)}", err=err)
+
+
 @contextmanager
-def clear_errors() -> Iterator[None]:
+def clear_errors(language: Language = Language.ENGLISH) -> Iterator[None]:
     """End with one plain message and an exit code that means something, never with a traceback."""
     try:
         yield
+    except Faults as exc:
+        echo_faults(exc.faults, language, err=True)
+        raise SystemExit(EXIT_CONFIGURATION) from exc
     except Misconfigured as exc:
-        click.echo(str(exc.message), err=True)
+        click.echo(localize(exc.message, language), err=True)
         raise SystemExit(EXIT_CONFIGURATION) from exc
     except Unavailable as exc:
-        click.echo(exc.message, err=True)
+        click.echo(localize(exc.message, language), err=True)
         raise SystemExit(EXIT_UNAVAILABLE) from exc
     except GatewayError as exc:
-        click.echo(exc.reason, err=True)
+        click.echo(localize_reason(exc.reason, language), err=True)
         raise SystemExit(EXIT_FOUND) from exc
     except OSError as exc:
         click.echo(f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror or str(exc), err=True)

@@ -11,6 +11,8 @@ import click
 from gateway.bootstrap import Gateway
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.ids import time_of
+from gateway.domain.texts import text
+from gateway.i18n import localize_reason
 
 
 @click.group()
@@ -27,7 +29,7 @@ def dead() -> None:
 @pass_app
 def dead_list(app: App, limit: int, as_json: bool) -> None:
     """List dead letters with their reasons. Ends with 1 where there are any."""
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = app.gateway()
         try:
             letters = [_letter("inbox", row) for row in gateway.spool.inbox.dead(limit)]
@@ -37,14 +39,14 @@ def dead_list(app: App, limit: int, as_json: bool) -> None:
     if as_json:
         print_json(letters)
     elif not letters:
-        click.echo("tidak ada surat mati / no dead letters")
+        app.say(text("no dead letters"))
     else:
         for letter in letters:
             click.echo(
                 f"{letter['id']}  {letter['at']:%Y-%m-%d %H:%M}  {letter['queue']}/{letter['kind']}  "
-                f"{letter['address']}  {letter['reason']}"
+                f"{letter['address']}  {localize_reason(str(letter['reason']), app.language)}"
             )
-        click.echo("show one: dead show ID.  After a fix: replay --dead")
+        app.say(text("show one: dead show ID. After a fix: replay --dead"))
     raise SystemExit(EXIT_FOUND if letters else 0)
 
 
@@ -67,14 +69,14 @@ def _letter(queue: str, row: Any) -> dict[str, Any]:
 @pass_app
 def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
     """Show one dead letter; with --content what was received, in the form that `try` reads."""
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = app.gateway()
         try:
             letter, payload = _find(gateway, identifier, content)
         finally:
             gateway.close()
     if letter is None:
-        click.echo(f"there is no row {identifier}")
+        app.say(text("there is no row {identifier}", identifier=identifier))
         raise SystemExit(EXIT_FOUND)
     if as_json:
         print_json(letter | ({"content": payload.decode("utf-8", "replace")} if content else {}))

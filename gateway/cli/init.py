@@ -13,6 +13,7 @@ import click
 
 from gateway.cli.context import App, clear_errors, pass_app
 from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
 from gateway.storage.crypto import new_key
 
 
@@ -27,7 +28,7 @@ def init(app: App) -> None:
     you go live.
     """
     root = app.config.resolve().parent
-    with clear_errors():
+    with clear_errors(app.language):
         made = 0
         for path, kind in _referred_files(app.config):
             target = root / path
@@ -37,10 +38,10 @@ def init(app: App) -> None:
             descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
             with os.fdopen(descriptor, "w") as file:
                 file.write(_INVENTED.get(kind, _token)() + "\n")
-            click.echo(f"made {path}")
+            app.say(text("made {path}", path=path))
             made += 1
         if made:
-            click.echo("keep a copy of the storage keys apart from the database: without them nothing can be read")
+            app.say(text("keep a copy of the storage keys apart from the database: without them nothing can be read"))
 
 
 def _token() -> str:
@@ -57,9 +58,9 @@ def _referred_files(config: Path) -> Iterator[tuple[str, str]]:
         try:
             content = tomllib.loads(path.read_text("utf-8-sig"))
         except FileNotFoundError as exc:
-            raise Misconfigured(f"{path.resolve()} does not exist; use --config DIRECTORY") from exc
+            raise Misconfigured(text("{value} does not exist; use --config DIRECTORY", value=path.resolve())) from exc
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise Misconfigured(f"{path} is not TOML: {exc}") from exc
+            raise Misconfigured(text("{path} is not TOML: {error}", path=path, error=exc)) from exc
         yield from _files_in(content, "")
 
 

@@ -6,6 +6,8 @@ import click
 
 from gateway.bootstrap import build
 from gateway.cli.context import App, clear_errors, pass_app
+from gateway.domain.texts import text
+from gateway.i18n import localize
 from gateway.operations.rekey import rekey
 from gateway.operations.status import ALIVE_FOR
 from gateway.storage.crypto import new_key
@@ -35,19 +37,18 @@ def keys_rotate(app: App, batch: int, yes: bool) -> None:
     A process that was not restarted cannot read what is encrypted anew. Where several run, add the new key as the
     second first, and restart all: see docs/production.md. May be interrupted and run again.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:
             alive = gateway.spool.activity.alive()
             if not yes and alive is not None and gateway.spool.clock() - alive <= ALIVE_FOR:
-                click.confirm(
+                question = text(
                     "The gateway runs. 1. The new key is in front of [encryption] keys, and 2. every process was "
-                    "restarted since?",
-                    abort=True,
-                    err=True,
+                    "restarted since?"
                 )
+                click.confirm(localize(question, app.language), abort=True, err=True)
             for column, total in rekey(gateway.spool, gateway.central_database, batch):
-                click.echo(f"{column}: {total} values encrypted anew")
-            click.echo("4. now remove the old keys from [encryption] keys, and restart every process")
+                app.say(text("{column}: {total} values encrypted anew", column=column, total=total))
+            app.say(text("4. now remove the old keys from [encryption] keys, and restart every process"))
         finally:
             gateway.close()

@@ -6,6 +6,7 @@ import click
 
 from gateway.bootstrap import build
 from gateway.cli.context import App, clear_errors, pass_app
+from gateway.domain.texts import text
 from gateway.storage.migrate import migrate as run_migrations
 
 
@@ -16,11 +17,11 @@ def migrate(app: App) -> None:
 
     Those of the gateway and of the central store. Safe to run again.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:
             for database, part in gateway.tables:
                 version = run_migrations(database, [part])[part]
-                click.echo(f"{part}: version {version}")
+                app.say(text("{part}: version {version}", part=part, version=version))
         finally:
             gateway.close()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
 
 from gateway.cli.context import App, clear_errors, json_option, pass_app, print_json
+from gateway.domain.texts import Text, text
+from gateway.i18n import Language, localize, localize_reason
+from gateway.i18n.moments import format_number
 from gateway.pipeline.replay import Change, Replay
 
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
@@ -38,14 +41,14 @@ def replay(
     """
     if dead_letters == (start is not None):
         raise click.UsageError("say either --dead or --from MOMENT")
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = app.gateway()
         try:
             again = Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
             since = start.replace(tzinfo=UTC) if start else None
             until = end.replace(tzinfo=UTC) if end else datetime.now(UTC)
             if not yes:
-                _show(again.dead(limit) if since is None else again.between(since, until), as_json)
+                _show(app, again.dead(limit) if since is None else again.between(since, until), as_json)
                 return
             done = {"reopened": again.apply_dead(limit)} if since is None else again.apply_between(since, until)
         finally:
@@ -53,10 +56,10 @@ def replay(
     if as_json:
         print_json(done)
     else:
-        click.echo(", ".join(f"{count} {action}" for action, count in done.items()) or "nothing to replay")
+        app.say(_counted(done, app.language) if done else text("nothing to replay"))
 
 
-def _show(changes: Iterable[Change], as_json: bool) -> None:
+def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
     counts: dict[str, int] = {}
     failures: dict[str, list[Change]] = {}
     for change in changes:
@@ -72,13 +75,22 @@ def _show(changes: Iterable[Change], as_json: bool) -> None:
         return
     for reason, failed in failures.items():
         first = failed[0]
-        more = f" and {len(failed) - 1} more" if len(failed) > 1 else ""
-        click.echo(f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.address}{more}  fail: {reason}")
+        more = text(" and {count} more", count=len(failed) - 1) if len(failed) > 1 else ""
+        click.echo(
+            f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.address}{localize(more, app.language)}  "
+            f"fail: {localize_reason(reason, app.language)}"
+        )
     read = sum(counts.values())
-    messages = "1 message" if read == 1 else f"{read} messages"
+    messages = text("1 message") if read == 1 else text("{count} messages", count=read)
     if counts.keys() <= {"none"}:
-        click.echo(f"{messages} read, none would change" if read else "nothing to replay")
+        app.say(text("{messages} read, none would change", messages=messages) if read else text("nothing to replay"))
         return
-    total = ", ".join(f"{count} {action}" for action, count in counts.items())
-    hint = "  To do it: --yes" if counts.keys() - {"none", "fail"} else ""
-    click.echo(f"{messages} read; would be: {total}.{hint}")
+    total = _counted(counts, app.language)
+    app.say(text("{messages} read; would be: {total}.", messages=messages, total=total))
+    if counts.keys() - {"none", "fail"}:
+        app.say(text("To do it: --yes"))
+
+
+def _counted(counts: Mapping[str, int], language: Language) -> Text:
+    """Return how many messages each action touches: "3 open, 1 amend"; the actions' names are those of `--json`."""
+    return Text(", ".join(f"{format_number(count, language)} {action}" for action, count in counts.items()))

@@ -16,6 +16,8 @@ from prometheus_client import start_http_server
 from gateway.bootstrap import STAGES
 from gateway.cli.context import App, clear_errors, pass_app
 from gateway.domain.errors import Misconfigured, Unavailable
+from gateway.domain.texts import text
+from gateway.i18n import Language, localize
 from gateway.process import Process
 from gateway.settings.files import Settings
 
@@ -46,12 +48,12 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
 
     Webhooks, work, polls, the status page. With SQLite this is the one process there may be.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = app.gateway(runs=True)
         simulator = _SimulatorProcess(app, rate) if simulated else None
 
         def ready(port: int | None) -> None:
-            _print_where(gateway.settings, port)
+            _print_where(gateway.settings, port, app.language)
             if simulator:
                 simulator.start()
 
@@ -61,7 +63,7 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
             if simulator:
                 simulator.end()
         if simulator and simulator.died:
-            raise Unavailable("the simulator ended by itself, and so the gateway did; see what it said above")
+            raise Unavailable(text("the simulator ended by itself, and so the gateway did; see what it said above"))
 
 
 _metrics_option = click.option(
@@ -79,7 +81,7 @@ def web(app: App, metrics_port: int | None) -> None:
 
     `work` does the rest. Needs PostgreSQL. Start one for each core: they share the port.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         _run_part(app, "web", metrics_port, listen=True, stages=(), jobs=False)
 
 
@@ -93,7 +95,7 @@ def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -
 
     Any number may run, on any number of machines. Needs PostgreSQL.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         _run_part(app, "work", metrics_port, listen=False, stages=stages, jobs=not no_jobs)
 
 
@@ -101,7 +103,9 @@ def _run_part(
     app: App, name: str, metrics_port: int | None, *, listen: bool, stages: Sequence[str], jobs: bool
 ) -> None:
     if app.settings().database_url().startswith("sqlite"):  # said before its file is made, migrated or locked
-        raise Misconfigured(f"`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite")
+        raise Misconfigured(
+            text("`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite", name=name)
+        )
     gateway = app.gateway(runs=True)
     if metrics_port is not None:
         try:
@@ -109,24 +113,31 @@ def _run_part(
         except OSError as exc:
             gateway.close()
             raise Unavailable(
-                f"cannot listen on 127.0.0.1:{metrics_port}: {(exc.strerror or '').lower()}; choose another --metrics-port"
+                text(
+                    "cannot listen on 127.0.0.1:{metrics_port}: {value}; choose another --metrics-port",
+                    metrics_port=metrics_port,
+                    value=(exc.strerror or "").lower(),
+                )
             ) from exc
     Process(gateway, listen=listen, stages=stages, jobs=jobs, share_port=True).run()
 
 
-def _print_where(settings: Settings, port: int | None) -> None:
+def _print_where(settings: Settings, port: int | None, language: Language) -> None:
     server = settings.gateway.server
     base = f"http://{server.host}:{port or server.port}"
     program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
     if program.startswith("python") and Path(".venv/bin/python").exists():
         program = ".venv/bin/" + program
+    another = localize(text("Send another:"), language)
+    stops = localize(text("Ctrl-C stops it."), language)
+    token = localize(text("token: [api] token in gateway.toml"), language)
     click.echo(
         f"\n  Status   {base}/status\n"
         f"  Health   {base}/health/ready   metrics {base}/metrics\n"
-        f"  API      {base}/api/v1/complaints   (token: [api] token in gateway.toml)\n"
+        f"  API      {base}/api/v1/complaints   ({token})\n"
         f"  Webhooks {server.public_url.rstrip('/')}/in/<region>/<channel>\n"
-        f'  Kirim satu lagi / send another:  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
-        "  Ctrl-C berhenti / stops.\n",
+        f'  {another}  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
+        f"  {stops}\n",
         err=True,
     )
 
@@ -136,7 +147,17 @@ class _SimulatorProcess:
 
     def __init__(self, app: App, rate: float) -> None:
         program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
-        command = [sys.executable, program, "--config", str(app.config), "simulate", "--rate", str(rate)]
+        command = [
+            sys.executable,
+            program,
+            "--config",
+            str(app.config),
+            "--lang",
+            app.language.value,
+            "simulate",
+            "--rate",
+            str(rate),
+        ]
         # It ends when its standard input closes, so that it never outlives us, whatever kills us.
         self._command = [*command, "--until-eof"]
         self._child: subprocess.Popen[bytes] | None = None

@@ -37,7 +37,7 @@ def simulate(
     """
     from gateway.simulation.play import play, send_one  # noqa: PLC0415  only this command needs it
 
-    with clear_errors():
+    with clear_errors(app.language):
         settings = app.settings()
         if text is not None:
             if phone(sender) is None:

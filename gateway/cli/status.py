@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 import click
 
 from gateway.bootstrap import build
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
-from gateway.operations.status import report
+from gateway.domain.texts import text
+from gateway.i18n import localize, localize_reason
+from gateway.operations.status import ChannelReport, Report, report
+from gateway.operations.status_json import as_json as report_as_json
 
 
 @click.command()
@@ -19,7 +20,7 @@ def status(app: App, as_json: bool) -> None:
 
     For every channel in words: since when, and why. Ends with 1 where something is stuck.
     """
-    with clear_errors():
+    with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:
             found = report(gateway)
@@ -28,16 +29,29 @@ def status(app: App, as_json: bool) -> None:
         finally:
             gateway.close()
     if as_json:
-        print_json(asdict(found))
-    elif found.problem:
-        click.echo(f"basis data / database: {found.problem}")
+        print_json(report_as_json(found, app.language))
     else:
-        if found.stopped:
-            click.echo(" / ".join(found.stopped))
-        click.echo(f"{found.waiting} menunggu / waiting, {found.dead} surat mati / dead letters")
-        for channel in found.channels:
-            word = "lancar / flowing" if channel.healthy else "PERLU TINDAKAN / NEEDS ACTION"
-            click.echo(f"{channel.region}/{channel.name} ({channel.adapter}): {word}")
-            for indonesian, english in zip(channel.indonesian, channel.english, strict=True):
-                click.echo(f"  - {indonesian} / {english}")
+        _print(app, found)
     raise SystemExit(0 if found.healthy else EXIT_FOUND)
+
+
+def _print(app: App, found: Report) -> None:
+    if found.problem:
+        database = text("database: {reason}", reason=localize_reason(found.problem, app.language))
+        click.echo(localize(database, app.language))
+        return
+    if found.stopped:
+        click.echo(localize(found.stopped, app.language))
+    totals = text("{waiting} waiting, {dead} dead letters", waiting=found.waiting, dead=found.dead)
+    click.echo(localize(totals, app.language))
+    for channel in found.channels:
+        _print_channel(app, channel)
+
+
+def _print_channel(app: App, channel: ChannelReport) -> None:
+    state = text("flowing") if channel.healthy else text("NEEDS ACTION")
+    click.echo(
+        f"{channel.region}/{channel.name} · {channel.region_name} ({channel.adapter}): {localize(state, app.language)}"
+    )
+    for sentence in channel.sentences:
+        click.echo(f"  - {localize(sentence.text, app.language)}")

@@ -17,6 +17,7 @@ from gateway.domain.complaint import Status
 from gateway.domain.errors import GatewayError, Misconfigured, Refused
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.pipeline.interpret.commands import Report, StatusQuery, Withdrawal
 from gateway.pipeline.interpret.compose import Composed, Composer
 from gateway.pipeline.interpret.replies import Replies
@@ -36,14 +37,16 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
 
     Stage by stage; nothing is written, nobody is answered. CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), a JSON resource as a poll brings it, or an SMPP PDU (.pdu).
     """
-    with clear_errors():
+    with clear_errors(app.language):
         settings = app.settings()
         region, _, name = address.partition("/")
         channels = make_channels(settings, app.registry)
         channel = channels.get((region, name))
         if channel is None:
             listed = ", ".join(f"{r}/{n}" for r, n in channels) or "none"
-            raise Misconfigured(f"there is no channel {address!r}; configured: {listed}")
+            raise Misconfigured(
+                text("there is no channel {address}; configured: {listed}", address=repr(address), listed=listed)
+            )
         composer = Composer(settings.gateway, [one.file for one in settings.regions])
         stages = list(_stages(settings, channel, composer, sample.read_bytes()))
     if as_json:

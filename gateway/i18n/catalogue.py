@@ -21,6 +21,9 @@ LOCALE = Path(__file__).parent / "locale"
 _CODE = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)  # a stored reason: an error's code, then its message
 
 
+_ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values have no spaces
+
+
 class Language(StrEnum):
     """A language that users may choose."""
 
@@ -81,7 +84,8 @@ def _expression(pattern: str) -> re.Pattern[str]:
     for literal, name, _, _ in Formatter().parse(pattern):
         parts.append(re.escape(literal))
         if name is not None:
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>.*?)")
+            value = r"\S+?" if name in _ONE_WORD else ".*?"
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>{value})")
             seen.add(name)
     return re.compile("".join(parts), re.DOTALL)
 

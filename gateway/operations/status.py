@@ -1,211 +1,231 @@
-"""What flows, what is stuck, since when and why: for every channel, in words.
+"""Report what flows and what is stuck, since when and why, per channel.
 
-The words are Bahasa Indonesia with English beside them, for whoever is called at night. Nothing here names a citizen.
+The report holds texts and not yet a language: `localize` shows them. Nothing here names a citizen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from enum import StrEnum
 
 from gateway.bootstrap import Gateway
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError
-from gateway.ports import Listener
+from gateway.domain.texts import Text, text
+from gateway.i18n.moments import WIB, age
+from gateway.ports import Channel, Listener
 from gateway.spool.activity import ALIVE
 from gateway.spool.queue import Backlog
+from gateway.spool.rows import LeaseRow
 
 _FRESH = timedelta(minutes=15)  # anybody can send us nonsense: it must not keep the page red
 ALIVE_FOR = timedelta(seconds=30)  # a running process says so every 5 seconds
 _SLOW = timedelta(minutes=2)  # a healthy queue is emptied in seconds
 
+Seen = Mapping[str, tuple[datetime, str | None]]  # what a channel did last, and when: see `spool.activity`
+
+
+class Remedy(StrEnum):
+    """A section of the help page: what to do about a trouble."""
+
+    NO_PROCESS = "no-process"
+    DATABASE = "database"
+    REFUSED = "refused"
+    DEVICE = "device"
+    BACKLOG = "backlog"
+    DEAD = "dead"
+    LINE = "line"
+    POLL = "poll"
+    NOT_CONFIGURED = "not-configured"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence about a channel; a trouble has a remedy."""
+
+    text: Text
+    remedy: Remedy | None = None
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ChannelReport:
-    """One channel's health."""
+    """The health of one channel."""
 
-    region: str
+    region: str  # Kemendagri code
+    region_name: str
     name: str
     adapter: str
-    healthy: bool
-    indonesian: list[str]
-    english: list[str]
+    waiting: int
+    dead: int
+    sentences: list[Sentence]
+
+    @property
+    def healthy(self) -> bool:
+        """Return whether no sentence is a trouble."""
+        return all(sentence.remedy is None for sentence in self.sentences)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """Everything the status page says."""
+    """Everything that the status page says."""
 
     at: datetime
     healthy: bool
-    stopped: tuple[str, str] | None = None  # where no process runs: since when, in both languages
+    stopped: Text | None = None  # since when no process runs, if none does
     channels: list[ChannelReport] = field(default_factory=list)
-    problem: str | None = None  # where the database itself cannot be asked
+    problem: str | None = None  # why the database itself cannot be asked, if it cannot
     waiting: int = 0
     dead: int = 0
 
 
 def report(gateway: Gateway) -> Report:
-    """Ask the database once, and say it in words."""
-    now = gateway.spool.clock()
+    """Ask the database once, and report what flows and what is stuck."""
+    now, spool = gateway.spool.clock(), gateway.spool
     try:
-        spool = gateway.spool
-        inbox = {(b.region, b.channel): b for b in spool.inbox.backlog()}
-        outbox = {(b.region, b.channel): b for b in spool.outbox.backlog()}
-        dead_in, dead_out = spool.inbox.dead_counts(), spool.outbox.dead_counts()
-        seen = spool.activity.all()
-        leases = {(row.region, row.channel): row for row in spool.leases.all()}
+        facts = _Facts(
+            inbox={ChannelId(row.region, row.channel): row for row in spool.inbox.backlog()},
+            outbox={ChannelId(row.region, row.channel): row for row in spool.outbox.backlog()},
+            dead=_summed(spool.inbox.dead_counts(), spool.outbox.dead_counts()),
+            seen=spool.activity.all(),
+            leases={ChannelId(row.region, row.channel): row for row in spool.leases.all()},
+        )
     except GatewayError as exc:
         return Report(at=now, healthy=False, problem=exc.reason)
-    stopped = _stopped(now, seen.get(ALIVE, (None, None))[0])
-    known = dict.fromkeys([*gateway.channels, *inbox, *outbox, *dead_in, *dead_out])
-    channels = []
-    for address in map(ChannelId._make, known):
-        channel = gateway.channels.get(address)
-        words = _Words(now)
-        words.activity({what: found for (*where, what), found in seen.items() if tuple(where) == address})
-        words.backlog(inbox.get(address), "pesan menunggu dibaca", "messages wait to be read")
-        words.backlog(outbox.get(address), "kiriman menunggu dikirim", "deliveries or replies wait to be sent")
-        words.dead(dead_in.get(address, 0) + dead_out.get(address, 0))
-        if channel is not None and isinstance(channel.adapter, Listener):
-            words.line(leases.get(address))
-        else:
-            words.cursor(leases.get(address))
-        if channel is None:
-            words.trouble("kanal ini tidak lagi dikonfigurasi", "this channel is not configured any more")
-        channels.append(
-            ChannelReport(
-                region=address[0],
-                name=address[1],
-                adapter=channel.adapter_key if channel else "-",
-                healthy=words.healthy,
-                indonesian=words.indonesian,
-                english=words.english,
-            )
-        )
+    stopped = _stopped(now, facts.seen.get(ALIVE, (None, None))[0])
+    names = {region.file.code: region.file.name for region in gateway.settings.regions}
+    known = dict.fromkeys([*gateway.channels, *facts.inbox, *facts.outbox, *facts.dead])
+    channels = [_channel(ChannelId(*key), gateway.channels.get(key), facts, names, now) for key in known]
     return Report(
         at=now,
         healthy=stopped is None and all(channel.healthy for channel in channels),
         stopped=stopped,
         channels=channels,
-        waiting=_waiting(inbox.values()) + _waiting(outbox.values()),
-        dead=sum(dead_in.values()) + sum(dead_out.values()),
+        waiting=sum(channel.waiting for channel in channels),
+        dead=sum(channel.dead for channel in channels),
     )
 
 
-def _stopped(now: datetime, alive: datetime | None) -> tuple[str, str] | None:
-    """Say in both languages that no process runs, and since when; `None` where one does."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Facts:
+    """What the database tells of all channels."""
+
+    inbox: Mapping[ChannelId, Backlog]
+    outbox: Mapping[ChannelId, Backlog]
+    dead: Mapping[ChannelId, int]
+    seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]
+    leases: Mapping[ChannelId, LeaseRow]
+
+
+def _summed(*counts: Mapping[ChannelId, int]) -> dict[ChannelId, int]:
+    return {channel: sum(count.get(channel, 0) for count in counts) for count in counts for channel in count}
+
+
+def _channel(
+    channel_id: ChannelId, channel: Channel | None, facts: _Facts, names: Mapping[str, str], now: datetime
+) -> ChannelReport:
+    seen = {what: entry for (*where, what), entry in facts.seen.items() if tuple(where) == channel_id}
+    backlogs = [backlog for backlog in (facts.inbox.get(channel_id), facts.outbox.get(channel_id)) if backlog]
+    dead = facts.dead.get(channel_id, 0)
+    sentences = [*_activity(seen, now), *_device(seen, now)]
+    if (backlog := facts.inbox.get(channel_id)) and (sentence := _backlog(backlog, _TO_BE_READ, now)):
+        sentences.append(sentence)
+    if (backlog := facts.outbox.get(channel_id)) and (sentence := _backlog(backlog, _TO_BE_SENT, now)):
+        sentences.append(sentence)
+    if dead:
+        listed = text("{count} dead letters; see: run_gateway.py dead list", count=dead)
+        sentences.append(Sentence(listed, Remedy.DEAD))
+    held = channel is not None and isinstance(channel.adapter, Listener)
+    lease = facts.leases.get(channel_id)
+    sentences += _line(lease, now) if held else _poll(lease, now)
+    if channel is None:
+        sentences.append(Sentence(text("this channel is not configured any more"), Remedy.NOT_CONFIGURED))
+    return ChannelReport(
+        region=channel_id.region,
+        region_name=names.get(channel_id.region, channel_id.region),
+        name=channel_id.name,
+        adapter=channel.adapter_key if channel else "-",
+        waiting=sum(backlog.waiting for backlog in backlogs),
+        dead=dead,
+        sentences=sentences,
+    )
+
+
+def _stopped(now: datetime, alive: datetime | None) -> Text | None:
+    """Return since when no process runs; `None` if one does."""
     if alive is None:
-        return (
-            "belum ada proses gerbang yang berjalan; jalankan: run_gateway.py serve, atau web dan work",
-            "no process of the gateway has run yet; start it: run_gateway.py serve, or web and work",
-        )
+        return text("no process of the gateway has run yet; start it: run_gateway.py serve, or web and work")
     if now - alive <= ALIVE_FOR:
         return None
-    (since, ago), moment = _age(now - alive), f"{alive:%Y-%m-%d %H:%M:%S} UTC"
-    return (
-        f"tidak ada proses gerbang sejak {moment} ({since} lalu); jalankan lagi: run_gateway.py serve, atau web dan work",
-        f"no process of the gateway has run since {moment} ({ago} ago); start it: run_gateway.py serve, or web and work",
+    return text(
+        "no process of the gateway has run since {moment} ({age} ago); start it: run_gateway.py serve, or web and work",
+        moment=f"{alive.astimezone(WIB):%Y-%m-%d %H.%M.%S} WIB",
+        age=age(now - alive),
     )
 
 
-def _waiting(backlogs: Iterable[Backlog]) -> int:
-    return sum(backlog.waiting for backlog in backlogs)
+def _activity(seen: Seen, now: datetime) -> Iterable[Sentence]:
+    if "accepted" not in seen:
+        yield Sentence(text("no message has come in yet"))
+    else:
+        yield Sentence(text("last message came in {age} ago", age=age(now - seen["accepted"][0])))
+    if "delivered" in seen:
+        yield Sentence(text("last delivery to the centre {age} ago", age=age(now - seen["delivered"][0])))
+    if "replied" in seen:
+        yield Sentence(text("last reply sent {age} ago", age=age(now - seen["replied"][0])))
+    if "refused" in seen:
+        at, why = seen["refused"]
+        # One refusal may be anybody's; if nothing was accepted since, the channel's own secret may be wrong.
+        fresh = now - at < _FRESH and ("accepted" not in seen or seen["accepted"][0] < at)
+        refused = text("last refused a request {age} ago: {reason}", age=age(now - at), reason=why or "")
+        yield Sentence(refused, Remedy.REFUSED if fresh else None)
 
 
-class _Words:
-    """Collects sentences about one channel, in both languages."""
+def _device(seen: Seen, now: datetime) -> Iterable[Sentence]:
+    """Yield what the provider's device reported last."""
+    reports = [(seen[what], what) for what in ("unwell", "well") if what in seen]
+    if reports:
+        (at, notice), what = max(reports, key=lambda entry: (entry[0][0], entry[1] == "unwell"))
+        reported = text("its device reported {age} ago: {notice}", age=age(now - at), notice=notice or "")
+        yield Sentence(reported, Remedy.DEVICE if what == "unwell" else None)
 
-    def __init__(self, now: datetime) -> None:
-        self._now = now
-        self.healthy = True
-        self.indonesian: list[str] = []
-        self.english: list[str] = []
 
-    def say(self, indonesian: str, english: str) -> None:
-        self.indonesian.append(indonesian)
-        self.english.append(english)
+_TO_BE_READ = "{count} messages wait to be read, the oldest for {age}"
+_TO_BE_SENT = "{count} deliveries or replies wait to be sent, the oldest for {age}"
 
-    def trouble(self, indonesian: str, english: str) -> None:
-        self.healthy = False
-        self.say(indonesian, english)
 
-    def activity(self, seen: dict[str, tuple[datetime, str | None]]) -> None:
-        if "accepted" not in seen:
-            self.say("belum pernah ada pesan masuk", "no message has come in yet")
-        for what, indonesian, english in (
-            ("accepted", "pesan terakhir masuk", "last message came in"),
-            ("delivered", "terakhir sampai di pusat", "last delivery to the centre"),
-            ("replied", "balasan terakhir terkirim", "last reply sent"),
-        ):
-            if what in seen:
-                since, ago = _age(self._now - seen[what][0])
-                self.say(f"{indonesian} {since} lalu", f"{english} {ago} ago")
-        if "refused" in seen:
-            at, why = seen["refused"]
-            since, ago = _age(self._now - at)
-            # One refusal is anybody's; where nothing was accepted since, the channel's own secret may be wrong.
-            fresh = self._now - at < _FRESH and ("accepted" not in seen or seen["accepted"][0] < at)
-            tell = self.trouble if fresh else self.say
-            tell(f"permintaan terakhir ditolak {since} lalu: {why}", f"last refused a request {ago} ago: {why}")
-        for what, tell in (("unwell", self.trouble), ("well", self.say)):
-            if what in seen and seen[what][0] == max(seen[name][0] for name in ("well", "unwell") if name in seen):
-                at, told = seen[what]
-                since, ago = _age(self._now - at)
-                tell(f"perangkat melapor {since} lalu: {told}", f"its device reported {ago} ago: {told}")
-                break
+def _backlog(backlog: Backlog, pattern: str, now: datetime) -> Sentence | None:
+    if not backlog.waiting or backlog.oldest is None:
+        return None
+    oldest = now - backlog.oldest
+    waiting = Text(pattern, count=backlog.waiting, age=age(oldest))
+    if backlog.reason:
+        waiting = text("{waiting}: {reason}", waiting=waiting, reason=backlog.reason)
+    return Sentence(waiting, Remedy.BACKLOG if oldest > _SLOW else None)
 
-    def backlog(self, backlog: Backlog | None, indonesian: str, english: str) -> None:
-        if backlog is None or not backlog.waiting or backlog.oldest is None:
-            return
-        age = self._now - backlog.oldest
-        since, ago = _age(age)
-        why = f": {backlog.reason}" if backlog.reason else ""
-        tell = self.trouble if age > _SLOW else self.say
-        tell(
-            f"{backlog.waiting} {indonesian}, yang tertua {since}{why}",
-            f"{backlog.waiting} {english}, the oldest for {ago}{why}",
+
+def _line(lease: LeaseRow | None, now: datetime) -> Iterable[Sentence]:
+    """Yield how a held connection is, by its lease and its last failure."""
+    if lease is not None and lease.failing_since is not None:
+        down = text(
+            "the connection to the provider has been down for {age}: {reason}",
+            age=age(now - lease.failing_since),
+            reason=lease.reason or "",
         )
-
-    def dead(self, count: int) -> None:
-        if count:
-            self.trouble(
-                f"{count} surat mati; lihat: run_gateway.py dead list",
-                f"{count} dead letters; see: run_gateway.py dead list",
-            )
-
-    def line(self, row: Any) -> None:
-        """Tell how a held connection stands, by its lease and its last failure."""
-        if row is not None and row.failing_since is not None:
-            since, ago = _age(self._now - row.failing_since)
-            self.trouble(
-                f"sambungan ke penyedia terputus sejak {since} lalu: {row.reason}",
-                f"the connection to the provider has been down for {ago}: {row.reason}",
-            )
-        elif row is None or row.lease_until is None or row.lease_until < self._now:
-            self.trouble(
-                "tidak ada proses yang memegang sambungannya; jalankan: run_gateway.py serve, atau work",
-                "no process holds its connection; start it: run_gateway.py serve, or work",
-            )
-        elif row.succeeded_at is not None:
-            since, ago = _age(self._now - row.succeeded_at)
-            self.say(f"tersambung sejak {since} lalu", f"connected for {ago}")
-
-    def cursor(self, row: Any) -> None:
-        if row is not None and row.failing_since is not None:
-            since, ago = _age(self._now - row.failing_since)
-            self.trouble(
-                f"penarikan dari penyedia gagal sejak {since} lalu: {row.reason}",
-                f"polling the provider has failed for {ago}: {row.reason}",
-            )
+        yield Sentence(down, Remedy.LINE)
+    elif lease is None or lease.lease_until is None or lease.lease_until < now:
+        unheld = text("no process holds its connection; start it: run_gateway.py serve, or work")
+        yield Sentence(unheld, Remedy.NO_PROCESS)
+    elif lease.succeeded_at is not None:
+        yield Sentence(text("connected for {age}", age=age(now - lease.succeeded_at)))
 
 
-def _age(age: timedelta) -> tuple[str, str]:
-    """Return a duration in both languages, in its largest sensible unit."""
-    seconds = max(0, int(age.total_seconds()))
-    for size, indonesian, english in ((86_400, "hari", "days"), (3_600, "jam", "hours"), (60, "menit", "minutes")):
-        if seconds >= 2 * size:
-            return f"{seconds // size} {indonesian}", f"{seconds // size} {english}"
-    return f"{seconds} detik", "1 second" if seconds == 1 else f"{seconds} seconds"
+def _poll(lease: LeaseRow | None, now: datetime) -> Iterable[Sentence]:
+    if lease is not None and lease.failing_since is not None:
+        failing = text(
+            "polling the provider has failed for {age}: {reason}",
+            age=age(now - lease.failing_since),
+            reason=lease.reason or "",
+        )
+        yield Sentence(failing, Remedy.POLL)

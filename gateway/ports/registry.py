@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import cast
 
 from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
 from gateway.ports.capabilities import Adapter
 
 
@@ -37,7 +38,7 @@ class Registry:
         if key not in self._specs:
             near = get_close_matches(key, self._specs, n=1, cutoff=0.4)
             hint = f"did you mean {near[0]!r}?" if near else f"known adapters: {', '.join(self.keys)}"
-            raise Misconfigured(f"there is no adapter {key!r}; {hint}")
+            raise Misconfigured(text("there is no adapter {key}; {hint}", key=repr(key), hint=hint))
         return self._specs[key]
 
     def adapter(self, key: str) -> type[Adapter]:
@@ -58,5 +59,10 @@ def _load(target: str, key: str, extra: str) -> type[object]:
     except ModuleNotFoundError as exc:
         package = f"lapor-gateway[{extra}]" if extra else "lapor-gateway"
         raise Misconfigured(
-            f"adapter {key!r} needs the Python package {exc.name!r}; install it: pip install '{package}'"
+            text(
+                "adapter {key} needs the Python package {name}; install it: pip install '{package}'",
+                key=repr(key),
+                name=repr(exc.name),
+                package=package,
+            )
         ) from exc

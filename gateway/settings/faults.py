@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import Text, text
 from gateway.settings.types import PATTERNS
 
 
@@ -25,41 +26,55 @@ class Fault:
     problem: str
 
     def __str__(self) -> str:
+        return self.in_words("found")
+
+    def in_words(self, found: str) -> str:
+        """Return the fault as one line; `found` is the word before the value found, in the reader's language."""
         where = f"{self.file}: {self.key}" if self.key else self.file
-        found = f" (found: {self.found})" if self.found else ""
-        return f"{where}: {self.problem}{found}"
+        value = f" ({found}: {self.found})" if self.found else ""
+        return f"{where}: {self.problem}{value}"
 
 
 class Faults(Misconfigured):
     """All faults of a configuration, found in one go."""
 
     def __init__(self, faults: list[Fault]) -> None:
-        count = f"{len(faults)} kesalahan konfigurasi / {len(faults)} fault{'' if len(faults) == 1 else 's'}"
-        super().__init__(f"{count} in the configuration:\n" + "\n".join(f"  {fault}" for fault in faults))
+        super().__init__("\n".join([self.headline(faults), *(f"  {fault}" for fault in faults)]))
         self.faults = faults
 
+    @staticmethod
+    def headline(faults: list[Fault]) -> Text:
+        """Return the line above the faults: how many there are."""
+        if len(faults) == 1:
+            return text("1 fault in the configuration:")
+        return text("{count} faults in the configuration:", count=len(faults))
 
-def toml_problem(exc: tomllib.TOMLDecodeError, text: str) -> str:
-    """Say what the parser says, where it says it of which line, and what that mostly comes from."""
-    said = str(exc)
+
+def toml_problem(exc: tomllib.TOMLDecodeError, content: str) -> str:
+    """Return the parser's message with the offending line and the most likely cause."""
+    message = str(exc)
     hints = {
-        "Illegal character '\\n'": "a closing quote is missing?",
-        "Unterminated string": "a closing quote is missing?",
-        'Expected "\'"': "a closing quote is missing?",
-        "Cannot overwrite a value": "the key is written twice; keep one",
-        "Duplicate inline table key": "the key is written twice; keep one",
-        "Cannot declare": "the table is written twice; put its keys into one",
-        "Invalid value": "text belongs in quotes",
+        "Illegal character '\\n'": text("a closing quote is missing?"),
+        "Unterminated string": text("a closing quote is missing?"),
+        'Expected "\'"': text("a closing quote is missing?"),
+        "Cannot overwrite a value": text("the key is written twice; keep one"),
+        "Duplicate inline table key": text("the key is written twice; keep one"),
+        "Cannot declare": text("the table is written twice; put its keys into one"),
+        "Invalid value": text("text belongs in quotes"),
     }
-    hint = next((f"; {hint}" for start, hint in hints.items() if said.startswith(start)), "")
-    place = re.search(r"at line (\d+)", said)
-    lines = text.splitlines()
+    hint = next((hint for start, hint in hints.items() if message.startswith(start)), None)
+    place = re.search(r"at line (\d+)", message)
+    lines = content.splitlines()
     if place is None or int(place[1]) > len(lines):
-        return f"is not TOML: {said}{hint}"
+        return _with_hint(text("is not TOML: {message}", message=message), hint)
     line = lines[int(place[1]) - 1].strip()
     name, equals, _ = line.partition("=")
     shown = f"{name}{equals} ***" if _SENSITIVE.search(name) else line[:60]
-    return f"is not TOML: {said}: {shown}{hint}"
+    return _with_hint(text("is not TOML: {message}: {line}", message=message, line=shown), hint)
+
+
+def _with_hint(problem: Text, hint: Text | None) -> Text:
+    return problem if hint is None else text("{problem}; {hint}", problem=problem, hint=hint)
 
 
 def numbered(loc: Sequence[Any], given: Any) -> list[str]:
@@ -96,13 +111,13 @@ def shown_value(key: str, error: Mapping[str, Any]) -> str:
 
 
 _IN_WORDS = {
-    "string_type": "must be text: write it in quotes",
-    "int_type": "must be a whole number, without quotes",
-    "float_type": "must be a number, without quotes",
-    "bool_type": "must be true or false, without quotes",
-    "list_type": "must be a list, in square brackets",
-    "dict_type": "must be a table",
-    "model_type": "must be a table",
+    "string_type": text("must be text: write it in quotes"),
+    "int_type": text("must be a whole number, without quotes"),
+    "float_type": text("must be a number, without quotes"),
+    "bool_type": text("must be true or false, without quotes"),
+    "list_type": text("must be a list, in square brackets"),
+    "dict_type": text("must be a table"),
+    "model_type": text("must be a table"),
 }
 
 
@@ -114,14 +129,21 @@ def problem_of(error: Mapping[str, Any], kind: type[BaseModel], place: list[str]
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in PATTERNS:
         return PATTERNS[error["ctx"]["pattern"]]
     if error["type"] == "secret_absent" and place[0] == "encryption":
-        return f"{error['ctx']['path']} does not exist; restore it from the backup (only for a first installation: run_gateway.py init)"
+        return text(
+            "{path} does not exist; restore it from the backup (only for a first installation: run_gateway.py init)",
+            path=error["ctx"]["path"],
+        )
     if error["type"] == "missing":
         description = _description(kind, place)
-        return "is missing; add it" + (f": {description}" if description else "")
+        if not description:
+            return text("is missing; add it")
+        return text("is missing; add it: {description}", description=description)
     if error["type"] == "extra_forbidden":
         names = _fields_at(kind, place[:-1])
         near = get_close_matches(place[-1], names, n=1)
-        return "is not a setting; " + (f"did you mean {near[0]!r}?" if near else f"there are: {', '.join(names)}")
+        if near:
+            return text("is not a setting; did you mean {name}?", name=repr(near[0]))
+        return text("is not a setting; there are: {listed}", listed=", ".join(names))
     return message[0].lower() + message[1:]
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
 from gateway.ports import ChannelContext
 from gateway.ports.registry import Registry
 from gateway.settings.faults import Fault, Faults, is_union_branch, numbered, problem_of, shown_value, toml_problem
@@ -33,7 +34,12 @@ def load(directory: Path, registry: Registry) -> Settings:
     regions = [(path, reader.model(path, RegionFile)) for path in region_files]
     if not region_files:
         reader.faults.append(
-            Fault(str((directory / "regions").resolve()), "", "", "there is no region file; add one <code>-<name>.toml")
+            Fault(
+                str((directory / "regions").resolve()),
+                "",
+                "",
+                text("there is no region file; add one <code>-<name>.toml"),
+            )
         )
     built = []
     shared = main.adapters if main else reader.shared_adapters()
@@ -70,19 +76,19 @@ class _Reader:
         return str(path.resolve().relative_to(self.root)) if path.resolve().is_relative_to(self.root) else str(path)
 
     def _toml(self, path: Path) -> dict[str, Any] | None:
-        text = ""
+        content = ""
         try:
-            text = path.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
-            return tomllib.loads(text)
+            content = path.read_text("utf-8-sig")  # some editors begin a file with a byte order mark
+            return tomllib.loads(content)
         except FileNotFoundError:
-            missing = f"{path.resolve()} does not exist; use --config DIRECTORY"
+            missing = text("{path} does not exist; use --config DIRECTORY", path=path.resolve())
             self.faults.append(Fault(self._show(path), "", "", missing))
         except OSError as exc:
-            self.faults.append(Fault(self._show(path), "", "", f"cannot be read: {exc.strerror}"))
+            self.faults.append(Fault(self._show(path), "", "", text("cannot be read: {cause}", cause=exc.strerror)))
         except UnicodeDecodeError:
-            self.faults.append(Fault(self._show(path), "", "", "is not UTF-8 text"))
+            self.faults.append(Fault(self._show(path), "", "", text("is not UTF-8 text")))
         except tomllib.TOMLDecodeError as exc:
-            self.faults.append(Fault(self._show(path), "", "", toml_problem(exc, text)))
+            self.faults.append(Fault(self._show(path), "", "", toml_problem(exc, content)))
         return None
 
     def model(self, path: Path, kind: type[M]) -> M | None:
@@ -169,17 +175,25 @@ class _Reader:
         for path, region in regions:
             if region.code in codes:
                 other = self._show(codes[region.code])
-                self.faults.append(Fault(self._show(path), "code", repr(region.code), f"{other} has the same code"))
+                self.faults.append(
+                    Fault(self._show(path), "code", repr(region.code), text("{other} has the same code", other=other))
+                )
             codes[region.code] = path
             if path.stem != region.code and not path.stem.startswith(f"{region.code}-"):
-                problem = f"the file's name must start with its code: {region.code}-<name>.toml"
+                problem = text("the file's name must start with its code: {code}-<name>.toml", code=region.code)
                 self.faults.append(Fault(self._show(path), "code", repr(region.code), problem))
             for word in region.keywords:
                 if word in COMMANDS:
-                    self.faults.append(Fault(self._show(path), "keywords", repr(word), "is a command; choose another"))
+                    self.faults.append(
+                        Fault(self._show(path), "keywords", repr(word), text("is a command; choose another"))
+                    )
                 elif word in keywords:
                     other = self._show(keywords[word])
-                    self.faults.append(Fault(self._show(path), "keywords", repr(word), f"{other} has the same keyword"))
+                    self.faults.append(
+                        Fault(
+                            self._show(path), "keywords", repr(word), text("{other} has the same keyword", other=other)
+                        )
+                    )
                 keywords[word] = path
         known = {rule.code for rule in main.categories} if main else None
         rules = [(path, *rule) for path, region in regions for rule in enumerate(region.routes, 1)]
@@ -187,14 +201,17 @@ class _Reader:
         for path, number, route in rules:
             key = f"routes.{number} ({route.agency})"
             if route.region is not None and not any(_related(route.region, code) for code in codes):
-                problem = f"no region file has this code or one above or below it; there are: {', '.join(codes)}"
+                problem = text(
+                    "no region file has this code or one above or below it; there are: {listed}",
+                    listed=", ".join(codes),
+                )
                 self.faults.append(Fault(self._show(path), f"{key}.region", repr(route.region), problem))
             if known is not None and route.category is not None and route.category not in known:
                 listed = ", ".join(sorted(known)) or "none"
-                problem = f"there is no [[categories]] with this code; there are: {listed}"
+                problem = text("there is no [[categories]] with this code; there are: {listed}", listed=listed)
                 self.faults.append(Fault(self._show(path), f"{key}.category", repr(route.category), problem))
-        for key, problem in self.unknown_adapters(main.adapters if main else ()).items():
-            self.faults.append(Fault(self._show(self.main_path), f"adapters.{key}", "", problem))
+        for key, wrong in self.unknown_adapters(main.adapters if main else ()).items():
+            self.faults.append(Fault(self._show(self.main_path), f"adapters.{key}", "", wrong))
 
 
 def _related(one: str, other: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
 from gateway.ports.registry import Registry
 from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 
@@ -48,7 +49,7 @@ def schemas(registry: Registry) -> dict[str, dict[str, Any]]:
 def _settings(registry: Registry, key: str) -> type[BaseModel]:
     settings: type[BaseModel] = registry.adapter(key).Settings
     if not issubclass(settings, BaseModel):
-        raise Misconfigured(f"adapter {key!r} has no Settings")
+        raise Misconfigured(text("adapter {key} has no Settings", key=repr(key)))
     return settings
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
+from gateway.domain.texts import text
 from gateway.ports.secret import Secret
 from gateway.settings.types import (
     PUBLIC_URL_PATTERN,
@@ -59,11 +60,11 @@ def _usable_url(given: str | Secret | None) -> str | Secret | None:
         return None
     url = reveal(given)
     if not re.match(r"sqlite:///.|postgresql\+psycopg://.", url):
-        raise ValueError("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE")
+        raise ValueError(text("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE"))
     try:
         _ = urlsplit(url).port
     except ValueError as exc:
-        raise ValueError("has no port that is a number; in a password write @ : / as %40 %3A %2F") from exc
+        raise ValueError(text("has no port that is a number; in a password write @ : / as %40 %3A %2F")) from exc
     return given
 
 

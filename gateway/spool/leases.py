@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
 
 from gateway.ports import Clock
+from gateway.spool.rows import LeaseRow
 from gateway.spool.tables import cursors
 from gateway.storage.database import Database
 
@@ -83,16 +83,16 @@ class ChannelLeases:
         with self._database.begin() as connection:
             connection.execute(sa.update(cursors).values(lease_until=None))
 
-    def all(self) -> list[sa.Row[Any]]:
-        """Return every channel's polling state."""
+    def all(self) -> list[LeaseRow]:
+        """Return the row of each channel that was ever polled or held."""
         with self._database.read() as connection:
-            return list(connection.execute(sa.select(cursors)))
+            return list(map(LeaseRow._make, connection.execute(sa.select(cursors))))
 
     def _ensure(self, connection: sa.Connection, region: str, channel: str) -> None:
         self._database.upsert(connection, cursors, [{"region": region, "channel": channel}])
 
 
-def stands(row: sa.Row[Any] | None, now: datetime) -> bool:
+def stands(row: LeaseRow | None, now: datetime) -> bool:
     """Tell from its row whether a held connection stands: somebody holds it, and it has not failed since."""
     return (
         row is not None

@@ -44,3 +44,17 @@ class OutboxRow(NamedTuple):
     claim: UUID | None
     reason: str | None  # of the last failure
     finished_at: datetime | None
+
+
+class LeaseRow(NamedTuple):
+    """The row of a channel that is polled, or whose connection is held."""
+
+    region: str
+    channel: str
+    position: str | None  # the cursor of the last stored page
+    lease_holder: UUID | None
+    lease_until: datetime | None
+    succeeded_at: datetime | None
+    failed_at: datetime | None
+    failing_since: datetime | None
+    reason: str | None  # of the last failure

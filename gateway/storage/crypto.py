@@ -19,6 +19,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from gateway.domain.errors import Undecryptable
+from gateway.domain.texts import text
 
 KEY_BYTES = 32
 _NONCE = 12
@@ -30,14 +31,18 @@ def new_key() -> str:
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
-def parse_key(text: str) -> bytes:
-    """Return the 32 bytes of a key file's text; raises `ValueError` saying what a key looks like."""
+def parse_key(encoded: str) -> bytes:
+    """Return the 32 bytes of a key file's encoded; raises `ValueError` saying what a key looks like."""
     try:
-        key = base64.b64decode(text, validate=True)
+        key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as exc:
-        raise ValueError("a key is 32 random bytes in base64; make one with `run_gateway.py keys new`") from exc
+        raise ValueError(text("a key is 32 random bytes in base64; make one with `run_gateway.py keys new`")) from exc
     if len(key) != KEY_BYTES:
-        raise ValueError(f"a key is 32 bytes in base64, this one has {len(key)}; `run_gateway.py keys new` makes one")
+        raise ValueError(
+            text(
+                "a key is 32 bytes in base64, this one has {value}; `run_gateway.py keys new` makes one", value=len(key)
+            )
+        )
     return key
 
 
@@ -46,7 +51,7 @@ class Keyring:
 
     def __init__(self, keys: Sequence[bytes], lookup_key: bytes) -> None:
         if not keys:
-            raise ValueError("a key ring needs at least one key")
+            raise ValueError(text("a key ring needs at least one key"))
         self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
         self._active = _fingerprint(keys[0])
         self._active_cipher = self._ciphers[self._active]

@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 from gateway.storage.errors import translated_errors
 
 
@@ -130,15 +131,21 @@ class Database:
             file = path.open("a")  # it stays open as long as the process
         except OSError as exc:
             raise Unavailable(
-                f"the lock file {path} cannot be opened: {exc.strerror}; check owner and permissions of it and its "
-                "directory"
+                text(
+                    "the lock file {path} cannot be opened: {cause}; check owner and permissions of it and its directory",
+                    path=path,
+                    cause=exc.strerror,
+                )
             ) from exc
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
             file.close()
             raise Unavailable(
-                f"another gateway runs on {self.url.database}; stop it, or use PostgreSQL for several processes"
+                text(
+                    "another gateway runs on {database}; stop it, or use PostgreSQL for several processes",
+                    database=self.url.database,
+                )
             ) from exc
         self._lock_file = file
 

@@ -61,6 +61,12 @@ def logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
     assert not found, "a log line holds a phone, an identity number or a secret"
 
 
+@pytest.fixture(autouse=True)
+def english(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let commands speak English, whatever the machine's locale; tests of Bahasa Indonesia say `--lang id`."""
+    monkeypatch.setenv("LAPOR_LANG", "en")
+
+
 # --- time, keys, databases ---------------------------------------------------------------------------------------
 
 

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hmac
 import re
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
 from gateway.domain.errors import GatewayError
 from gateway.domain.tickets import check_ticket
-from gateway.operations.status import report
 from gateway.storage import migrate
 from gateway.web.operator.metrics import QueueDepth
+from gateway.web.operator.status_page import add_status_pages
 
 _MOST = 200  # complaints in one answer
 
@@ -59,13 +58,7 @@ def create_app(gateway: Gateway) -> Flask:
     def metrics() -> Response:
         return Response(generate_latest(gateway.metrics.registry), content_type=CONTENT_TYPE_LATEST)
 
-    @app.get("/status")
-    def status_page() -> str:
-        return render_template("status.html", report=report(gateway), version=__version__)
-
-    @app.get("/status.json")
-    def status_json() -> Response:
-        return _json(asdict(report(gateway)))
+    add_status_pages(app, gateway)
 
     @app.get("/api/v1/complaints")
     def complaints() -> Response:

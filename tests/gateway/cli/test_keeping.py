@@ -146,7 +146,7 @@ def test_dead_list(site: Any, letters: Any) -> None:
 
 def test_dead_list_of_nothing_ends_with_0(site: Any) -> None:
     result = site.write().run("dead", "list")
-    assert (result.exit_code, result.output) == (0, "tidak ada surat mati / no dead letters\n")
+    assert (result.exit_code, result.output) == (0, "no dead letters\n")
 
 
 def test_dead_show_prints_the_message_only_when_asked(site: Any, letters: Any) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from gateway.domain.errors import Unavailable
+from gateway.i18n import Language, localize
+from gateway.i18n.moments import WIB
 from gateway.operations.status import report
 
 
@@ -21,8 +23,7 @@ def running(site: Any) -> Any:
 
 def sentences(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> list[str]:
     (found,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
-    assert len(found.indonesian) == len(found.english)
-    return found.english
+    return [str(sentence.text) for sentence in found.sentences]
 
 
 def test_a_new_channel_has_seen_nothing_and_is_well(running: Any) -> None:
@@ -35,7 +36,7 @@ def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None
     found = report(gateway)
     assert not found.healthy
     assert found.stopped is not None
-    assert "no process of the gateway has run yet; start it" in found.stopped[1]
+    assert "no process of the gateway has run yet; start it" in found.stopped
     gateway.jobs.beat()
     clock.advance(seconds=29)
     assert (report(gateway).healthy, report(gateway).stopped) == (True, None)
@@ -44,8 +45,9 @@ def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None
     found = report(gateway)
     assert not found.healthy
     assert found.stopped is not None
-    assert f"no process of the gateway has run since {last:%Y-%m-%d %H:%M:%S} UTC (10 minutes ago)" in found.stopped[1]
-    assert "tidak ada proses gerbang sejak" in found.stopped[0]
+    local = f"{last.astimezone(WIB):%Y-%m-%d %H.%M.%S} WIB"
+    assert f"no process of the gateway has run since {local} (10 minutes ago)" in found.stopped
+    assert "tidak ada proses gateway sejak" in localize(found.stopped, Language.INDONESIAN)
 
 
 def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:

@@ -1,0 +1,20 @@
+"""The texts that stand in the pages' templates: the catalogue is extracted from Python alone."""
+
+from __future__ import annotations
+
+from gateway.domain.texts import text
+
+PAGE_TEXTS = (
+    text("All well"),
+    text("Trouble"),
+    text("What to do"),
+    text("All well: all channels flow"),
+    text("Trouble: see the channels that need action"),
+    text("Waiting"),
+    text("Dead letters"),
+    text("The gateway does not run"),
+    text("needs action"),
+    text("Back to the status page"),
+    text("{count} messages wait to be read, the oldest for {age}"),
+    text("{count} deliveries or replies wait to be sent, the oldest for {age}"),
+)

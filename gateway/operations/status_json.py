@@ -1,0 +1,39 @@
+"""Write the status report as plain values, in one language, for machines."""
+
+from __future__ import annotations
+
+from gateway.i18n import Language, localize, localize_reason
+from gateway.operations.status import ChannelReport, Report
+
+
+def as_json(report: Report, language: Language) -> dict[str, object]:
+    """Return the report as values that JSON knows; texts are in the language, moments in UTC (ISO 8601)."""
+    return {
+        "at": report.at.isoformat(),
+        "language": language.value,
+        "healthy": report.healthy,
+        "stopped": None if report.stopped is None else localize(report.stopped, language),
+        "channels": [_channel(channel, language) for channel in report.channels],
+        "problem": None if report.problem is None else localize_reason(report.problem, language),
+        "waiting": report.waiting,
+        "dead": report.dead,
+    }
+
+
+def _channel(channel: ChannelReport, language: Language) -> dict[str, object]:
+    return {
+        "region": channel.region,
+        "region_name": channel.region_name,
+        "name": channel.name,
+        "adapter": channel.adapter,
+        "healthy": channel.healthy,
+        "waiting": channel.waiting,
+        "dead": channel.dead,
+        "sentences": [
+            {
+                "text": localize(sentence.text, language),
+                "remedy": None if sentence.remedy is None else sentence.remedy.value,
+            }
+            for sentence in channel.sentences
+        ],
+    }

@@ -1,0 +1,117 @@
+"""Users' texts in two languages, from one catalogue."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from string import Formatter
+
+import pytest
+from babel.messages.catalog import Catalog
+from babel.messages.mofile import read_mo
+from babel.messages.pofile import read_po
+
+from gateway.domain.texts import text
+from gateway.i18n import Language, localize, localize_reason, preferred
+from gateway.i18n.catalogue import LOCALE
+from gateway.i18n.moments import WIB, WIT, WITA, age, format_moment, format_number, zone_of
+
+ROOT = Path(__file__).parents[3]
+MOMENT = datetime(2026, 11, 26, 14, 14, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def indonesian() -> Catalog:
+    return read_po(io.BytesIO((LOCALE / "id/LC_MESSAGES/lapor.po").read_bytes()), locale="id")
+
+
+def placeholders(pattern: str) -> set[str]:
+    return {name for _, name, _, _ in Formatter().parse(pattern) if name}
+
+
+def test_every_text_is_translated(indonesian: Catalog) -> None:
+    assert [message.id for message in indonesian if message.id and not message.string] == []
+
+
+def test_no_translation_is_a_guess(indonesian: Catalog) -> None:
+    assert [message.id for message in indonesian if message.id and message.fuzzy] == []
+
+
+def test_a_translation_has_the_placeholders_of_its_pattern(indonesian: Catalog) -> None:
+    messages = [(str(message.id), str(message.string)) for message in indonesian if message.id]
+    assert [pattern for pattern, shown in messages if placeholders(pattern) != placeholders(shown)] == []
+
+
+def test_the_compiled_catalogue_is_current(indonesian: Catalog) -> None:
+    compiled = read_mo(io.BytesIO((LOCALE / "id/LC_MESSAGES/lapor.mo").read_bytes()))
+    assert {m.id: m.string for m in compiled if m.id} == {m.id: m.string for m in indonesian if m.id}
+
+
+def test_the_catalogue_has_every_text_of_the_code(indonesian: Catalog, tmp_path: Path) -> None:
+    out = tmp_path / "lapor.pot"
+    command = [sys.executable, "-m", "babel.messages.frontend", "--quiet", "extract", "--no-default-keywords"]
+    command += ["--keywords=text", "--no-location", "--ignore-dirs=migrations .* _*", f"--output={out}"]
+    subprocess.run([*command, "gateway", "adapters", "run_gateway.py"], cwd=ROOT, check=True)
+    extracted = {message.id for message in read_po(io.BytesIO(out.read_bytes()))}
+    assert extracted ^ {message.id for message in indonesian} == set(), "make catalogue, then translate what is new"
+
+
+def test_a_text_is_shown_in_indonesian_with_its_values() -> None:
+    waiting = text("last message came in {age} ago", age=age(timedelta(minutes=12)))
+    assert localize(waiting, Language.INDONESIAN) == "pesan terakhir masuk 12 menit lalu"
+
+
+def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
+    waiting = text("last message came in {age} ago", age=age(timedelta(minutes=12)))
+    assert localize(waiting, Language.ENGLISH) == "last message came in 12 minutes ago"
+
+
+@pytest.mark.parametrize(
+    ("stored", "shown"),
+    [
+        ("this channel is not configured any more", "kanal ini tidak lagi dikonfigurasi"),
+        (
+            "unavailable: the database var/gateway.db cannot grow: the disk is full; make room",
+            "basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",
+        ),
+        ("unavailable: Twilio error 20003", "Twilio error 20003"),
+        ("untranslatable", "untranslatable"),
+    ],
+)
+def test_a_stored_reason_is_shown_in_the_language_of_its_reader(stored: str, shown: str) -> None:
+    assert localize_reason(stored, Language.INDONESIAN) == shown
+
+
+@pytest.mark.parametrize(
+    ("option", "environment", "language"),
+    [
+        (None, {}, "id"),
+        (None, {"LANG": "C.UTF-8"}, "id"),
+        (None, {"LANG": "id_ID.UTF-8"}, "id"),
+        (None, {"LANG": "en_GB.UTF-8"}, "en"),
+        (None, {"LC_ALL": "en_US", "LANG": "id_ID.UTF-8"}, "en"),
+        (None, {"LAPOR_LANG": "id", "LANG": "en_US.UTF-8"}, "id"),
+        ("en", {"LAPOR_LANG": "id"}, "en"),
+    ],
+)
+def test_indonesian_is_spoken_unless_english_is_asked_for(
+    option: str | None, environment: dict[str, str], language: str
+) -> None:
+    assert preferred(option, environment) == language
+
+
+def test_a_moment_is_local_and_names_its_zone() -> None:
+    assert format_moment(MOMENT, Language.INDONESIAN) == "26 November 2026 21.14 WIB"
+
+
+@pytest.mark.parametrize(("region", "zone"), [("00", WIB), ("18.10", WIB), ("74.71", WITA), ("91.71", WIT)])
+def test_a_region_has_the_zone_of_its_province(region: str, zone: object) -> None:
+    assert zone_of(region) is zone
+
+
+@pytest.mark.parametrize(("language", "shown"), [(Language.INDONESIAN, "1.234"), (Language.ENGLISH, "1,234")])
+def test_numbers_have_the_separators_of_the_language(language: Language, shown: str) -> None:
+    assert format_number(1234, language) == shown

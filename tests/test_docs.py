@@ -214,7 +214,7 @@ def test_named_files_exist(page: Path) -> None:
 @each_page
 def test_named_modules_exist(page: Path) -> None:
     for span in spans(page.read_text("utf-8")):
-        for name in re.findall(r"(?<![\w./-])(?:gateway|adapters)(?:\.[a-z_]+)+", span):
+        for name in re.findall(r"(?<![\w./-])(?:gateway|adapters)(?:\.[a-z_0-9]+)+", span):
             if EXAMPLES.search(name) or name.endswith((".toml", ".schema", ".db", ".sqlite")):
                 continue
             assert importlib.util.find_spec(name.rpartition(".")[0]), (

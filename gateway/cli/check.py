@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,19 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.bootstrap import make_channels
 from gateway.cli.context import EXIT_CONFIGURATION, App, clear_errors, echo_faults, json_option, pass_app, print_json
+from gateway.domain.channel import ChannelId
 from gateway.domain.complaint import Status
 from gateway.domain.texts import text
 from gateway.domain.tickets import LONGEST_TICKET
 from gateway.i18n import Language, localize
-from gateway.ports import Webhook
+from gateway.ports import Channel, Webhook
 from gateway.settings.faults import Fault, Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import unread
 from gateway.settings.schema import schemas
 from gateway.settings.templates import REPLIES
+from gateway.wiring import make_channels
 
 
 @click.command()
@@ -59,6 +60,16 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
         return
     for name in ignored:
         app.say(text("warning: {name} is not read: a region file ends in .toml", name=name))
+    _print_channels(app, settings, channels)
+    app.say(text("replies, at their longest:"))
+    for part in parts:
+        size = localize(
+            text("{parts} SMS, {length} characters", parts=part["parts"], length=part["length"]), app.language
+        )
+        click.echo(f"  {part['address']:<14} {part['template']:<15} {size}")
+
+
+def _print_channels(app: App, settings: Settings, channels: Mapping[ChannelId, Channel]) -> None:
     app.say(
         text(
             "{path}: no fault. Regions: {regions}, channels: {channels}",
@@ -70,15 +81,9 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
-            called = isinstance(channels[config.region, config.name].adapter, Webhook)
+            called = isinstance(channels[ChannelId(config.region, config.name)].adapter, Webhook)
             url = config.context.webhook_url if called else "–"
             click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
-    app.say(text("replies, at their longest:"))
-    for part in parts:
-        size = localize(
-            text("{parts} SMS, {length} characters", parts=part["parts"], length=part["length"]), app.language
-        )
-        click.echo(f"  {part['address']:<14} {part['template']:<15} {size}")
 
 
 def _print_faults(faults: list[Fault], language: Language, *, as_json: bool) -> None:

@@ -86,9 +86,10 @@ def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
         app.say(text("{messages} read, none would change", messages=messages) if read else text("nothing to replay"))
         return
     total = _counted(counts, app.language)
-    app.say(text("{messages} read; would be: {total}.", messages=messages, total=total))
     if counts.keys() - {"none", "fail"}:
-        app.say(text("To do it: --yes"))
+        app.say(text("{messages} read; would be: {total}.  To do it: --yes", messages=messages, total=total))
+    else:
+        app.say(text("{messages} read; would be: {total}.", messages=messages, total=total))
 
 
 def _counted(counts: Mapping[str, int], language: Language) -> Text:

@@ -11,8 +11,8 @@ from typing import Any
 import click
 import msgspec
 
-from gateway.bootstrap import make_channels
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
+from gateway.domain.channel import ChannelId
 from gateway.domain.complaint import Status
 from gateway.domain.errors import GatewayError, Misconfigured, Refused
 from gateway.domain.events import CitizenMessage, MessagePart
@@ -25,6 +25,7 @@ from gateway.pipeline.join import join
 from gateway.ports import HTTP, Channel, RawMessage, Webhook
 from gateway.ports.wire import WebhookRequest
 from gateway.settings.files import Settings
+from gateway.wiring import make_channels
 
 
 @click.command("try")
@@ -41,7 +42,7 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
         settings = app.settings()
         region, _, name = address.partition("/")
         channels = make_channels(settings, app.registry)
-        channel = channels.get((region, name))
+        channel = channels.get(ChannelId(region, name))
         if channel is None:
             listed = ", ".join(f"{r}/{n}" for r, n in channels) or "none"
             raise Misconfigured(

@@ -55,9 +55,12 @@ def localize(given: str, language: Language) -> str:
 
 
 def localize_reason(reason: str, language: Language) -> str:
-    """Return a stored reason, "code: message" or "code", in a language: the message alone if there is one."""
+    """Return a stored reason, "code: message" or "code", in a language.
+
+    English keeps the code, by which logs and metrics count; Bahasa Indonesia has the message alone if there is one.
+    """
     match = _CODE.fullmatch(reason)
-    if match is None:
+    if match is None or language is Language.ENGLISH:
         return localize(reason, language)
     code, message = match.groups()
     return localize(message, language) if message else localize(code.replace("_", " "), language)

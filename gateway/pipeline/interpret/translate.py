@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import ChannelGone
 from gateway.domain.events import Event
 from gateway.ports import Channel, RawMessage
 
-Channels = Mapping[tuple[str, str], Channel]
+Channels = Mapping[ChannelId, Channel]
 
 
 def channel_of(channels: Channels, region: str, name: str) -> Channel:
     """Return a configured channel; raises `ChannelGone`, for rows outlive the configuration."""
-    found = channels.get((region, name))
+    found = channels.get(ChannelId(region, name))
     if found is None:
         raise ChannelGone(f"no channel {region}/{name} is configured any more; add it again and replay")
     return found

@@ -12,6 +12,7 @@ from uuid import UUID
 
 import msgspec
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import MethodNotAllowed, Refused, TooLarge, UnknownChannel, UnsupportedMediaType
 from gateway.domain.ids import new_id
 from gateway.observe.logs import log
@@ -51,7 +52,7 @@ class FrontDoor:
 
     def __init__(
         self,
-        channels: Mapping[tuple[str, str], Channel],
+        channels: Mapping[ChannelId, Channel],
         receiver: Receiver,
         metrics: Metrics,
         activity: ActivityLog,
@@ -175,7 +176,7 @@ class FrontDoor:
         """Count and log a refusal, and return how it is told."""
         correlation_id = new_id()
         self._note_refusal(error, correlation_id, channel)
-        said = {"error": error.code, "message": error.message, "correlation_id": correlation_id.hex}
+        said = {"error": error.code, "message": str(error.message), "correlation_id": correlation_id.hex}
         body = msgspec.json.encode(said)
         # What was not read of the body must not be taken for the next request.
         headers = [*_headers(b"application/json", body, correlation_id), (b"connection", b"close")]

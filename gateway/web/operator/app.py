@@ -36,7 +36,7 @@ def create_app(gateway: Gateway) -> Flask:
 
     @app.errorhandler(GatewayError)
     def _failed(error: GatewayError) -> Response:
-        return _json({"error": error.code, "message": error.message}, error.status)
+        return _json({"error": error.code, "message": str(error.message)}, error.status)
 
     @app.get("/")
     def index() -> Response:

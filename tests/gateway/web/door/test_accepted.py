@@ -147,7 +147,7 @@ def test_a_long_train_of_pipelined_requests_is_answered_whole(server: Any, store
 
 def test_both_ways_in_store_the_same(server: Any, stored: Any, shared: Any) -> None:
     """Whole, a request is recognised by a pattern; in pieces, it goes through the parser."""
-    from gateway.bootstrap import make_keyring
+    from gateway.wiring import make_keyring
 
     keyring = make_keyring(shared.settings())
     payloads = []

@@ -73,7 +73,7 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
             assert post(served, request) == 200, "the very next message after the database is back"
             assert served.get("/health/ready").status_code == 200
             # The status page's words come from what each process notes now and then, so a lone `web` must do so too.
-            eventually(lambda: "last message came in" in served.get("/status.json").text)
+            eventually(lambda: "last message came in" in served.get("/status.json?lang=en").text)
             with database.read() as connection:
                 assert connection.execute(sa.select(sa.func.count()).select_from(inbox)).scalar() == 2
             database.close()

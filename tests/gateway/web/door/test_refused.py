@@ -160,7 +160,7 @@ def test_a_flood_of_what_is_no_http_does_not_fill_the_log(server: Any) -> None:
 
 
 def test_credentials_are_not_kept_with_a_message(server: Any, shared: Any, stored: Any) -> None:
-    from gateway.bootstrap import make_keyring
+    from gateway.wiring import make_keyring
 
     assert post(server, sms(), authorization="Basic cmFoYXNpYQ==", cookie="sesi=rahasia") == 200
     payload = make_keyring(shared.settings()).decrypt(stored()[-1].payload, b"inbox")

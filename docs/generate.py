@@ -37,7 +37,7 @@ EXITS = {
     EXIT_USAGE: "salah tulis / wrong usage",
     EXIT_CONFIGURATION: "konfigurasi salah, tabel belum dimigrasi, atau kunci lama hilang / "
     "faulty configuration, tables not migrated, or a key of stored values is missing",
-    EXIT_UNAVAILABLE: "basis data tidak menjawab, port sudah dipakai, atau gerbang lain memakai berkas SQLite itu / "
+    EXIT_UNAVAILABLE: "basis data tidak menjawab, port sudah dipakai, atau gateway lain memakai berkas SQLite itu / "
     "the database is away, a port is taken, or another gateway runs on that SQLite file",
 }
 

@@ -16,7 +16,7 @@ import click
 from gateway.bootstrap import Gateway, build
 from gateway.domain.errors import GatewayError, Misconfigured, Unavailable
 from gateway.domain.texts import Text, text
-from gateway.i18n import Language, localize, localize_reason
+from gateway.i18n import Language, localize
 from gateway.observe import logs
 from gateway.ports.registry import Registry
 from gateway.settings.faults import Fault, Faults
@@ -112,7 +112,7 @@ def clear_errors(language: Language = Language.ENGLISH) -> Iterator[None]:
         click.echo(localize(exc.message, language), err=True)
         raise SystemExit(EXIT_UNAVAILABLE) from exc
     except GatewayError as exc:
-        click.echo(localize_reason(exc.reason, language), err=True)
+        click.echo(localize(exc.reason, language), err=True)
         raise SystemExit(EXIT_FOUND) from exc
     except OSError as exc:
         click.echo(f"{exc.filename}: {exc.strerror}" if exc.filename else exc.strerror or str(exc), err=True)

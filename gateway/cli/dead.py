@@ -12,7 +12,7 @@ from gateway.bootstrap import Gateway
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.ids import time_of
 from gateway.domain.texts import text
-from gateway.i18n import localize_reason
+from gateway.i18n import localize
 
 
 @click.group()
@@ -44,7 +44,7 @@ def dead_list(app: App, limit: int, as_json: bool) -> None:
         for letter in letters:
             click.echo(
                 f"{letter['id']}  {letter['at']:%Y-%m-%d %H:%M}  {letter['queue']}/{letter['kind']}  "
-                f"{letter['address']}  {localize_reason(str(letter['reason']), app.language)}"
+                f"{letter['address']}  {localize(str(letter['reason']), app.language)}"
             )
         app.say(text("show one: dead show ID. After a fix: replay --dead"))
     raise SystemExit(EXIT_FOUND if letters else 0)

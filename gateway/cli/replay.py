@@ -10,7 +10,7 @@ import click
 
 from gateway.cli.context import App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.texts import Text, text
-from gateway.i18n import Language, localize, localize_reason
+from gateway.i18n import Language, localize
 from gateway.i18n.moments import format_number
 from gateway.pipeline.replay import Change, Replay
 
@@ -78,7 +78,7 @@ def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
         more = text(" and {count} more", count=len(failed) - 1) if len(failed) > 1 else ""
         click.echo(
             f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.address}{localize(more, app.language)}  "
-            f"fail: {localize_reason(reason, app.language)}"
+            f"fail: {localize(reason, app.language)}"
         )
     read = sum(counts.values())
     messages = text("1 message") if read == 1 else text("{count} messages", count=read)

@@ -7,7 +7,7 @@ import click
 from gateway.bootstrap import build
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.texts import text
-from gateway.i18n import localize, localize_reason
+from gateway.i18n import localize
 from gateway.operations.status import ChannelReport, Report, report
 from gateway.operations.status_json import as_json as report_as_json
 
@@ -37,13 +37,11 @@ def status(app: App, as_json: bool) -> None:
 
 def _print(app: App, found: Report) -> None:
     if found.problem:
-        database = text("database: {reason}", reason=localize_reason(found.problem, app.language))
-        click.echo(localize(database, app.language))
+        app.say(text("database: {reason}", reason=found.problem))
         return
     if found.stopped:
-        click.echo(localize(found.stopped, app.language))
-    totals = text("{waiting} waiting, {dead} dead letters", waiting=found.waiting, dead=found.dead)
-    click.echo(localize(totals, app.language))
+        app.say(found.stopped)
+    app.say(text("{waiting} waiting, {dead} dead letters", waiting=found.waiting, dead=found.dead))
     for channel in found.channels:
         _print_channel(app, channel)
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.i18n.catalogue import Language, localize, localize_reason, preferred
+from gateway.i18n.catalogue import Language, localize, preferred
 
-__all__ = ["Language", "localize", "localize_reason", "preferred"]
+__all__ = ["Language", "localize", "preferred"]

@@ -18,7 +18,7 @@ from gateway.domain.texts import Text
 
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
-_CODE = re.compile(r"([a-z_]+)(?:: (.*))?", re.DOTALL)  # a stored reason: an error's code, then its message
+_REASON = re.compile(r"([a-z_]+: )(.+)", re.DOTALL)  # a stored reason: an error's code, which stays, and its message
 
 
 _ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values have no spaces
@@ -51,19 +51,10 @@ def localize(given: str, language: Language) -> str:
         }
         translated = _translations().gettext(given.pattern)
         return translated.format(**values) if given.values else translated
-    return _match(given, language) or str(given)
-
-
-def localize_reason(reason: str, language: Language) -> str:
-    """Return a stored reason, "code: message" or "code", in a language.
-
-    English keeps the code, by which logs and metrics count; Bahasa Indonesia has the message alone if there is one.
-    """
-    match = _CODE.fullmatch(reason)
-    if match is None or language is Language.ENGLISH:
-        return localize(reason, language)
-    code, message = match.groups()
-    return localize(message, language) if message else localize(code.replace("_", " "), language)
+    if shown := _match(given, language):
+        return shown
+    reason = _REASON.fullmatch(given)
+    return reason[1] + localize(reason[2], language) if reason else str(given)
 
 
 @cache
@@ -75,9 +66,14 @@ def _translations() -> gettext.NullTranslations:
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
     """Return the catalogue's patterns as expressions, those with the most fixed characters first."""
     catalogue = getattr(_translations(), "_catalog", {})  # gettext has no public way to list its messages
-    messages = [pattern for pattern in catalogue if isinstance(pattern, str) and pattern]
-    messages.sort(key=lambda pattern: len(re.sub(r"{.*?}", "", pattern)), reverse=True)
+    messages = [pattern for pattern in catalogue if isinstance(pattern, str) and re.search("[a-z]", _fixed(pattern))]
+    messages.sort(key=lambda pattern: len(_fixed(pattern)), reverse=True)
     return [(_expression(pattern), pattern) for pattern in messages]
+
+
+def _fixed(pattern: str) -> str:
+    """Return the part of a pattern that is not placeholders; a pattern of placeholders alone would match any text."""
+    return re.sub(r"{.*?}", "", pattern)
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.i18n import Language, localize, localize_reason
+from gateway.i18n import Language, localize
 from gateway.operations.status import ChannelReport, Report
 
 
@@ -14,7 +14,7 @@ def as_json(report: Report, language: Language) -> dict[str, object]:
         "healthy": report.healthy,
         "stopped": None if report.stopped is None else localize(report.stopped, language),
         "channels": [_channel(channel, language) for channel in report.channels],
-        "problem": None if report.problem is None else localize_reason(report.problem, language),
+        "problem": None if report.problem is None else localize(report.problem, language),
         "waiting": report.waiting,
         "dead": report.dead,
     }

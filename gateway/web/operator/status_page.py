@@ -9,7 +9,7 @@ from flask import Flask, Response, render_template, request
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
-from gateway.i18n import Language, localize, localize_reason
+from gateway.i18n import Language, localize
 from gateway.i18n.moments import format_moment, format_number
 from gateway.operations.status import report
 from gateway.operations.status_json import as_json
@@ -49,7 +49,6 @@ def _page(template: str, **values: object) -> str:
         language=language.value,
         version=__version__,
         t=partial(localize, language=language),
-        reason=partial(localize_reason, language=language),
         number=partial(format_number, language=language),
         moment=partial(format_moment, language=language),
         **values,

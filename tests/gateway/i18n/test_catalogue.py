@@ -15,7 +15,7 @@ from babel.messages.mofile import read_mo
 from babel.messages.pofile import read_po
 
 from gateway.domain.texts import text
-from gateway.i18n import Language, localize, localize_reason, preferred
+from gateway.i18n import Language, localize, preferred
 from gateway.i18n.catalogue import LOCALE
 from gateway.i18n.moments import WIB, WIT, WITA, age, format_moment, format_number, zone_of
 
@@ -75,14 +75,14 @@ def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
         ("this channel is not configured any more", "kanal ini tidak lagi dikonfigurasi"),
         (
             "unavailable: the database var/gateway.db cannot grow: the disk is full; make room",
-            "basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",
+            "unavailable: basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",
         ),
-        ("unavailable: Twilio error 20003", "Twilio error 20003"),
+        ("unavailable: Twilio error 20003", "unavailable: Twilio error 20003"),
         ("untranslatable", "untranslatable"),
     ],
 )
 def test_a_stored_reason_is_shown_in_the_language_of_its_reader(stored: str, shown: str) -> None:
-    assert localize_reason(stored, Language.INDONESIAN) == shown
+    assert localize(stored, Language.INDONESIAN) == shown
 
 
 @pytest.mark.parametrize(

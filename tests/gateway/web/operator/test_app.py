@@ -44,6 +44,7 @@ def test_health(site: Any, database: Any) -> None:
     assert client.get("/health/live").json == {"status": "live"}
     assert client.get("/health/ready").json == {"status": "ready"}
     with database.begin() as connection:
+        newest = connection.execute(sa.text("SELECT version_num FROM spool_version")).scalar_one()
         connection.execute(sa.text("UPDATE spool_version SET version_num = '0000'"))
     try:
         behind = client.get("/health/ready")
@@ -51,7 +52,7 @@ def test_health(site: Any, database: Any) -> None:
         assert "run_gateway.py migrate" in behind.json["why"]
     finally:
         with database.begin() as connection:
-            connection.execute(sa.text("UPDATE spool_version SET version_num = '0001'"))
+            connection.execute(sa.text("UPDATE spool_version SET version_num = :newest"), {"newest": newest})
 
 
 def test_metrics_count_what_happened(delivered: Any, receive: Any) -> None:

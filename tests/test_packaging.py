@@ -74,6 +74,7 @@ def test_the_wheel_holds_nothing_else(shipped: set[str]) -> None:
         r"gateway/testing/templates/.+\.txt",
         r"adapters/.+/README\.md",
         r"adapters/.+/sample\.toml",
+        r"gateway/i18n/locale/id/LC_MESSAGES/lapor\.mo",
     ],
 )
 def test_the_kinds_of_files_that_are_easily_forgotten_are_there(shipped: set[str], pattern: str) -> None:

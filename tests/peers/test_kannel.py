@@ -26,7 +26,7 @@ from foreign.smsc import NodeSmsc
 
 from adapters.sms import gsm
 
-EXAMPLES = ROOT / "docs" / "examples" / "sms-http"
+SAMPLES = ROOT / "adapters" / "sms" / "http" / "samples"
 TOKEN, PASSWORD = "kannel-token-for-tests", "kannel-password-for-tests"
 
 pytestmark = pytest.mark.slow
@@ -71,7 +71,7 @@ class Chain:
         gate, *ports = free_ports(4)
         given = dict(zip(("admin", "box", "sendsms"), ports, strict=True)) | more
         self.programs = Programs(folder)
-        channel = (EXAMPLES / "kannel.toml").read_text().replace(":13013/", f":{given['sendsms']}/")
+        channel = (SAMPLES / "kannel.toml").read_text().replace(":13013/", f":{given['sendsms']}/")
         secrets = {"KANNEL_TOKEN": TOKEN, "KANNEL_PASSWORD": PASSWORD}
         self.gateway = RunningGateway(self.programs, channel, secrets, gate)
         # The sample as it is shipped, with this test's values, and with less patience between two attempts.
@@ -82,7 +82,7 @@ class Chain:
             "sendsms-port = 13013": f"sendsms-port = {given['sendsms']}\nbearerbox-port = {given['box']}",
             "http-queue-delay = 30": 'http-queue-delay = 1\nlog-file = "smsbox.log"\nlog-level = 0',
         }
-        sample = with_sample((EXAMPLES / "kannel.conf").read_text(), changes)
+        sample = with_sample((SAMPLES / "kannel.conf").read_text(), changes)
         self.kannel = Kannel(
             self.programs, package, given, smsc.format(**given, password=SMSC_PASSWORD) + "\n" + sample
         )

@@ -29,7 +29,7 @@ def test_batch_survives_a_crash_loop(
         for written in messages:
             written.attempts.append(phone.post(installation.twilio.webhook(written.message)))
         phone.close()
-        translator = installation.program("work", "translator", "--stages", "translate").start()
+        translator = installation.program("work", "translator", "--stages", "intake").start()
         until(lambda: not books.rows("SELECT 1 FROM inbox WHERE due_at IS NOT NULL"), 30, "all to be translated")
         translator.kill()
         proxy.hold()

@@ -59,7 +59,7 @@ def test_provider_slower_than_the_lease(
     for written in messages:
         written.attempts.append(phone.post(installation.twilio.webhook(written.message)))
     phone.close()
-    before = installation.program("work", "translator", "--stages", "translate,deliver").start()
+    before = installation.program("work", "translator", "--stages", "intake,deliver").start()
     ready = "SELECT count(*) FROM outbox WHERE kind = 'reply'"
     until(lambda: books.rows(ready)[0][0] == len(messages), 30, "all replies to be due")
     before.kill()

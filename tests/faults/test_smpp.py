@@ -197,7 +197,7 @@ def test_operator_away(sqlite_url: str, at_operator: Install, tell: Tell) -> Non
     operator.open()
     until(lambda: len(operator.submitted) == 5, 60, "the replies to go out")
     back = time.monotonic() - gone
-    until(lambda: "tersambung sejak" in _page(installation), 10, status)
+    until(lambda: "terhubung sejak" in _page(installation), 10, status)
     books.wait_drained()
     found = audit(installation, books)
     tell(f"{len(attempts)} attempts in 5 s; replies went out {back:.1f} s after the operator was back; {found}")

@@ -34,7 +34,7 @@ def test_race(
     until(lambda: not any(program.alive for program in programs), 15, "the workers to end")
     found = books.audit(messages)
     shares = {
-        stage: [_lines(program, stage) for program in programs] for stage in ("translated", "delivered", "acknowledged")
+        stage: [_lines(program, stage) for program in programs] for stage in ("intake", "delivered", "acknowledged")
     }
     acknowledged: Counter[str] = Counter()
     for program in programs:

@@ -74,7 +74,7 @@ class UnknownChannel(Refused):
 
 
 class MethodNotAllowed(Refused):
-    """This channel accepts POST only."""
+    """This channel does not accept the HTTP method of the request."""
 
     code, status = "method_not_allowed", 405
 

@@ -53,13 +53,13 @@ class Wiring:
         self.activity = ActivityLog(self.spool.activity)
         self.region_names = {region.file.code: region.file.name for region in settings.regions}
         self.replies = Replies(file.templates, self.region_names)
-        self.composer = Composer(file, [region.file for region in settings.regions])
+        self.composer = Composer(file, [region.file for region in settings.regions], file.templates)
         self.handover = Handover()
         self.lease = timedelta(seconds=self.work.lease)
         window = timedelta(seconds=file.conversation.window)
         self.casework = Casework(self.spool, self.handover, window=window, lease=self.lease)
         parts_wait = timedelta(seconds=file.conversation.parts_wait)
-        self.joining = Joining(self.spool, self.channels, self.composer, parts_wait)
+        self.joining = Joining(self.spool, self.channels, self.composer, file.templates, parts_wait)
 
     def receiving(self) -> tuple[Receiver, Committer, GroupCommit]:
         """Make what takes webhooks, polls and held connections into the inbox."""

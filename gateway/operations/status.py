@@ -17,7 +17,7 @@ from gateway.domain.texts import Text, text
 from gateway.i18n.moments import WIB, age
 from gateway.ports import Channel, Listener
 from gateway.spool.activity import ALIVE
-from gateway.spool.queue import Backlog
+from gateway.spool.queue_reader import Backlog
 from gateway.spool.rows import LeaseRow
 
 _FRESH = timedelta(minutes=15)  # anybody can send us nonsense: it must not keep the page red

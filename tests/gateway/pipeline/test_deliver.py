@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ from gateway.domain.complaint import Complaint
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.tickets import check_ticket
 from gateway.spool import Spool
+from gateway.spool.case import CaseReference
 from gateway.spool.tables import Kind, State, cases, outbox, tickets
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
@@ -62,6 +63,10 @@ def open_cases(gateway: Any, receive: Any, *texts: str) -> None:
 
 def jobs(rows: Any, kind: Kind = Kind.DELIVER) -> list[dict[str, Any]]:
     return rows(outbox, outbox.c.kind == kind.value)
+
+
+def reference(row: Mapping[str, Any]) -> CaseReference:
+    return CaseReference(row["id"], row["region"], row["channel"], row["correlation_id"])
 
 
 def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, receive: Any, rows: Any) -> None:
@@ -290,7 +295,7 @@ def test_an_amendment_that_comes_after_the_purge_says_so(site: Any, receive: Any
     deliver(gateway)
     (case,) = rows(cases)
     with gateway.database.begin() as connection:
-        gateway.spool.outbox.add_cases(connection, Kind.AMEND, [case])
+        gateway.spool.outbox.add_jobs(connection, Kind.AMEND, [reference(case)])
     gateway.spool.cases.purge(clock() + timedelta(days=1), 10)
     deliver(gateway)
     (job,) = jobs(rows, Kind.AMEND)
@@ -304,7 +309,7 @@ def test_an_amendment_is_tried_again_until_the_centre_answers(
     open_cases(gateway, receive, "jalan berlubang", "lampu mati")
     deliver(gateway)
     with gateway.database.begin() as connection:
-        gateway.spool.outbox.add_cases(connection, Kind.AMEND, rows(cases))
+        gateway.spool.outbox.add_jobs(connection, Kind.AMEND, [reference(case) for case in rows(cases)])
     first = rows(cases)[0]["id"]
     real = gateway.central.amend
 

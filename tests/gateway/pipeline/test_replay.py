@@ -40,7 +40,7 @@ def test_a_preview_touches_nothing(site: Any, receive: Any, drain: Any, rows: An
     drain(gateway)
     before = [rows(table) for table in (inbox, outbox, cases, complaints, history)]
     (change,) = replay_of(site.gateway(regions=MORE_ROUTES)).between(*day(clock))
-    assert (change.action, change.address) == ("amend", "00/sms")
+    assert (change.action, str(change.channel)) == ("amend", "00/sms")
     assert change.detail == "agency: Dinas PUPR Kabupaten Pringsewu → Dinas Bina Marga Kabupaten Pringsewu"
     assert [rows(table) for table in (inbox, outbox, cases, complaints, history)] == before
 

@@ -12,6 +12,7 @@ from gateway.domain.events import Delivery
 from gateway.domain.ids import new_id
 from gateway.ports import Receipt
 from gateway.spool import Spool
+from gateway.spool.case import CaseReference
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, outbox, references, reply_counts
 
@@ -38,11 +39,11 @@ def test_a_reply_comes_back_as_it_was(spool: Spool, clock: Any, rows: Any) -> No
 
 def test_only_the_kinds_asked_for_are_claimed(spool: Spool) -> None:
     add(spool, draft())
-    case = {"id": new_id(), "region": "00", "channel": "sms", "correlation_id": new_id()}
+    case = CaseReference(new_id(), "00", "sms", new_id())
     with spool.database.begin() as connection:
-        spool.outbox.add_cases(connection, Kind.DELIVER, [case])
+        spool.outbox.add_jobs(connection, Kind.DELIVER, [case])
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.DELIVER, Kind.AMEND]).rows
-    assert (row.kind, row.case_id) == (Kind.DELIVER, case["id"])
+    assert (row.kind, row.case_id) == (Kind.DELIVER, case.id)
     assert [row.kind for row in spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows] == [Kind.REPLY]
 
 

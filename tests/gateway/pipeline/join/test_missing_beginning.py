@@ -75,7 +75,7 @@ def test_what_does_not_join_in_time_is_dead_and_joins_when_replayed_after_a_fix(
         drain(gateway)
     assert rows(complaints) == []
     assert [row["state"] for row in rows(inbox)] == [State.DEAD] * 3
-    assert {row["reason"].split(":")[0] for row in rows(inbox)} == {"its parts do not join"}
+    assert {row["reason"].split(":")[0] for row in rows(inbox)} == {"its parts cannot be joined"}
     assert "rahasia" not in logs.getvalue()
     assert [change.action for change in replay_of(gateway).dead(10)] == ["retry"] * 3
     assert replay_of(gateway).apply_dead(10) == 3
@@ -189,7 +189,7 @@ def test_parts_of_a_channel_that_is_gone_are_dead_and_replayed(waves: Any, rows:
     (waves.site.config / "regions" / "74.71-kendari.toml").unlink()
     poorer = waves.site.gateway()
     drain(poorer)
-    assert rows(inbox)[0]["reason"].startswith("its parts do not join: channel_gone: ")
+    assert rows(inbox)[0]["reason"].startswith("its parts cannot be joined: channel_gone: ")
     (waves.site.config / "regions" / "74.71-kendari.toml").write_text(text)
     richer = waves.site.gateway()
     replay_of(richer).apply_dead(10)

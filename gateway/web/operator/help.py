@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gateway.domain.texts import Text, text
-from gateway.operations.status import Remedy
+from gateway.operations.sentences import Remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,7 +112,11 @@ def test_check_in_json(sqlite_site: Any) -> None:
     found = json.loads(sqlite_site.write().run("check", "--json").output)
     assert found["ok"]
     assert found["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
-    assert {part["template"] for part in found["templates"]} == set(Templates.model_fields) - {"status_words", "no_text", "incomplete"}
+    assert {part["template"] for part in found["templates"]} == set(Templates.model_fields) - {
+        "status_words",
+        "no_text",
+        "incomplete",
+    }
 
 
 def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Any) -> None:

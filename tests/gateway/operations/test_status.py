@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 
 from gateway.domain.errors import Unavailable
 from gateway.i18n import Language, localize
-from gateway.i18n.moments import WIB
-from gateway.operations.status import report
+from gateway.i18n.moments import WIB, WITA, common_zone, since, zone_of
+from gateway.operations.status import State, report
+from tests.gateway.support import StillClock
+
+EVENING = datetime(2026, 11, 26, 14, 14, tzinfo=UTC)  # 21:14 in Jakarta
+
+
+@pytest.fixture(autouse=True)
+def evening(clock: StillClock) -> None:
+    clock.now = EVENING
 
 
 @pytest.fixture
@@ -45,7 +53,7 @@ def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None
     found = report(gateway)
     assert not found.healthy
     assert found.stopped is not None
-    local = f"{last.astimezone(WIB):%Y-%m-%d %H.%M.%S} WIB"
+    local = f"{last.astimezone(WIB):%H:%M} WIB"
     assert f"no process of the gateway has run since {local} (10 minutes ago)" in found.stopped
     assert "tidak ada proses gateway sejak" in localize(found.stopped, Language.INDONESIAN)
 
@@ -58,16 +66,16 @@ def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
     gateway.activity.note("00", "sms", "replied", clock() - timedelta(minutes=3))
     gateway.activity.flush()
     assert sentences(gateway) == [
-        "last message came in 90 seconds ago",
-        "last delivery to the centre 2 days ago",
-        "last reply sent 3 minutes ago",
+        "last message came in at 21:14 WIB (90 seconds ago)",
+        "last delivery to the centre at 24 November 2026 19:15 WIB (2 days ago)",
+        "last reply sent at 21:12 WIB (3 minutes ago)",
     ]
 
 
 def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, clock: Any) -> None:
     gateway = running
     receive(gateway, "jalan berlubang", "SM1")
-    assert "1 messages wait to be read, the oldest for 0 seconds" in sentences(gateway)
+    assert "1 messages wait to be read, the oldest since 21:14 WIB (0 seconds ago)" in sentences(gateway)
     assert report(gateway).healthy
     gateway.stages["intake"].run_once()
     gateway.stages["deliver"].central = type(
@@ -77,7 +85,10 @@ def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, 
     clock.advance(minutes=5)
     found = report(gateway)
     assert (found.healthy, found.waiting) == (False, 1)
-    assert "1 deliveries or replies wait to be sent, the oldest for 5 minutes: unavailable: mati" in sentences(gateway)
+    assert (
+        "1 deliveries or replies wait to be sent, the oldest since 21:14 WIB (5 minutes ago): unavailable: mati"
+        in sentences(gateway)
+    )
 
 
 def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any) -> None:
@@ -103,8 +114,11 @@ def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any
 def test_failing_polls_are_trouble_since_the_first(site: Any, clock: Any) -> None:
     gateway = site.gateway()
     gateway.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
-    clock.advance(hours=3)
-    assert any("has failed for 3 hours: unavailable: Twilio error 20003" in text for text in sentences(gateway))
+    clock.advance(hours=2)
+    assert any(
+        "has failed since 21:14 WIB (2 hours ago): unavailable: Twilio error 20003" in text
+        for text in sentences(gateway)
+    )
     assert not report(gateway).healthy
 
 
@@ -121,3 +135,60 @@ def test_a_database_that_is_away_is_the_one_thing_said(site: Any, database: Any)
     assert (found.healthy, found.channels) == (False, [])
     assert found.problem is not None
     assert found.problem.startswith("unavailable: ")
+
+
+def state(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> State:
+    (shown,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
+    return shown.state
+
+
+def test_a_channel_without_a_message_waits(running: Any) -> None:
+    assert state(running) is State.WAITING
+
+
+def test_a_channel_with_a_message_is_connected(running: Any, clock: Any) -> None:
+    running.activity.note("00", "sms", "accepted", clock())
+    running.activity.flush()
+    assert state(running) is State.CONNECTED
+
+
+def test_a_channel_whose_polls_fail_is_disconnected(running: Any) -> None:
+    running.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
+    assert state(running) is State.DISCONNECTED
+
+
+def test_a_channel_whose_messages_wait_long_is_slow(running: Any, receive: Any, clock: Any) -> None:
+    receive(running, "jalan berlubang", "SM1")
+    clock.advance(minutes=5)
+    running.jobs.beat()
+    assert state(running) is State.SLOW
+
+
+def test_every_channel_is_stopped_if_no_process_runs(site: Any) -> None:
+    assert state(site.gateway()) is State.STOPPED
+
+
+def test_a_channel_that_is_gone_is_stopped(running: Any, incoming: Any) -> None:
+    running.spool.inbox.commit([running.spool.inbox.seal(incoming("1", channel="lama"))])
+    assert state(running, ("00", "lama")) is State.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("region", "shown"),
+    [("18.10", "sejak pukul 21.14 WIB (12 menit lalu)"), ("74.71", "sejak pukul 22.14 WITA (12 menit lalu)")],
+)
+def test_since_is_told_in_the_zone_of_the_region(region: str, shown: str) -> None:
+    told = since(EVENING, EVENING + timedelta(minutes=12), zone_of(region))
+    assert localize(told, Language.INDONESIAN) == shown
+
+
+def test_a_moment_of_another_day_has_its_date() -> None:
+    told = since(EVENING, EVENING + timedelta(hours=12), WIB)
+    assert localize(told, Language.INDONESIAN) == "sejak 26 November 2026 pukul 21.14 WIB (12 jam lalu)"
+
+
+@pytest.mark.parametrize(
+    ("regions", "zone"), [(["74.71"], WITA), (["74.71", "72"], WITA), (["18.10", "74.71"], WIB), ([], WIB)]
+)
+def test_the_page_has_the_zone_that_its_regions_share(regions: list[str], zone: timezone) -> None:
+    assert common_zone(regions) == zone

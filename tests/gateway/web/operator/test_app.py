@@ -125,6 +125,12 @@ def test_the_list_has_as_many_as_asked_for(delivered: Any, limit: str, count: in
 def test_a_limit_that_makes_no_sense_is_400(delivered: Any, limit: str) -> None:
     answer = create_app(delivered).test_client().get(f"/api/v1/complaints?limit={limit}", headers=BEARER)
     assert answer.status_code == 400
+    assert answer.json == {"error": "bad_limit", "message": "limit harus angka dari 1 sampai 200"}
+
+
+def test_an_error_of_the_api_is_english_if_the_client_prefers_it(delivered: Any) -> None:
+    headers = {**BEARER, "Accept-Language": "en"}
+    answer = create_app(delivered).test_client().get("/api/v1/complaints?limit=0", headers=headers)
     assert answer.json == {"error": "bad_limit", "message": "limit is a number from 1 to 200"}
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from gateway.operations.status import Remedy
+from gateway.operations.sentences import Remedy
 from gateway.web.operator.app import create_app
 
 

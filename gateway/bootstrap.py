@@ -1,4 +1,4 @@
-"""Settings → one wired gateway. The only place where concrete classes meet."""
+"""Build one gateway from settings: with `wiring`, the only place that knows all concrete classes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ STAGES = ("intake", "gather", "deliver", "acknowledge")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gateway:
-    """One process's gateway. Nothing runs yet."""
+    """The gateway of one process, before anything runs."""
 
     settings: Settings
     channels: Mapping[ChannelId, Channel]
@@ -61,7 +61,7 @@ class Gateway:
 
     @property
     def polled(self) -> list[Channel]:
-        """The channels that are asked by the clock."""
+        """The channels that are polled."""
         return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
 
     @property
@@ -101,15 +101,15 @@ class Gateway:
         if missing:
             raise Misconfigured(
                 text(
-                    "stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is lost for good: keep this database apart, and start on an empty one)",
+                    "stored values need key {missing}, which is not in [encryption] keys; put the old key back (if it is lost for good: keep this database aside, and start with an empty one)",
                     missing=missing,
                 )
             )
 
     def prepare(self) -> None:
-        """Bring embedded tables up to date, and free their claims: their one process is just starting.
+        """Migrate embedded tables and end all leases in them, because their only process is just starting.
 
-        Raises `Misconfigured` if PostgreSQL's tables are behind: to migrate those is their operator's decision.
+        Raises `Misconfigured` if tables in PostgreSQL are missing or old: the operator decides when to migrate them.
         """
         for tables in self.tables:
             if tables.database.is_sqlite:

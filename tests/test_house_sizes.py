@@ -13,8 +13,8 @@ MODULE = 250
 FUNCTION = 30
 TEST_FILE = 400
 ANY = 40  # the aim
-ANY_LEFT = 148  # how many there are: lower this with each that goes, never raise it
-ANY_WITHOUT_REASON_LEFT = 116
+ANY_LEFT = 138  # how many there are: lower this with each that goes, never raise it
+ANY_WITHOUT_REASON_LEFT = 104
 
 # A path, or "path: function", with the reason why it may be longer. Add one only if no cut makes the code clearer.
 EXCEPTIONS: dict[str, str] = {}
@@ -28,7 +28,6 @@ LEFT: dict[str, int] = {
     "gateway/observe/logs.py: configure": 33,
     "gateway/settings/reader.py: _Reader.channels": 33,
     "gateway/cli/replay.py: _show": 31,
-    "gateway/pipeline/interpret/commands.py: _report": 31,
 }
 
 

@@ -1,4 +1,4 @@
-"""Reading the central store in an SQL database; what a citizen asked to keep secret is withheld."""
+"""Read the central store in an SQL database, without the content that a citizen asked to keep secret."""
 
 from __future__ import annotations
 

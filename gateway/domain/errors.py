@@ -56,7 +56,7 @@ class Refused(GatewayError):
 
 
 class Malformed(Refused):
-    """The request is not what this channel's provider sends."""
+    """The request does not have the form of this channel's provider."""
 
     code, status = "malformed", 400
 

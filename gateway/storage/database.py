@@ -137,7 +137,7 @@ class Database:
         ignore_conflicts: bool = False,
         add_up: str | None = None,
         returning: str | None = None,
-    ) -> list[Any]:  # values of whatever type the column has
+    ) -> list[Any]:  # values of the column, of any type
         """Insert many rows in one statement; return the `returning` column of those really inserted.
 
         All rows have the same keys. With `ignore_conflicts`, a row is left out if its key is there already; with

@@ -134,14 +134,8 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
             break
         rest = rest[prefix.end() :]
     # A message of command words alone is a report too, with these words as its text.
-    return Report(
-        text=rest if rest.strip() else text,
-        keyword=keyword,
-        region=region,
-        anonymous=anonymous,
-        confidential=confidential,
-        new=new,
-    )
+    body = rest if rest.strip() else text
+    return Report(text=body, keyword=keyword, region=region, anonymous=anonymous, confidential=confidential, new=new)
 
 
 def _shouted(text: str, marked: re.Match[str], keywords: Mapping[str, str]) -> bool:

@@ -1,4 +1,4 @@
-"""What to do about each trouble that the status page may show: cause, and remedy with the command."""
+"""The remedy of each trouble on the status page: its cause, and the steps with their commands."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.ids import new_id
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import State, outbox, references
@@ -105,9 +106,9 @@ def test_an_answer_lost_on_the_way_sends_no_second_sms(site: Any, twilio: Any, r
 def test_a_worker_that_died_after_sending_sends_no_second_sms(site: Any, twilio: Any, rows: Any, clock: Any) -> None:
     gateway = site.gateway()
     queue(gateway, "No. tiket: 10000009")
-    stage = gateway.stages["acknowledge"]
-    (row,) = gateway.spool.outbox.claim(1, stage._lease).rows
-    stage._send(row)  # and here the machine loses power
+    (row,) = gateway.spool.outbox.claim(1, timedelta(seconds=120)).rows
+    adapter = gateway.channels[ChannelId(row.region, row.channel)].replier
+    adapter.reply(gateway.spool.outbox.unseal(row))  # and here the machine loses power
     clock.advance(seconds=121)
     acknowledge(gateway)
     assert states(rows) == [State.DONE]
@@ -211,14 +212,14 @@ def test_a_provider_that_is_away_loses_nothing(site: Any, twilio: Any, rows: Any
 
 
 def test_a_reply_that_another_worker_took_over_meanwhile_is_left_to_it(
-    site: Any, twilio: Any, rows: Any, clock: Any
+    site: Any, twilio: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway, other = site.gateway(), site.gateway()
     queue(gateway, "satu", "dua")
-    acknowledger = gateway.stages["acknowledge"]
     claim = gateway.spool.outbox.claim(10, timedelta(seconds=5), kinds=["reply"])
     clock.advance(seconds=6)  # the first worker is slow: its lease ends
     assert acknowledge(other) == 2
-    acknowledger._send_lane(claim.id, claim.rows)
+    monkeypatch.setattr(gateway.spool.outbox, "claim", lambda *_, **__: claim)
+    acknowledge(gateway)
     assert twilio.replies_to(CITIZEN) == ["satu", "dua"], "each once"
     assert states(rows) == [State.DONE] * 2

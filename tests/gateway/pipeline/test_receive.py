@@ -21,17 +21,21 @@ from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
 from gateway.spool.tables import inbox
 
+FULL_SHARE = [f"full-{number}" for number in range(5)]  # of a queue of 10 of which a channel may fill a half
+
 
 @pytest.fixture
-def group_commit(spool: Spool) -> Callable[..., GroupCommit]:
+def committer(spool: Spool) -> Committer:
+    metrics = Metrics()
+    channels = [Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")]
+    return Committer(spool.inbox, Tally(channels, metrics, ActivityLog(spool.activity)), metrics)
+
+
+@pytest.fixture
+def group_commit(committer: Committer) -> Callable[..., GroupCommit]:
     def make(**changes: Any) -> GroupCommit:
-        given = {"group": 256, "queue": 4096, "share": 0.5, "timeout": 10}
-        metrics = Metrics()
-        channels = [
-            Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")
-        ]
-        committer = Committer(spool.inbox, Tally(channels, metrics, ActivityLog(spool.activity)), metrics)
-        return GroupCommit(committer, **(given | changes))
+        settings = {"group": 256, "queue": 4096, "share": 0.5, "timeout": 10}
+        return GroupCommit(committer, **(settings | changes))
 
     return make
 
@@ -77,12 +81,11 @@ def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(group_commit: 
         )
         assert [outcome is True for outcome in found] == [True, False, True]
         assert isinstance(found[1], GatewayError)
-        assert commit._per_channel.total() == 0
-        assert await commit.put(incoming("SM4"))
+        assert await asyncio.gather(*[commit.put(incoming(key)) for key in FULL_SHARE]) == [True] * 5
         await commit.close()
 
     asyncio.run(work())
-    assert len(rows(inbox)) == 3
+    assert len(rows(inbox)) == 2 + 5
 
 
 def test_a_full_queue_and_a_greedy_channel_are_told_apart(group_commit: Any, incoming: Any) -> None:
@@ -134,7 +137,7 @@ def held(database: Any) -> Iterator[Callable[[], Any]]:
 def test_nobody_waits_longer_than_the_time_limit_for_a_database_that_hangs(
     group_commit: Any, incoming: Any, held: Any, rows: Any
 ) -> None:
-    commit = group_commit(timeout=0.2, group=1)
+    commit = group_commit(timeout=0.2, group=1, queue=10, share=0.5)
     let_go = held()
 
     async def work() -> None:
@@ -143,11 +146,11 @@ def test_nobody_waits_longer_than_the_time_limit_for_a_database_that_hangs(
         assert [type(outcome) for outcome in found] == [Overloaded] * 3
         let_go.set()
         assert await asyncio.wait_for(commit.put(incoming("SM9")), 5) is True
-        assert commit._per_channel.total() == 0
+        assert await asyncio.gather(*[commit.put(incoming(key)) for key in FULL_SHARE]) == [True] * 5
         await commit.close()
 
     asyncio.run(work())
-    assert len(rows(inbox)) == 2, "what was under way was written after all, and a redelivery finds it"
+    assert len(rows(inbox)) == 2 + 5, "what was under way was written after all, and a redelivery finds it"
 
 
 def test_a_client_that_leaves_early_disturbs_nobody(group_commit: Any, incoming: Any, held: Any, rows: Any) -> None:
@@ -165,17 +168,16 @@ def test_a_client_that_leaves_early_disturbs_nobody(group_commit: Any, incoming:
     assert len(rows(inbox)) == 2
 
 
-def test_each_commit_wakes_the_worker(group_commit: Any, incoming: Any) -> None:
-    commit, woken = group_commit(), []
-    commit._committer.on_commit = lambda: woken.append(1)
-    asyncio.run(outcomes(commit, [incoming("SM1")]))
+def test_each_commit_wakes_the_worker(group_commit: Any, committer: Committer, incoming: Any) -> None:
+    woken: list[int] = []
+    committer.on_commit = lambda: woken.append(1)
+    asyncio.run(outcomes(group_commit(), [incoming("SM1")]))
     assert woken == [1]
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends(
-    group_commit: Any, incoming: Any, logs: Any, monkeypatch: pytest.MonkeyPatch
+    committer: Committer, incoming: Any, logs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    committer = group_commit()._committer
     commit, away = committer.inbox.commit, [Unavailable("the database is away")] * 10  # each group is tried twice
 
     def fail_at_first(rows: Any) -> Any:

@@ -243,12 +243,13 @@ def test_a_database_that_goes_away_stops_a_replay_instead_of_failing_every_messa
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    receive(gateway, "PRINGSEWU lampu mati", "SM2", "+6281200000002")
     drain(gateway)
-    changes = replay_of(gateway)
-    rows = list(changes._rows(*day(clock)))
+    changes = replay_of(gateway).between(*day(clock))
+    next(changes)
     away = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
     with monkeypatch.context() as patch:
         patch.setattr(gateway.database, "engine", away)
         with pytest.raises(Unavailable):
-            changes._preview(rows[0])
+            next(changes)
     away.dispose()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from gateway.central.tables import additions, complaints
 from gateway.domain.errors import Untranslatable
 from gateway.spool.tables import State, inbox
+from gateway.storage import Transaction
 from tests.gateway.pipeline.join.support import CITIZEN, STRANGER, THREE, WHOLE, gather, intake, replay_of, without
 
 SECRET = ["ANONIM RAHASIA guru ", "di SD Kendari ", "minta pungli"]
@@ -163,16 +165,18 @@ def test_a_last_part_that_comes_while_its_draft_is_condemned_is_kept(
     waves.part(gateway, 1, ["satu ", "dua"])
     drain(gateway)
     waves.clock.advance(seconds=601)
-    stage = gateway.stages["gather"]
-    real = stage._condemn
+    begin, transactions = gateway.database.begin, []
 
-    def condemn_later(draft: Any, error: Exception) -> None:
-        monkeypatch.setattr(radio, "broken", None)
-        waves.part(gateway, 2, ["satu ", "dua"])
-        intake(gateway).run_once()
-        real(draft, error)
+    def begin_late() -> AbstractContextManager[Transaction]:
+        transactions.append(1)
+        if len(transactions) == 2:  # the first failed to join; the second writes that down
+            monkeypatch.setattr(gateway.database, "begin", begin)
+            monkeypatch.setattr(radio, "broken", None)
+            waves.part(gateway, 2, ["satu ", "dua"])
+            intake(gateway).run_once()
+        return begin()
 
-    monkeypatch.setattr(stage, "_condemn", condemn_later)
+    monkeypatch.setattr(gateway.database, "begin", begin_late)
     monkeypatch.setattr(radio, "broken", Untranslatable("no such alphabet"))
     gather(gateway)
     drain(gateway)

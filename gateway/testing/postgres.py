@@ -104,13 +104,6 @@ class PostgresServer(PostgresDatabases):
         return self._process is not None and self._process.poll() is None
 
     @property
-    def pid(self) -> int:
-        """Return the process id of the server's first process; raises `RuntimeError` if it does not run."""
-        if self._process is None:
-            raise RuntimeError("the server does not run")
-        return self._process.pid
-
-    @property
     def port(self) -> int:
         """Return the TCP port on 127.0.0.1; it stays the same after a restart."""
         if not self._parts.port:

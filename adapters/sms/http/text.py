@@ -5,10 +5,9 @@ A table instead of Python's own list: the name comes from outside, and that list
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Sequence
 
-from adapters.sms import gsm
+from adapters.sms import gsm, joining
 from gateway.domain.errors import Untranslatable
 
 _UTF16, _LATIN, _GSM = "utf-16-be", "latin-1", "gsm"
@@ -62,20 +61,17 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
         raise Untranslatable(f"the text is not {name}") from exc
 
 
-def join(pieces: Iterable[tuple[bytes | str, str] | None], missing: str) -> str:
-    """Return the text of a message's parts (content, character set) in their order; `missing` stands for `None`.
+def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
+    """Return the text of a message's parts (content, character set) in their order; `missing` stands for each gap.
 
-    Bytes are joined first: an escape sequence or a surrogate pair may straddle two parts.
+    Raises `Untranslatable` if the bytes are not of their character set. Beside a gap that is no error: half of a
+    character may be missing there.
     """
-    text, pieces = [], list(pieces)
-    cut = None in pieces
-    for name, run in groupby(pieces, key=lambda piece: (piece[1], type(piece[0])) if piece else None):
-        present = [piece for piece in run if piece is not None]
-        if name is None:
-            text.append(missing)
-        elif name[1] is str:
-            text.append("".join(str(content) for content, _ in present))
-        else:
-            octets = b"".join(content for content, _ in present if isinstance(content, bytes))
-            text.append(decode(octets, name[0], cut=cut))
-    return "".join(text)
+    has_gap = None in pieces
+
+    def decode_run(run: Sequence[tuple[bytes | str, str]]) -> str:
+        texts = [content for content, _ in run if isinstance(content, str)]
+        octets = [content for content, _ in run if isinstance(content, bytes)]
+        return "".join(texts) if texts else decode(b"".join(octets), run[0][1], cut=has_gap)
+
+    return joining.join(pieces, alphabet=lambda piece: (piece[1], type(piece[0])), decode=decode_run, missing=missing)

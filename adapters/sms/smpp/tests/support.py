@@ -12,9 +12,10 @@ from datetime import UTC, datetime
 from typing import TypedDict, TypeVar, Unpack
 from uuid import UUID
 
-from adapters.sms.smpp.adapter import SmppSettings, SmppSms
+from adapters.sms.smpp.adapter import SmppSms
 from adapters.sms.smpp.patience import Clock
 from adapters.sms.smpp.pdu import SMPP
+from adapters.sms.smpp.settings import SmppSettings
 from adapters.sms.smpp.simulator import FakeSmsc, wire
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, MessagePart

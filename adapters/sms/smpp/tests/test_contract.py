@@ -11,7 +11,7 @@ import pytest
 from adapters.sms.smpp.adapter import SmppSms
 from adapters.sms.smpp.simulator import FakeSmsc, wire
 from adapters.sms.smpp.tests.support import CITIZEN, MOMENT, PASSWORD, connected, deliver, make, payload
-from gateway.ports import FetchedMessage, Joiner, Listener, Replier, Translator, Webhook
+from gateway.ports import Adapter, FetchedMessage, Joiner, Listener, Replier, Translator, Webhook
 from gateway.testing.contract import AdapterContract
 
 HERE = Path(__file__).parent
@@ -59,7 +59,8 @@ class TestContract(AdapterContract):
     def requests_dir(self) -> Path:
         return HERE / "requests"
 
-    def recorded(self, adapter: SmppSms, requests_dir: Path) -> Iterator[tuple[str, FetchedMessage]]:
+    def recorded(self, adapter: Adapter, requests_dir: Path) -> Iterator[tuple[str, FetchedMessage]]:
+        assert isinstance(adapter, SmppSms)
         for path in sorted(requests_dir.glob("*.pdu")):
             yield path.stem, adapter.fetched(path.read_bytes(), MOMENT)
 

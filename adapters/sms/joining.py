@@ -23,7 +23,7 @@ def join(
     """Return the text of a message's parts, which are in their order; `None` stands for a part that never came.
 
     Neighbouring parts with an equal `alphabet` are passed to `decode` together. Each gap, of one part or of several,
-    becomes one `missing`. Raises only what `alphabet` and `decode` raise.
+    becomes one `missing`. Raises the errors of `alphabet` and `decode`.
     """
     texts = []
     for _, run in groupby(parts, key=lambda part: None if part is None else (alphabet(part),)):

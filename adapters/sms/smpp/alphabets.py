@@ -1,4 +1,4 @@
-"""The alphabets of short messages: from `data_coding` to a decoder.
+"""Find the alphabet of a short message: from `data_coding` to a decoder.
 
 Source: SMPP 3.4, issue 1.2, section 5.2.19; 3GPP TS 23.038, section 4, for the values that come from the radio side.
 """

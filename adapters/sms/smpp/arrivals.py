@@ -1,4 +1,4 @@
-"""The queue between the sessions that receive PDUs and the thread that stores them."""
+"""Queue the PDUs between the sessions that receive them and the thread that stores them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clock of a connection, and the time to wait for the operator."""
+"""Tell a connection the time, and limit its waits for the operator."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ Field = str | int | bytes  # the value of a PDU's field, as smpplib packs it
 
 
 class Answer(NamedTuple):
-    """The operator's answer to a request of ours."""
+    """The operator's answer to one of our requests."""
 
     status: int
     body: bytes
@@ -62,7 +62,7 @@ class Session:
         self._turns = threading.Semaphore(window)
         self._bound = False
         self._last_arrival = self._clock.now()
-        self._enquired_at: float | None = None  # while an enquire_link of ours has no answer
+        self._enquired_at: float | None = None  # while our enquire_link has no answer
         self._reader = threading.Thread(target=self._read, name="smpp", daemon=True)
 
     def __enter__(self) -> Self:
@@ -147,7 +147,7 @@ class Session:
         self._link.write(b"".join([_response(pdu, status) for pdu, status in statuses]))
 
     def answer_unbind(self, unbind: bytes) -> None:
-        """Answer the operator's unbind; then none of ours is needed."""
+        """Answer the operator's unbind, and send no unbind at the end."""
         self._bound = False
         self.answer([(unbind, OK)])
 

@@ -24,7 +24,7 @@ from gateway.ports import Reply
 _NUMBER = re.compile(r"\+?[0-9]{3,20}")
 _HEADER_BYTES = {"udh16": 7, "udh8": 6, "sar": 7, "payload": 7}  # with sar and payload the operator makes the header
 
-_BUSY = {0x14: text("the operator's queue is full"), 0x58: text("the operator wants fewer messages per second")}
+_BUSY = {0x14: text("the operator's queue is full"), 0x58: text("the operator allows fewer messages per second")}
 _FINAL = {
     0x01: text("the message is too long"),
     0x0B: text("the recipient's number is wrong"),

@@ -1,4 +1,4 @@
-"""The settings of a configured channel, as far as its simulated operator needs them."""
+"""Describe the settings of a configured channel that its simulated operator needs."""
 
 from __future__ import annotations
 

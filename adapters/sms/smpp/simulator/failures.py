@@ -1,4 +1,4 @@
-"""Failures on demand: the next submit_sm is refused, not answered, or the connection is cut."""
+"""Fail on demand: refuse the next submit_sm, leave it without an answer, or cut the connection."""
 
 from __future__ import annotations
 

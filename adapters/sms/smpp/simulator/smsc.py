@@ -32,7 +32,7 @@ class Sent(NamedTuple):
 class FakeSmsc:
     """Simulate an operator with one account at `127.0.0.1:port`."""
 
-    setting = "port"  # of the channel: the place where the operator listens
+    setting = "port"  # the name of the channel's setting for the place to listen
 
     def __init__(
         self,

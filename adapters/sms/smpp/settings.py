@@ -6,6 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
+from gateway.domain.texts import text
 from gateway.ports import ChannelSettings, Secret
 
 LONGEST_PASSWORD = 8  # characters; SMPP 3.4, section 5.2.2
@@ -72,5 +73,5 @@ class SmppSettings(ChannelSettings):
     def _short_enough(cls, value: Secret) -> Secret:
         password = value.reveal()
         if not password.isascii() or len(password) > LONGEST_PASSWORD:  # smpplib would cut it off without an error
-            raise ValueError(f"must have at most {LONGEST_PASSWORD} characters, all ASCII")
+            raise ValueError(text("must have at most {count} characters, all ASCII", count=LONGEST_PASSWORD))
         return value

@@ -17,6 +17,7 @@ from adapters.sms.smpp.simulator.account import Account
 from adapters.sms.smpp.simulator.failures import Failures, refused_status
 from adapters.sms.smpp.simulator.replies import Replies, Text
 from adapters.sms.smpp.simulator.server import Connection, Server
+from gateway.domain.texts import text
 from gateway.ports import ChannelContext
 
 _BINDS = {wire.BIND_RECEIVER: (True, False), wire.BIND_TRANSMITTER: (False, True), wire.BIND_TRANSCEIVER: (True, True)}
@@ -68,8 +69,10 @@ class FakeSmsc:
         if settings.host != "127.0.0.1" or settings.tls:
             channel = f"{context.region}/{context.channel}"
             raise ValueError(
-                f'to simulate {channel}, set its host to "127.0.0.1", without tls; '
-                "another channel: --channel REGION/NAME"
+                text(
+                    "to simulate {channel}, set its host to 127.0.0.1, without tls; another channel: --channel REGION/NAME",
+                    channel=channel,
+                )
             )
         password = settings.password.reveal()
         return cls(system_id=settings.system_id, password=password, sender=settings.sender, port=settings.port)

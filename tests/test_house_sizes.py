@@ -21,8 +21,6 @@ EXCEPTIONS: dict[str, str] = {}
 
 # What is still longer than its limit, with its lines today: it may only shrink, and goes from here once it fits.
 LEFT: dict[str, int] = {
-    "adapters/sms/smpp/simulator/smsc.py": 252,
-    "adapters/sms/smpp/pdu.py": 251,
     "gateway/settings/reader.py: _Reader.compare": 43,
     "gateway/cli/try_message.py: _stages": 37,
     "gateway/observe/logs.py: configure": 33,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints
 from gateway.domain.errors import Misconfigured, Undecryptable
 from gateway.operations.rekey import rekey
@@ -15,13 +15,16 @@ from gateway.spool import Spool
 from gateway.spool.tables import cases, inbox, outbox, tickets
 from gateway.storage.crypto import Keyring
 from gateway.storage.encrypted import encrypted_columns, purpose_of
+from tests.gateway.fixture_types import Drain, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 OLD, NEW, LOOKUP = b"k" * 32, b"n" * 32, b"l" * 32
 SEALED = [(inbox, "payload"), (outbox, "payload"), (cases, "complaint"), (cases, "contact"), (complaints, "reporter")]
 
 
 @pytest.fixture
-def filled(site: Any, receive: Any) -> Any:
+def filled(site: Site, receive: Receive) -> Gateway:
     """Return a gateway with something in every encrypted column."""
     gateway = site.gateway()
     for number in range(7):
@@ -32,11 +35,11 @@ def filled(site: Any, receive: Any) -> Any:
     return gateway
 
 
-def sealed_with(rows: Any, keyring: Keyring) -> list[bool]:
+def sealed_with(rows: Rows, keyring: Keyring) -> list[bool]:
     return [keyring.is_current(row[name]) for table, name in SEALED for row in rows(table) if row[name] is not None]
 
 
-def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, clock: Any) -> None:
+def test_everything_is_under_the_new_key_afterwards(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
     spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
     totals = dict(rekey(filled.tables, spool.keyring, 3))
@@ -56,7 +59,7 @@ def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, cloc
     assert (len(readable), unreadable) == (8, {})
 
 
-def test_an_interrupted_rotation_is_finished_by_the_next(filled: Any, rows: Any, clock: Any) -> None:
+def test_an_interrupted_rotation_is_finished_by_the_next(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
     steps = rekey(filled.tables, spool.keyring, 2)
     next(steps)
@@ -69,7 +72,7 @@ def test_an_interrupted_rotation_is_finished_by_the_next(filled: Any, rows: Any,
     assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
 
 
-def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Any, rows: Any, clock: Any) -> None:
+def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     spool = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
     with pytest.raises(Undecryptable, match="put the old key back"):
         list(rekey(filled.tables, spool.keyring, 100))
@@ -78,7 +81,7 @@ def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Any, rows: Any, clo
 
 @pytest.mark.parametrize(("table", "name"), SEALED)
 @pytest.mark.parametrize("which", ["oldest", "newest"])
-def test_a_key_that_one_column_needs_is_missed(filled: Any, table: sa.Table, name: str, which: str) -> None:
+def test_a_key_that_one_column_needs_is_missed(filled: Gateway, table: sa.Table, name: str, which: str) -> None:
     """A start without the key of any encrypted column would fail later, on the message of a citizen."""
     lost = Keyring([NEW], LOOKUP)
     order = table.c.id.asc() if which == "oldest" else table.c.id.desc()
@@ -91,16 +94,16 @@ def test_a_key_that_one_column_needs_is_missed(filled: Any, table: sa.Table, nam
         filled.require_keys()
 
 
-def test_every_encrypted_column_has_a_purpose_of_its_own(filled: Any) -> None:
+def test_every_encrypted_column_has_a_purpose_of_its_own(filled: Gateway) -> None:
     purposes = [encrypted.purpose for tables in filled.tables for encrypted in encrypted_columns(tables.metadata)]
     assert sorted(purposes) == [b"case", b"contact", b"inbox", b"outbox", b"reporter"]
 
 
-def test_with_all_keys_nothing_is_missed(filled: Any) -> None:
+def test_with_all_keys_nothing_is_missed(filled: Gateway) -> None:
     filled.require_keys()
 
 
-def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -> None:
+def test_a_missing_key_is_noticed_before_anything_runs(site: Site, filled: Gateway) -> None:
     filled.close()
     (site.root / "keys" / "storage").write_bytes(base64.b64encode(NEW))
     needed = Keyring([OLD], LOOKUP).encrypt(b"", b"")[:4].hex()
@@ -111,7 +114,7 @@ def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -
         assert "put the old key back" in result.output
 
 
-def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: Any) -> None:
+def test_the_command_asks_where_the_gateway_runs(site: Site, filled: Gateway, rows: Rows) -> None:
     from gateway import bootstrap
 
     site.monkeypatch.setattr(bootstrap, "now", filled.spool.clock)
@@ -124,7 +127,7 @@ def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: A
     assert "1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove" in help_text
 
 
-def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any) -> None:
+def test_the_command(site: Site, filled: Gateway, rows: Rows, receive: Receive, drain: Drain) -> None:
     (site.root / "keys" / "storage2").write_bytes(base64.b64encode(NEW))
     main = site.config / "gateway.toml"
     both = '[{ file = "keys/storage2" }, { file = "keys/storage" }]'

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
-from typing import Any
 
 import pytest
 
+from gateway.bootstrap import Gateway
 from gateway.domain.errors import Unavailable
 from gateway.i18n import Language, localize
 from gateway.i18n.moments import WIB, WITA, common_zone, since, zone_of
 from gateway.operations.status import State, report
+from gateway.storage.database import Database
+from tests.gateway.fixture_types import MakeIncoming, Receive
+from tests.gateway.site import Site
 from tests.gateway.support import StillClock
 
 EVENING = datetime(2026, 11, 26, 14, 14, tzinfo=UTC)  # 21:14 in Jakarta
@@ -22,24 +25,24 @@ def evening(clock: StillClock) -> None:
 
 
 @pytest.fixture
-def running(site: Any) -> Any:
+def running(site: Site) -> Gateway:
     """Return a gateway of which a process just said that it runs."""
     gateway = site.gateway()
     gateway.jobs.beat()
     return gateway
 
 
-def sentences(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> list[str]:
+def sentences(gateway: Gateway, channel: tuple[str, str] = ("00", "sms")) -> list[str]:
     (found,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
     return [str(sentence.text) for sentence in found.sentences]
 
 
-def test_a_new_channel_has_seen_nothing_and_is_well(running: Any) -> None:
+def test_a_new_channel_has_seen_nothing_and_is_well(running: Gateway) -> None:
     assert sentences(running) == ["no message has come in yet"]
     assert report(running).healthy
 
 
-def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None:
+def test_where_no_process_runs_it_says_since_when(site: Site, clock: StillClock) -> None:
     gateway = site.gateway()
     found = report(gateway)
     assert not found.healthy
@@ -58,7 +61,7 @@ def test_where_no_process_runs_it_says_since_when(site: Any, clock: Any) -> None
     assert "tidak ada proses gateway sejak" in localize(found.stopped, Language.INDONESIAN)
 
 
-def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
+def test_it_says_when_what_happened_last(site: Site, clock: StillClock) -> None:
     gateway = site.gateway()
     gateway.activity.note("00", "sms", "accepted", clock())
     clock.advance(seconds=90)
@@ -72,7 +75,7 @@ def test_it_says_when_what_happened_last(site: Any, clock: Any) -> None:
     ]
 
 
-def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, clock: Any) -> None:
+def test_what_waits_long_is_trouble_with_its_reason(running: Gateway, receive: Receive, clock: StillClock) -> None:
     gateway = running
     receive(gateway, "jalan berlubang", "SM1")
     assert "1 messages wait to be read, the oldest since 21:14 WIB (0 seconds ago)" in sentences(gateway)
@@ -91,7 +94,7 @@ def test_what_waits_long_is_trouble_with_its_reason(running: Any, receive: Any, 
     )
 
 
-def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any) -> None:
+def test_dead_letters_are_trouble_and_say_where_to_look(site: Site, incoming: MakeIncoming) -> None:
     gateway = site.gateway()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
     gateway.stages["intake"].run_once()
@@ -99,7 +102,7 @@ def test_dead_letters_are_trouble_and_say_where_to_look(site: Any, incoming: Any
     assert (report(gateway).healthy, report(gateway).dead) == (False, 1)
 
 
-def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any, clock: Any) -> None:
+def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Gateway, clock: StillClock) -> None:
     gateway = running
     gateway.activity.note("00", "sms", "refused", clock(), "unverified: header X-Twilio-Signature does not match")
     gateway.activity.flush()
@@ -111,7 +114,7 @@ def test_refusals_are_trouble_only_where_nothing_was_accepted_since(running: Any
     assert report(gateway).healthy
 
 
-def test_failing_polls_are_trouble_since_the_first(site: Any, clock: Any) -> None:
+def test_failing_polls_are_trouble_since_the_first(site: Site, clock: StillClock) -> None:
     gateway = site.gateway()
     gateway.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
     clock.advance(hours=2)
@@ -122,14 +125,14 @@ def test_failing_polls_are_trouble_since_the_first(site: Any, clock: Any) -> Non
     assert not report(gateway).healthy
 
 
-def test_messages_of_a_channel_that_is_gone_are_shown(site: Any, incoming: Any) -> None:
+def test_messages_of_a_channel_that_is_gone_are_shown(site: Site, incoming: MakeIncoming) -> None:
     gateway = site.gateway()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", channel="lama"))])
     assert "this channel is not configured any more" in sentences(gateway, ("00", "lama"))
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_a_database_that_is_away_is_the_one_thing_said(site: Any, database: Any) -> None:
+def test_a_database_that_is_away_is_the_one_thing_said(site: Site, database: Database) -> None:
     site.url = "postgresql+psycopg://127.0.0.1:9/lapor"
     found = report(site.gateway())
     assert (found.healthy, found.channels) == (False, [])
@@ -137,38 +140,38 @@ def test_a_database_that_is_away_is_the_one_thing_said(site: Any, database: Any)
     assert found.problem.startswith("unavailable: ")
 
 
-def state(gateway: Any, channel: tuple[str, str] = ("00", "sms")) -> State:
+def state(gateway: Gateway, channel: tuple[str, str] = ("00", "sms")) -> State:
     (shown,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
     return shown.state
 
 
-def test_a_channel_without_a_message_waits(running: Any) -> None:
+def test_a_channel_without_a_message_waits(running: Gateway) -> None:
     assert state(running) is State.WAITING
 
 
-def test_a_channel_with_a_message_is_connected(running: Any, clock: Any) -> None:
+def test_a_channel_with_a_message_is_connected(running: Gateway, clock: StillClock) -> None:
     running.activity.note("00", "sms", "accepted", clock())
     running.activity.flush()
     assert state(running) is State.CONNECTED
 
 
-def test_a_channel_whose_polls_fail_is_disconnected(running: Any) -> None:
+def test_a_channel_whose_polls_fail_is_disconnected(running: Gateway) -> None:
     running.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
     assert state(running) is State.DISCONNECTED
 
 
-def test_a_channel_whose_messages_wait_long_is_slow(running: Any, receive: Any, clock: Any) -> None:
+def test_a_channel_whose_messages_wait_long_is_slow(running: Gateway, receive: Receive, clock: StillClock) -> None:
     receive(running, "jalan berlubang", "SM1")
     clock.advance(minutes=5)
     running.jobs.beat()
     assert state(running) is State.SLOW
 
 
-def test_every_channel_is_stopped_if_no_process_runs(site: Any) -> None:
+def test_every_channel_is_stopped_if_no_process_runs(site: Site) -> None:
     assert state(site.gateway()) is State.STOPPED
 
 
-def test_a_channel_that_is_gone_is_stopped(running: Any, incoming: Any) -> None:
+def test_a_channel_that_is_gone_is_stopped(running: Gateway, incoming: MakeIncoming) -> None:
     running.spool.inbox.commit([running.spool.inbox.seal(incoming("1", channel="lama"))])
     assert state(running, ("00", "lama")) is State.STOPPED
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 from gateway.domain.complaint import Complaint
 from gateway.domain.ids import new_id
@@ -12,6 +11,8 @@ from gateway.spool import Spool
 from gateway.spool.case import NewCase
 from gateway.spool.tables import cases
 from gateway.storage.crypto import Keyring
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 CITIZEN = "+6281200000001"
 
@@ -51,7 +52,7 @@ def test_a_case_comes_back_as_it_was(spool: Spool, complaint: Callable[..., Comp
     assert (found[silent.id].complaint, found[silent.id].contact) == (silent, None)
 
 
-def test_nothing_of_a_case_can_be_read_at_rest(spool: Spool, complaint: Callable[..., Complaint], rows: Any) -> None:
+def test_nothing_of_a_case_can_be_read_at_rest(spool: Spool, complaint: Callable[..., Complaint], rows: Rows) -> None:
     with spool.database.begin() as connection:
         spool.cases.create(connection, [new_case(spool, complaint("SM1"))])
     (row,) = rows(cases)
@@ -83,7 +84,7 @@ def test_a_case_is_found_by_its_message(spool: Spool, complaint: Callable[..., C
 
 
 def test_a_case_whose_key_is_lost_does_not_hide_the_others(
-    spool: Spool, complaint: Callable[..., Complaint], clock: Any
+    spool: Spool, complaint: Callable[..., Complaint], clock: StillClock
 ) -> None:
     lost, kept = complaint("SM1"), complaint("SM2")
     other = Spool(spool.database, Keyring([b"x" * 32], b"l" * 32), clock)
@@ -98,7 +99,7 @@ def test_a_case_whose_key_is_lost_does_not_hide_the_others(
 
 
 def test_purging_drops_our_copy_of_a_delivered_complaint_and_nothing_else(
-    spool: Spool, complaint: Callable[..., Complaint], clock: Any
+    spool: Spool, complaint: Callable[..., Complaint], clock: StillClock
 ) -> None:
     delivered, undelivered = complaint("SM1"), complaint("SM2")
     with spool.database.begin() as connection:

@@ -6,13 +6,10 @@ from the sources of app and server: github.com/capcom6/android-sms-gateway, gith
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -128,26 +125,6 @@ def message_key(sender: str, received_at: str, text: str, event: str = "sms:rece
     except Untranslatable:
         when = received_at
     return sha256(msgspec.json.encode([event, sender, when, text])).hexdigest()[:40]
-
-
-def check_base(address: str, local: bool) -> None:
-    """Refuse an API address that the password must not go to; raises `ValueError`.
-
-    The app's own server speaks plain HTTP only, so that is allowed to an address of our own network, if said so.
-    """
-    url = urlsplit(address)
-    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError("api_base must be an address like https://sms.example/api/3rdparty/v1")
-    if url.scheme == "https" or url.hostname == "localhost":
-        return
-    with suppress(ValueError):  # a name: nobody knows where it leads
-        host = ipaddress.ip_address(url.hostname)
-        if host.is_loopback or (local and host.is_private):
-            return
-    raise ValueError(
-        "api_base must begin with https://, because the password goes there; http:// is for the phone itself, "
-        "by its IP address in your own network, with local = true"
-    )
 
 
 def moment(text: str) -> datetime:

@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
+from adapters.common.addresses import PlainHttp, check_private
 from adapters.sms.http.auth_settings import PLACEHOLDER, Auth, Basic, Name, Table
 from adapters.sms.http.text import CHARSETS
 from gateway.domain.events import Delivery
@@ -162,7 +162,7 @@ class Send(Table):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
-        self._private()
+        self._check_url()
         known = {*FILLED, *self.secrets}
         for name, table in {"gsm": self.gsm, "unicode": self.unicode}.items():
             flat = self.method == "GET" or self.body == "form"
@@ -181,12 +181,15 @@ class Send(Table):
             raise ValueError("basic and a header authorization exclude each other")
         return self
 
-    def _private(self) -> None:
+    def _check_url(self) -> None:
         url = urlsplit(self.url)
         if url.scheme not in ("http", "https") or not url.hostname or url.username or url.fragment:
             raise ValueError("url must be https://host/path, without user name and #")
-        if url.scheme == "http" and not self.plain_http and not _is_inside(url.hostname):
-            raise ValueError("url must begin with https://: only an address in a private network may have http://")
+        check_private(
+            self.url,
+            PlainHttp.EVERYWHERE if self.plain_http else PlainHttp.PRIVATE,
+            "url must begin with https://: only an address in a private network may have http://",
+        )
 
 
 class Receipts(Table):
@@ -229,10 +232,3 @@ def texts(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for inner in value:
             yield from texts(inner)
-
-
-def _is_inside(host: str) -> bool:
-    try:
-        return ip_address(host).is_private
-    except ValueError:
-        return host == "localhost"

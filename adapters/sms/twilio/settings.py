@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator
 
-from gateway.ports import (
-    ChannelSettings,
-    Secret,
-)
-
-if TYPE_CHECKING:
-    pass
+from adapters.common.addresses import PlainHttp, check_private
+from gateway.ports import ChannelSettings, Secret
 
 API = "https://api.twilio.com"
 
@@ -41,10 +35,9 @@ class TwilioSettings(ChannelSettings):
     @field_validator("api_base")
     @classmethod
     def _keep_token_private(cls, value: str) -> str:
+        error_text = "must begin with https:// (http:// only on this machine): the auth token goes there"
+        check_private(value, PlainHttp.THIS_MACHINE, error_text)
         url = urlsplit(value)
-        local = url.scheme == "http" and url.hostname in ("127.0.0.1", "::1", "localhost")
-        if url.scheme != "https" and not local:
-            raise ValueError("must begin with https:// (http:// only on this machine): the auth token goes there")
         if not url.hostname or url.path.strip("/") or url.query or url.fragment:
             raise ValueError("must be scheme and host only, like https://api.twilio.com")
         return value.rstrip("/")

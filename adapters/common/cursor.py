@@ -1,4 +1,4 @@
-"""How far a poll has come, as the text that the core keeps for the adapter."""
+"""Store the position of a poll: the core keeps it as text for the adapter."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.domain.errors import Unavailable
 
 
 class StoredCursor(msgspec.Struct):
-    """The base of each adapter's own cursor."""
+    """The base of each adapter's cursor."""
 
     def dump(self) -> str:
         """Return the cursor as JSON text."""
@@ -18,7 +18,7 @@ class StoredCursor(msgspec.Struct):
 
     @classmethod
     def load(cls, stored: str) -> Self:
-        """Read what `dump` wrote; raises `Unavailable` for anything else."""
+        """Read a cursor that `dump` wrote; raises `Unavailable` for any other text."""
         try:
             return msgspec.json.decode(stored, type=cls)
         except msgspec.DecodeError as exc:

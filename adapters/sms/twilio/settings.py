@@ -1,4 +1,4 @@
-"""Settings of the Twilio channel."""
+"""Define the settings of a channel with `adapter = "sms.twilio"`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ API = "https://api.twilio.com"
 
 
 class TwilioSettings(ChannelSettings):
-    """What `[channels.<name>]` with `adapter = "sms.twilio"` may say."""
+    """The keys of `[channels.<name>]` in a region file."""
 
     account_sid: str = Field(pattern=r"^AC[0-9a-fA-F]{32}$", description="Account SID from the Twilio console.")
     auth_token: Secret = Field(description="Auth token of the account: signs webhooks, opens the API.")

@@ -1,4 +1,4 @@
-"""Settings of the phone channel."""
+"""Define the settings of a channel with `adapter = "sms.android"`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CLOUD = "https://api.sms-gate.app/3rdparty/v1"
 
 
 class AndroidSettings(ChannelSettings):
-    """What `[channels.<name>]` with `adapter = "sms.android"` may say."""
+    """The keys of `[channels.<name>]` in a region file."""
 
     user: str = Field(min_length=1, description="User name that the app shows for this API.")
     password: Secret = Field(description="Password that the app shows for this API.")

@@ -1,4 +1,4 @@
-"""The table `auth` of a channel with `adapter = "sms.http"`: how a call is known to be the aggregator's."""
+"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call is the aggregator's."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Token(Table):
     def _one_place(self) -> Self:
         if (self.parameter is None) == (self.header is None):
             raise ValueError("name a parameter or a header, one of them")
-        # In a URL, and in the templates of an aggregator (a % of Kannel's), other signs would mean something else.
+        # Other characters have a meaning in a URL, or in the templates of an aggregator (Kannel's %).
         if self.parameter and not all(_PLAIN.fullmatch(s.reveal()) for s in (self.value, self.previous) if s):
             raise ValueError("in a parameter the secret may hold letters, digits and . _ ~ - only")
         return self
@@ -81,7 +81,7 @@ class Hmac(Table):
 
 
 class Auth(Table):
-    """`auth`: how we know that a call is the aggregator's. All that is configured must hold."""
+    """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
 
     addresses: tuple[Network, ...] = Field(default=(), description='Its addresses or networks, as "10.1.2.0/24".')
     basic: Basic | None = Field(default=None, description="User name and password it calls us with.")
@@ -103,5 +103,5 @@ class Auth(Table):
 
     @property
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The addresses as networks."""
+        """Return the addresses as networks."""
         return tuple(ip_network(text) for text in self.addresses)

@@ -1,4 +1,4 @@
-"""What a channel with `adapter = "sms.http"` may say: one table for each of auth, receive, send, receipts.
+"""Define the settings of a channel with `adapter = "sms.http"`: the tables auth, receive, send and receipts.
 
 A name in these tables is a parameter of the query or the form, or in a JSON body a path like `data.message.0.text`.
 """
@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -65,7 +65,7 @@ class Parts(Table):
 
 
 class Answer(Table):
-    """`receive.answer`: what the aggregator takes for "stored"."""
+    """`receive.answer`: the answer that means "stored" to the aggregator."""
 
     status: int = Field(default=200, ge=200, le=299, description="HTTP status.")
     body: str = Field(default="", description='Body, as "ACK/Jasmin".')
@@ -73,7 +73,7 @@ class Answer(Table):
 
 
 class Receive(Table):
-    """`receive`: how a citizen's message comes in."""
+    """`receive`: the form of a citizen's message."""
 
     method: Literal["GET", "POST"] = Field(default="POST", description="HTTP method.")
     body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
@@ -103,7 +103,7 @@ class Receive(Table):
             return text
         written = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(text)
         try:
-            read = datetime.strptime(written, text)  # noqa: DTZ007  only its date is looked at
+            read = datetime.strptime(written, text)  # noqa: DTZ007  only its date is read
         except ValueError:
             read = None
         if read is None or read.year != 2026:
@@ -125,25 +125,27 @@ class Receive(Table):
 
 
 class Outcome(StrEnum):
-    """What an aggregator's code says of a message that we gave it."""
+    """The meaning of an aggregator's answer to a reply."""
 
     SENT = "sent"
-    THROTTLED = "throttled"  # slower, please
-    UNAVAILABLE = "unavailable"  # try later: also what an operator can put right
-    REJECTED = "rejected"  # never again
+    THROTTLED = "throttled"  # send slower
+    UNAVAILABLE = "unavailable"  # send again later: also if an operator has to repair something
+    REJECTED = "rejected"  # do not send again
 
 
 class Send(Table):
-    """`send`: how a reply goes out."""
+    """`send`: the form of a reply."""
 
     url: str = Field(description="Where it is sent to.")
     method: Literal["GET", "POST"] = Field(default="POST", description="HTTP method; GET sends all in the query.")
     body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
-    parameters: dict[str, Any] = Field(
+    parameters: dict[str, object] = Field(
         description="What is sent; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
     )
-    gsm: dict[str, Any] = Field(default_factory=dict, description="Further parameters of a text that fits GSM 7-bit.")
-    unicode: dict[str, Any] = Field(default_factory=dict, description="Further parameters of any other text.")
+    gsm: dict[str, object] = Field(
+        default_factory=dict, description="Further parameters of a text that fits GSM 7-bit."
+    )
+    unicode: dict[str, object] = Field(default_factory=dict, description="Further parameters of any other text.")
     headers: dict[str, str] = Field(default_factory=dict, description='Headers, as "Bearer {api_key}".')
     secrets: dict[str, Secret] = Field(default_factory=dict, description="Secrets by the name that templates use.")
     basic: Basic | None = Field(default=None, description="User name and password we call it with.")
@@ -173,7 +175,7 @@ class Send(Table):
                 raise ValueError(f"unknown placeholder {{{min(unknown)}}}; there are: {', '.join(sorted(known))}")
             if "to" not in used or not used & {"text", "hex"}:
                 raise ValueError(f"parameters with {name} must hold {{to}}, and {{text}} or {{hex}}")
-        if unknown := {w for text in self.headers.values() for w in PLACEHOLDER.findall(text)} - known:
+        if unknown := {word for text in self.headers.values() for word in PLACEHOLDER.findall(text)} - known:
             raise ValueError(f"unknown placeholder {{{min(unknown)}}} in headers")
         if self.code and Outcome.SENT not in self.outcomes.values():
             raise ValueError('with code, the table outcomes must say what means "sent"')
@@ -193,7 +195,7 @@ class Send(Table):
 
 
 class Receipts(Table):
-    """`receipts`: how the aggregator tells what became of a reply. It calls the same address as for messages."""
+    """`receipts`: the form of a delivery receipt. The aggregator calls the same address as for messages."""
 
     id: Name = Field(description="Name of the id that it gave, or that we gave, when the reply was sent.")
     status: Name = Field(description="Name of the status.")
@@ -203,7 +205,7 @@ class Receipts(Table):
 
 
 class HttpSettings(ChannelSettings):
-    """What `[channels.<name>]` with `adapter = "sms.http"` may say."""
+    """The keys of `[channels.<name>]` in a region file."""
 
     sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description="Our number, short code or sender name.")
     auth: Auth = Field(description="How we know that a call is the aggregator's.")
@@ -222,7 +224,7 @@ class HttpSettings(ChannelSettings):
         return self
 
 
-def texts(value: Any) -> Iterator[str]:
+def texts(value: object) -> Iterator[str]:
     """Yield every text in nested tables and lists."""
     if isinstance(value, str):
         yield value

@@ -1,6 +1,6 @@
-"""How the text of an SMS comes out of bytes: the character sets that aggregators name, and no others.
+"""Decode the text of an SMS, in the character sets that aggregators name and in no others.
 
-A table instead of Python's own list: the name comes from outside, and that list holds decoders that unpack.
+The names are a table of our own, because they come from outside and Python's list includes decoders that decompress.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from gateway.domain.errors import Untranslatable
 
 _UTF16, _LATIN, _GSM = "utf-16-be", "latin-1", "gsm"
 
-# The name as an aggregator writes it, in lower case → ours.
+# The aggregator's name of a character set, in lower case → our name.
 CHARSETS = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -24,7 +24,7 @@ CHARSETS = {
     "windows-1252": "cp1252",
     "utf-16be": _UTF16,
     "utf-16-be": _UTF16,
-    "utf-16": _UTF16,  # TS 23.038: UCS-2 is big-endian, and nobody sends a mark
+    "utf-16": _UTF16,  # TS 23.038: UCS-2 is big-endian, and aggregators send no byte order mark
     "ucs-2": _UTF16,
     "ucs2": _UTF16,
     "iso-10646-ucs-2": _UTF16,
@@ -35,7 +35,7 @@ CHARSETS = {
 
 
 def charset(name: str) -> str:
-    """Return our name of a character set; raises `Untranslatable` for one that is not in the table."""
+    """Return our name of a character set; raises `Untranslatable` if it is not in the table."""
     try:
         return CHARSETS[name.strip().lower()]
     except KeyError:
@@ -43,9 +43,9 @@ def charset(name: str) -> str:
 
 
 def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
-    """Return the text; raises `Untranslatable` where the bytes are not of this character set.
+    """Return the text; raises `Untranslatable` if the bytes do not fit the character set.
 
-    `cut`: something before or after is missing, and with it perhaps the rest of a character.
+    `cut`: bytes before or after are missing, so half a character may stand at an end: it becomes U+FFFD.
     """
     if isinstance(content, str):
         return content
@@ -54,7 +54,7 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
             if "\ufffd" in (text := gsm.decode(content)):
                 raise Untranslatable("the text is not gsm")
             return text
-        # Half of a surrogate pair happens to whole messages too: phones and operators cut.
+        # Half a surrogate pair also ends complete messages: phones and operators cut texts.
         lenient = cut or (name == _UTF16 and len(content) % 2 == 0)
         return content.decode(name, "replace" if lenient else "strict")
     except UnicodeDecodeError as exc:

@@ -116,16 +116,13 @@ def _parameter(request: WebhookRequest, name: bytes, form: bool, longest: int) -
     return next((value for pair_name, value in pairs if pair_name == name), b"")
 
 
-def _signature(settings: Hmac) -> Check:
-    keys = keys_of(settings.key, settings.previous_key)
-    header = settings.header.lower()
-    timestamp = settings.timestamp.lower()
-    prefix = settings.prefix.encode()
+def _signed_text(base: str, timestamp: str) -> Callable[[WebhookRequest], bytes]:
+    """Return a function that fills the template with the values of a request; `timestamp` is the header's name."""
     # Split here and not per request; re.split returns literals (even numbers) and placeholders (odd numbers) in turn.
-    pieces = PLACEHOLDER.split(settings.base)
+    pieces = PLACEHOLDER.split(base)
     template = [piece if number % 2 else piece.encode() for number, piece in enumerate(pieces)]
 
-    def base(request: WebhookRequest) -> bytes:
+    def fill(request: WebhookRequest) -> bytes:
         values = []
         for piece in template:
             if isinstance(piece, bytes):
@@ -136,6 +133,16 @@ def _signature(settings: Hmac) -> Check:
                 values.append(_SIGNED[piece](request))
         return b"".join(values)
 
+    return fill
+
+
+def _signature(settings: Hmac) -> Check:
+    keys = keys_of(settings.key, settings.previous_key)
+    header = settings.header.lower()
+    timestamp = settings.timestamp.lower()
+    prefix = settings.prefix.encode()
+    signed_text = _signed_text(settings.base, timestamp)
+
     def check(request: WebhookRequest) -> None:
         value = request.headers.get(header, "").encode("utf-8", "replace")
         if not value:
@@ -144,7 +151,9 @@ def _signature(settings: Hmac) -> Check:
             raise Unverified(f"header {settings.timestamp} is missing or no time")
         start, signature = value[: len(prefix)], value[len(prefix) :]
         has_prefix = start == prefix or (settings.encoding == "hex" and start.lower() == prefix.lower())
-        if not has_prefix or not signed_by(keys, base(request), signature, settings.algorithm, settings.encoding):
+        if not has_prefix or not signed_by(
+            keys, signed_text(request), signature, settings.algorithm, settings.encoding
+        ):
             raise Unverified(f"header {settings.header} does not match")
 
     return check

@@ -46,6 +46,9 @@ class FakePhone(SimulatedProvider):
     kinds = ("send", "read")
     setting = "api_base"
 
+    battery = 90  # percent
+    old = False  # an app from before 2026, without a list of received SMS
+
     def __init__(
         self,
         *,
@@ -73,9 +76,7 @@ class FakePhone(SimulatedProvider):
         self.device_id = device_id
         self.local = local
         self.signing_key = signing_key
-        self.battery = 90  # percent
         self.last_seen = datetime.now(UTC)
-        self.old = False  # an app from before 2026, without a list of received SMS
         self._login = login(user, password)
         self._api = Api(self)
         self._queue = WebhookQueue(lambda body: self._call_gateway(self.signed(body)), retry_first, retries)

@@ -20,9 +20,9 @@ from gateway.ports import Secret
         (b"", "hex", False),
     ],
 )
-def test_signatures(given, encoding, valid):
+def test_signatures(given: bytes, encoding: str, valid: bool) -> None:
     assert signed_by([b"before", b"Jefe"], b"what do ya want for nothing?", given, "sha256", encoding) is valid
 
 
-def test_keys_that_are_set():
+def test_keys_that_are_set() -> None:
     assert keys_of(Secret("now"), None, Secret("before")) == (b"now", b"before")

@@ -35,6 +35,11 @@ def signed_request(url: str, key: str, body: bytes, at: float | None = None) -> 
     return WebhookRequest("POST", url, headers, body)
 
 
+def retry_delay(first: float, attempts: int) -> float:
+    """Return the seconds until the next attempt; `first` is the first delay, `attempts` the number of delays before."""
+    return first * 2**attempts
+
+
 class WebhookQueue:
     """Send each event at once, then again after a time that doubles until it is accepted; sign each attempt anew."""
 
@@ -89,7 +94,7 @@ class WebhookQueue:
             status, error = self._send(body)
         if (status is None or not 200 <= status < 300) and attempts < self._retries:
             with self._changed:
-                due = time.monotonic() + self._first * 2**attempts
+                due = time.monotonic() + retry_delay(self._first, attempts)
                 heapq.heappush(self._waiting, (due, next(self._order), attempts + 1, body))
                 self._changed.notify_all()
         return status, error

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sms.android.adapter import AndroidSms
 from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import AT, CITIZEN, KEY, OLD_KEY, PASSWORD, make, sms
 from gateway.ports import Poller, Replier, Translator, Webhook
@@ -42,18 +43,18 @@ class AndroidForge:
 
 class TestContract(AdapterContract):
     @pytest.fixture
-    def adapter(self, adapter):
+    def adapter(self, adapter: AndroidSms) -> AndroidSms:
         return adapter
 
     @pytest.fixture
-    def forge(self, fake):
+    def forge(self, fake: FakePhone) -> AndroidForge:
         return AndroidForge(fake)
 
     @pytest.fixture
-    def requests_dir(self):
+    def requests_dir(self) -> Path:
         return HERE / "requests"
 
 
-def test_implements_its_ports():
+def test_implements_its_ports() -> None:
     for port in (Translator, Webhook, Poller, Replier):
         assert isinstance(make(), port)

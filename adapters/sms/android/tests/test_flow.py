@@ -94,13 +94,13 @@ def poll(gateway: Gateway) -> int | None:
     return gateway.receiver.poll(gateway.channels["18.10", "telepon"], uuid4())
 
 
-def test_sample_configuration_has_no_fault(gateway):
+def test_sample_configuration_has_no_fault(gateway: Gateway) -> None:
     channel = gateway.channels["18.10", "telepon"]
     assert channel.adapter_key == "sms.android"
     assert channel.own_addresses == {OURS}
 
 
-def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway, phone):
+def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway: Gateway, phone: FakePhone) -> None:
     recorded = requestfile.read(REQUESTS / "message-seven-parts-javanese.http")
     text = json.loads(recorded.body)["payload"]["message"]
     assert len(text.encode("utf-16-le")) // 2 > 6 * 67  # seven parts of UCS-2
@@ -122,7 +122,7 @@ def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway, phone):
         assert connection.scalar(sa.select(references.c.delivery)) == Delivery.DELIVERED
 
 
-def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway, phone):
+def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway: Gateway, phone: FakePhone) -> None:
     poll(gateway)  # the channel begins
     phone.send(CITIZEN, "jalan berlubang", call=False)
     (message,) = phone.messages()
@@ -139,7 +139,7 @@ def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway, phone):
     assert len(phone.replies_to(CITIZEN)) == 1
 
 
-def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway, phone):
+def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway: Gateway, phone: FakePhone) -> None:
     poll(gateway)
     phone.send(CITIZEN, "jalan rusak parah 😭", seen=False)
     poll(gateway)
@@ -149,7 +149,7 @@ def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway, phone):
     assert len(phone.replies_to(CITIZEN)) == 1
 
 
-def test_lost_answer_sends_nothing_twice(gateway, phone):
+def test_lost_answer_sends_nothing_twice(gateway: Gateway, phone: FakePhone) -> None:
     phone.send(CITIZEN, "jalan rusak", call=False)
     phone.fail("drop_after_accept")
     receive(gateway, phone.signed(phone.body(phone.messages()[0])))

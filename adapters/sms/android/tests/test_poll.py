@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from adapters.sms.android.adapter import AndroidSms
 from adapters.sms.android.health import keeps_a_list
+from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import CITIZEN, make
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import CitizenMessage, Notice
@@ -44,12 +45,12 @@ def earlier(cursor: str, **by: float) -> str:
 
 
 @pytest.fixture
-def begun(adapter):
+def begun(adapter: AndroidSms):
     """The cursor of a channel that began two days ago."""
     return earlier(drain(adapter)[1], days=2)
 
 
-def test_webhook_and_list_become_the_same_message(fake, adapter, begun):
+def test_webhook_and_list_become_the_same_message(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.send(CITIZEN, "Jalan rusak 😭\nparah", call=False)
     found, _ = drain(adapter, begun)
     webhook = fake.signed(fake.body(fake.messages()[0]))
@@ -59,7 +60,7 @@ def test_webhook_and_list_become_the_same_message(fake, adapter, begun):
     assert list(messages_in(found)) == [adapter.verify(webhook).key] == [called.external_id]
 
 
-def test_every_page_is_read(fake, adapter, begun, monkeypatch):
+def test_every_page_is_read(fake: FakePhone, adapter: AndroidSms, begun: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.sms.android.adapter.PAGE_SIZE", 3)
     now = datetime.now(UTC)
     for number in range(7):
@@ -69,7 +70,9 @@ def test_every_page_is_read(fake, adapter, begun, monkeypatch):
     assert json.loads(cursor)["offset"] == 0
 
 
-def test_message_that_comes_between_pages_is_found_next_round(fake, adapter, begun, monkeypatch):
+def test_message_that_comes_between_pages_is_found_next_round(
+    fake: FakePhone, adapter: AndroidSms, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("adapters.sms.android.adapter.PAGE_SIZE", 2)
     old = datetime.now(UTC) - timedelta(minutes=5)
     for number in range(4):
@@ -81,25 +84,25 @@ def test_message_that_comes_between_pages_is_found_next_round(fake, adapter, beg
     assert "antara" in messages_in(drain(adapter, cursor)[0]).values()
 
 
-def test_message_that_the_network_held_back_is_found(fake, adapter, begun):
+def test_message_that_the_network_held_back_is_found(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     _, cursor = drain(adapter, begun)
     fake.send(CITIZEN, "terlambat", sent_at=datetime.now(UTC) - timedelta(hours=20), call=False)
     assert "terlambat" in messages_in(drain(adapter, cursor)[0]).values()
 
 
-def test_message_that_the_app_missed_is_found(fake, adapter, begun):
+def test_message_that_the_app_missed_is_found(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.send(CITIZEN, "aplikasi mati", seen=False)
     assert messages_in(drain(adapter, begun)[0]) != {}
 
 
-def test_what_the_phone_had_before_is_not_ours(fake, adapter):
+def test_what_the_phone_had_before_is_not_ours(fake: FakePhone, adapter: AndroidSms) -> None:
     fake.send(CITIZEN, "kode OTP", sent_at=datetime.now(UTC) - timedelta(hours=1), call=False)
     found, cursor = drain(adapter)
     assert messages_in(found) == {}
     assert messages_in(drain(adapter, cursor)[0]) == {}
 
 
-def test_app_whose_list_cannot_be_trusted_is_still_watched(fake, adapter, begun):
+def test_app_whose_list_cannot_be_trusted_is_still_watched(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.old = True
     fake.battery = 12
     fake.send(CITIZEN, "x", call=False)
@@ -111,11 +114,11 @@ def test_app_whose_list_cannot_be_trusted_is_still_watched(fake, adapter, begun)
     ("version", "trusted"),
     [("1.66.9", False), ("1.67.0", True), ("1.100", True), ("2.0", True), ("", False), ("next", False)],
 )
-def test_which_app_keeps_a_list(version, trusted):
+def test_which_app_keeps_a_list(version: str, trusted: bool) -> None:
     assert keeps_a_list(json.dumps({"status": "pass", "version": version}).encode()) == trusted
 
 
-def test_look_back_of_nothing_asks_for_no_list(fake):
+def test_look_back_of_nothing_asks_for_no_list(fake: FakePhone) -> None:
     drain(make(api_base=fake.url, local=True, look_back=0))
     assert [target for _, target, _ in fake.calls] == ["/health"]
 
@@ -124,7 +127,7 @@ def notices(found: list[tuple[str, object]]) -> list[Notice]:
     return [event for _, event in found if isinstance(event, Notice)]
 
 
-def test_phone_is_told_of_when_it_changes(fake, adapter):
+def test_phone_is_told_of_when_it_changes(fake: FakePhone, adapter: AndroidSms) -> None:
     found, cursor = drain(adapter)
     assert notices(found) == [Notice(well=True, text="telepon siap")]
     found, cursor = drain(adapter, cursor)
@@ -136,13 +139,13 @@ def test_phone_is_told_of_when_it_changes(fake, adapter):
     assert [notice.well for notice in notices(drain(adapter, cursor)[0])] == [True]
 
 
-def test_phone_that_is_off_is_unavailable(fake, adapter):
+def test_phone_that_is_off_is_unavailable(fake: FakePhone, adapter: AndroidSms) -> None:
     fake.go_offline()
     with pytest.raises(Unavailable, match="the phone cannot be reached"):
         adapter.poll(None)
 
 
-def test_cloud_tells_when_the_phone_was_last_seen(cloud):
+def test_cloud_tells_when_the_phone_was_last_seen(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, offline_after=60)
     found, cursor = drain(adapter)
     assert notices(found) == [Notice(well=True, text="telepon siap")]
@@ -155,7 +158,7 @@ def test_cloud_tells_when_the_phone_was_last_seen(cloud):
     assert notices(drain(adapter, cursor)[0]) == []
 
 
-def test_silence_is_measured_at_the_time_of_storing():
+def test_silence_is_measured_at_the_time_of_storing() -> None:
     row = json.dumps({"id": "d", "lastSeen": MOMENT.isoformat()}).encode()
     raw = raw_message(row)
     assert make(offline_after=60).translate(raw) == [Notice(well=True, text="telepon siap")]
@@ -163,12 +166,12 @@ def test_silence_is_measured_at_the_time_of_storing():
     assert make(offline_after=60).translate(later)[0].well is False
 
 
-def test_account_without_the_phone_is_unavailable(cloud):
+def test_account_without_the_phone_is_unavailable(cloud: FakePhone) -> None:
     with pytest.raises(Unavailable, match="no such phone"):
         make(api_base=cloud.url, device_id="another").poll(None)
 
 
-def test_missed_messages_are_asked_for_every_six_hours(cloud):
+def test_missed_messages_are_asked_for_every_six_hours(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, export_missed=True)
     _, cursor = drain(adapter)
     asked = [body for _, target, body in cloud.calls if target.endswith("/export")]
@@ -182,19 +185,19 @@ def test_missed_messages_are_asked_for_every_six_hours(cloud):
 
 
 @pytest.mark.parametrize("how", ["not_json", "server_error", "unauthorized", "throttle", "redirect", "reject:phone"])
-def test_poll_failures_are_all_for_later(fake, adapter, how):
+def test_poll_failures_are_all_for_later(fake: FakePhone, adapter: AndroidSms, how: str) -> None:
     fake.fail(how, on="read", next=3)
     with pytest.raises(Unavailable):
         adapter.poll(None)
 
 
 @pytest.mark.parametrize("how", ["server_error", "not_json"])
-def test_error_is_not_taken_for_health(fake, how):
+def test_error_is_not_taken_for_health(fake: FakePhone, how: str) -> None:
     fake.fail(how, on="read")
     with pytest.raises(Unavailable):
         make(api_base=fake.url, local=True, look_back=0).poll(None)
 
 
-def test_unreadable_cursor_is_unavailable(adapter):
+def test_unreadable_cursor_is_unavailable(adapter: AndroidSms) -> None:
     with pytest.raises(Unavailable, match="cursor"):
         adapter.poll("{}")

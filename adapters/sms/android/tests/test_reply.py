@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 
+from adapters.sms.android.adapter import AndroidSms
+from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import CITIZEN, make
 from gateway.domain.errors import Rejected, Throttled, Unavailable
 from gateway.ports import Reply, Secret
@@ -17,14 +19,14 @@ def a_reply(text: str = "Laporan Anda diterima.") -> Reply:
     return Reply(id=uuid4(), to=CITIZEN, text=text, created_at=datetime.now(UTC))
 
 
-def test_second_attempt_is_sent_once(fake, adapter):
+def test_second_attempt_is_sent_once(fake: FakePhone, adapter: AndroidSms) -> None:
     reply = a_reply()
     assert adapter.reply(reply) == adapter.reply(reply)
     assert fake.replies_to(CITIZEN) == [reply.text]
     assert adapter.reply(reply).external_id == str(reply.id)
 
 
-def test_what_a_reply_says(cloud):
+def test_what_a_reply_says(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, sim_number=2, ttl=600, receipts=False)
     reply = a_reply("Tiket “12345678” – diterima…")
     adapter.reply(reply)
@@ -52,14 +54,16 @@ def test_what_a_reply_says(cloud):
         ("throttle", Throttled, "429"),
     ],
 )
-def test_what_an_operator_can_correct_is_for_later(fake, adapter, how, error, says):
+def test_what_an_operator_can_correct_is_for_later(
+    fake: FakePhone, adapter: AndroidSms, how: str, error: type[Exception], says: str
+) -> None:
     fake.fail(how)
     with pytest.raises(error, match=says) as caught:
         adapter.reply(a_reply())
     assert type(caught.value) is error
 
 
-def test_login_page_of_a_wifi_is_no_receipt(fake, adapter):
+def test_login_page_of_a_wifi_is_no_receipt(fake: FakePhone, adapter: AndroidSms) -> None:
     reply = a_reply()
     fake.fail("not_json")
     with pytest.raises(Unavailable, match="not the API's"):
@@ -70,27 +74,29 @@ def test_login_page_of_a_wifi_is_no_receipt(fake, adapter):
     assert fake.replies_to(CITIZEN) == []
 
 
-def test_waiting_time_is_passed_on(fake, adapter):
+def test_waiting_time_is_passed_on(fake: FakePhone, adapter: AndroidSms) -> None:
     fake.fail("queue_full")
     with pytest.raises(Unavailable) as caught:
         adapter.reply(a_reply())
     assert caught.value.retry_after == 60
 
 
-def test_wrong_login_and_wrong_address_say_so(fake):
+def test_wrong_login_and_wrong_address_say_so(fake: FakePhone) -> None:
     with pytest.raises(Unavailable, match="user or password"):
         make(api_base=fake.url, password=Secret("wrong")).reply(a_reply())
     with pytest.raises(Unavailable, match="api_base"):
         make(api_base=f"{fake.url}/wrong").reply(a_reply())
 
 
-def test_proxy_of_the_environment_does_not_lie_before_the_phone(fake, adapter, monkeypatch):
+def test_proxy_of_the_environment_does_not_lie_before_the_phone(
+    fake: FakePhone, adapter: AndroidSms, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
     monkeypatch.setenv("no_proxy", "")
     assert adapter.reply(a_reply())
 
 
-def test_parts():
+def test_parts() -> None:
     adapter = make()
     assert adapter.parts("x" * 161) == 2
     assert adapter.parts("Diterima – “tiket”") == 1

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from adapters.sms.android.settings import CLOUD, AndroidSettings
+from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import OURS, make, sms
 from gateway.ports import JSON, RawMessage, Secret
 from gateway.testing.forge import stored
@@ -32,7 +33,7 @@ from gateway.testing.forge import stored
         ({"device_id": "a b"}, "device_id"),
     ],
 )
-def test_faulty_settings_are_refused(given, says):
+def test_faulty_settings_are_refused(given: dict[str, object], says: str | None) -> None:
     if says is None:
         make(**given)
         return
@@ -51,15 +52,15 @@ def test_faulty_settings_are_refused(given, says):
         {"api_base": "https://sms.example/api/3rdparty/v1"},
     ],
 )
-def test_sound_settings(given):
+def test_sound_settings(given: dict[str, object]) -> None:
     assert make(**given)
 
 
-def test_the_cloud_is_the_default():
+def test_the_cloud_is_the_default() -> None:
     assert AndroidSettings(user="u", password=Secret("p"), signing_key=Secret("k"), sender=OURS).api_base == CLOUD
 
 
-def test_a_stored_message_of_another_time_has_the_same_id(fake):
+def test_a_stored_message_of_another_time_has_the_same_id(fake: FakePhone) -> None:
     raw = stored(fake.signed(fake.body(sms("x"))))
     assert isinstance(raw, RawMessage)
     assert raw.content_type != JSON

@@ -24,23 +24,23 @@ def events_of(fake: FakePhone, name: str, payload: dict[str, object]) -> list[ob
         ("sms:cancelled", Delivery.FAILED),
     ],
 )
-def test_receipts(fake, name, state):
+def test_receipts(fake: FakePhone, name: str, state: Delivery) -> None:
     reason = f"Send result: RESULT_ERROR_NO_SERVICE for {CITIZEN}"
     (event,) = events_of(fake, name, {"messageId": "r1", "recipient": CITIZEN, "reason": reason})
     assert event == DeliveryReceipt(external_id="r1", state=state, error="RESULT_ERROR_NO_SERVICE")
 
 
-def test_message_from_our_own_number_is_ignored(fake):
+def test_message_from_our_own_number_is_ignored(fake: FakePhone) -> None:
     assert make().translate(stored(fake.signed(fake.body(sms("x", sender=OURS))))) == [Ignored(why="our own message")]
 
 
-def test_recipient_that_the_phone_does_not_know_is_our_number(fake):
+def test_recipient_that_the_phone_does_not_know_is_our_number(fake: FakePhone) -> None:
     (event,) = events_of(fake, "sms:received", received_payload(sms("x")) | {"recipient": None})
     assert event.recipient == OURS
 
 
 @pytest.mark.parametrize("missing", ["message", "receivedAt"])
-def test_message_without_a_field_is_untranslatable(fake, missing):
+def test_message_without_a_field_is_untranslatable(fake: FakePhone, missing: str) -> None:
     payload = received_payload(sms("x"))
     del payload[missing]
     with pytest.raises(Untranslatable, match=missing):
@@ -48,12 +48,12 @@ def test_message_without_a_field_is_untranslatable(fake, missing):
 
 
 @pytest.mark.parametrize("date", ["yesterday", "2026-03-04T05:06:07", "9999-12-31T23:59:59-23:00"])
-def test_bad_date_is_untranslatable(fake, date):
+def test_bad_date_is_untranslatable(fake: FakePhone, date: str) -> None:
     with pytest.raises(Untranslatable):
         events_of(fake, "sms:received", received_payload(sms("x")) | {"receivedAt": date})
 
 
-def test_messages_of_a_batch_are_the_messages_alone(fake):
+def test_messages_of_a_batch_are_the_messages_alone(fake: FakePhone) -> None:
     one, two = sms("satu"), sms("dua")
     batch = fake.event("sms:batch:received", {"messages": [received_payload(one), received_payload(two)]})
     alone = [make().translate(stored(fake.signed(fake.body(message))))[0] for message in (one, two)]
@@ -65,7 +65,7 @@ def test_messages_of_a_batch_are_the_messages_alone(fake):
     ("battery", "well", "text"),
     [(90, True, "telepon siap"), (24, False, "baterai"), (5, False, "baterai")],
 )
-def test_ping_tells_how_the_phone_is(fake, battery, well, text):
+def test_ping_tells_how_the_phone_is(fake: FakePhone, battery: int, well: bool, text: str) -> None:
     fake.battery = battery
     (notice,) = events_of(fake, "system:ping", {"health": fake.health()})
     assert isinstance(notice, Notice)
@@ -73,11 +73,11 @@ def test_ping_tells_how_the_phone_is(fake, battery, well, text):
     assert text in notice.text
 
 
-def test_ping_of_an_older_app_says_nothing_but_that_it_lives(fake):
+def test_ping_of_an_older_app_says_nothing_but_that_it_lives(fake: FakePhone) -> None:
     assert events_of(fake, "system:ping", {}) == [Notice(well=True, text="telepon siap")]
 
 
-def test_trouble_that_the_adapter_does_not_know_is_told(fake):
+def test_trouble_that_the_adapter_does_not_know_is_told(fake: FakePhone) -> None:
     health = {"status": "fail", "checks": {"modem:fire": {"status": "fail"}}}
     assert events_of(fake, "system:ping", {"health": health}) == [
         Notice(well=False, text="aplikasi di telepon melaporkan gangguan")

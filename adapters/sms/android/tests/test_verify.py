@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 from msgspec.structs import replace
 
-from adapters.sms.android.simulator import FakePhone
+from adapters.sms.android.simulator import FakePhone, Incoming
 from adapters.sms.android.tests.support import AT, CITIZEN, KEY, OLD_KEY, URL, make, sms
 from gateway.domain.errors import Malformed, Untranslatable, Unverified
 from gateway.ports.wire import WebhookRequest
@@ -16,7 +16,7 @@ from gateway.testing.forge import stored
 
 
 @pytest.mark.parametrize(("key", "valid"), [(KEY, True), (OLD_KEY, True), ("somebody else's", False)])
-def test_which_key_signs(fake, key, valid):
+def test_which_key_signs(fake: FakePhone, key: str, valid: bool) -> None:
     fake.signing_key = key
     request = fake.signed(fake.body(sms("x")))
     if valid:
@@ -26,26 +26,26 @@ def test_which_key_signs(fake, key, valid):
             make().verify(request)
 
 
-def test_changed_key_is_forgotten_once_removed(fake):
+def test_changed_key_is_forgotten_once_removed(fake: FakePhone) -> None:
     fake.signing_key = OLD_KEY
     with pytest.raises(Unverified):
         make(previous_signing_key=None).verify(fake.signed(fake.body(sms("x"))))
 
 
 @pytest.mark.parametrize("age", [0, 86_400 * 2, -86_400 * 365])
-def test_age_of_the_timestamp_does_not_matter(fake, age):
+def test_age_of_the_timestamp_does_not_matter(fake: FakePhone, age: int) -> None:
     # A phone whose battery was empty has the clock of its factory.
     assert make().verify(fake.signed(fake.body(sms("x")), time.time() - age)).sender == CITIZEN
 
 
 @pytest.mark.parametrize("timestamp", ["", "x", "-1", "1.5", "１", "1 ", 'é"}'])
-def test_misshapen_timestamp_is_unverified(fake, timestamp):
+def test_misshapen_timestamp_is_unverified(fake: FakePhone, timestamp: str) -> None:
     request = fake.signed(fake.body(sms("x")))
     with pytest.raises(Unverified):
         make().verify(replace(request, headers={**request.headers, "x-timestamp": timestamp}))
 
 
-def test_digits_cannot_be_moved_from_the_timestamp_to_the_body(fake):
+def test_digits_cannot_be_moved_from_the_timestamp_to_the_body(fake: FakePhone) -> None:
     # The signature of both run together stays right; the key of the body would be another, and one message two.
     request = fake.signed(fake.body(sms("x")), 1_772_600_767)
     moved = replace(request, body=request.body + b"17", headers={**request.headers, "x-timestamp": "72600767"})
@@ -53,13 +53,13 @@ def test_digits_cannot_be_moved_from_the_timestamp_to_the_body(fake):
         make().verify(moved)
 
 
-def test_signature_in_capitals_is_right(fake):
+def test_signature_in_capitals_is_right(fake: FakePhone) -> None:
     request = fake.signed(fake.body(sms("x")))
     headers = {**request.headers, "x-signature": request.headers["x-signature"].upper()}
     assert make().verify(replace(request, headers=headers)).sender == CITIZEN
 
 
-def test_answer_is_an_empty_200():
+def test_answer_is_an_empty_200() -> None:
     answer = make().accepted(WebhookRequest("POST", URL, {}, b""))
     assert (answer.status, answer.body) == (200, b"")
 
@@ -68,7 +68,7 @@ def key_of(fake: FakePhone, body: bytes) -> str:
     return make().verify(fake.signed(body)).key
 
 
-def test_every_copy_of_a_message_has_one_key(fake):
+def test_every_copy_of_a_message_has_one_key(fake: FakePhone) -> None:
     message = sms("Jalan rusak 😭")
     first = fake.body(message)
     copies = {
@@ -95,7 +95,7 @@ def test_every_copy_of_a_message_has_one_key(fake):
         sms(""),
     ],
 )
-def test_another_message_has_another_key(fake, other):
+def test_another_message_has_another_key(fake: FakePhone, other: Incoming) -> None:
     same_hash = fake.body(other).replace(other.message_id.encode(), sms("STATUS").message_id.encode())
     assert key_of(fake, same_hash) != key_of(fake, fake.body(sms("STATUS")))
 
@@ -103,7 +103,7 @@ def test_another_message_has_another_key(fake, other):
 @pytest.mark.parametrize(
     "body", [b"{}", b'{"event":"sms:received"}', b'{"event":7,"id":"a"}', b'{"event":"sms:sent","payload":{}}', b"[{}"]
 )
-def test_signed_event_that_nobody_can_read_is_kept(fake, body):
+def test_signed_event_that_nobody_can_read_is_kept(fake: FakePhone, body: bytes) -> None:
     # Refused, the phone would give it up after two days. Kept, it can be replayed once the adapter has learnt it.
     request = fake.signed(body + b"}" * (not body.endswith(b"}")))
     assert make().verify(request) == make().verify(request)
@@ -112,7 +112,7 @@ def test_signed_event_that_nobody_can_read_is_kept(fake, body):
 
 
 @pytest.mark.parametrize("event", ["sms:received", "sms:batch:received", "sms:failed", "system:ping"])
-def test_brackets_in_brackets_are_a_dead_letter(fake, event):
+def test_brackets_in_brackets_are_a_dead_letter(fake: FakePhone, event: str) -> None:
     """The reader gives up at a depth with an error of its own, which must not be the end of the connection."""
     deep = b"[" * 100_000 + b"]" * 100_000
     request = fake.signed(
@@ -123,7 +123,7 @@ def test_brackets_in_brackets_are_a_dead_letter(fake, event):
         make().translate(stored(request))
 
 
-def test_parts_of_a_receipt_are_one(fake):
+def test_parts_of_a_receipt_are_one(fake: FakePhone) -> None:
     bodies = [fake.event("sms:delivered", {"messageId": "r1", "phoneNumber": CITIZEN}) for _ in range(3)]
     assert {key_of(fake, body) for body in bodies} == {"sms:delivered:r1"}
     assert len(set(bodies)) == 3

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import tomllib
+from collections.abc import Iterator
+from pathlib import Path
 
 import jsonschema
 import pytest
@@ -38,22 +40,22 @@ class SampleContract(AdapterContract):
     name = ""
 
     @pytest.fixture
-    def fake(self):
+    def fake(self) -> Iterator[FakeAggregator]:
         with FakeAggregator(example(self.name), webhook_url=URL, delivery_delay=0.01) as fake:
             yield fake
 
     @pytest.fixture
-    def adapter(self, fake):
+    def adapter(self, fake: FakeAggregator) -> HttpSms:
         # Without addresses: a request file does not say whose call it was.
         changes = {} if self.name == "json" else {"auth": {"addresses": None}}
         return HttpSms(pointed(example(self.name, **changes), fake.url), CONTEXT)
 
     @pytest.fixture
-    def forge(self, fake):
+    def forge(self, fake: FakeAggregator) -> AggregatorForge:
         return AggregatorForge(fake, example(self.name))
 
     @pytest.fixture
-    def requests_dir(self):
+    def requests_dir(self) -> Path:
         return HERE / self.name / "requests"
 
 
@@ -72,18 +74,18 @@ class TestJson(SampleContract):
 del SampleContract, AdapterContract  # else they would be collected by themselves
 
 
-def test_implements_its_ports():
+def test_implements_its_ports() -> None:
     for port in (Translator, Webhook, Joiner, Replier):
         assert isinstance(make("kannel"), port)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_fit_one_screen(name):
+def test_samples_fit_one_screen(name: str) -> None:
     assert len((EXAMPLES / f"{name}.toml").read_text("utf-8").splitlines()) <= 50
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_are_read_by_the_real_reader(name, tmp_path):
+def test_samples_are_read_by_the_real_reader(name: str, tmp_path: Path) -> None:
     (tmp_path / "config" / "regions").mkdir(parents=True)
     (tmp_path / "key").write_bytes(base64.b64encode(b"k" * 32))
     (tmp_path / "config" / "gateway.toml").write_text(
@@ -98,7 +100,7 @@ def test_samples_are_read_by_the_real_reader(name, tmp_path):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_samples_fit_the_schema_that_editors_use(name):
+def test_samples_fit_the_schema_that_editors_use(name: str) -> None:
     schema = schemas(Registry(BUILTIN))["region"]
     sample = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))
     jsonschema.validate(sample, schema)
@@ -109,7 +111,7 @@ def test_samples_fit_the_schema_that_editors_use(name):
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("text", ["Laporan diterima", "Laporan diterima 😀 ñ€"])
-def test_receipts_come_back_to_the_reply(name, text):
+def test_receipts_come_back_to_the_reply(name: str, text: str) -> None:
     settings = example(name)
     with FakeAggregator(settings, webhook_url=URL) as fake:
         adapter = HttpSms(pointed(settings, fake.url), CONTEXT)

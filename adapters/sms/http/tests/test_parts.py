@@ -33,7 +33,7 @@ def udh_calls(pieces: list[bytes], *, raw: bool, reference: int = 7) -> list[Web
 
 @pytest.mark.parametrize("form", ["raw", "hex"])
 @pytest.mark.parametrize("size", [134, 131, 67, 1])
-def test_parts_are_joined_as_bytes(form, size):
+def test_parts_are_joined_as_bytes(form: str, size: int) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": form}})
     text = LONG if size > 60 else LONG[90:110]
     requests = udh_calls(octet_parts(text, size), raw=form == "raw")
@@ -50,7 +50,7 @@ def test_parts_are_joined_as_bytes(form, size):
     assert joined.external_id == adapter.verify(requests[0]).key
 
 
-def test_a_missing_part_leaves_a_mark():
+def test_a_missing_part_leaves_a_mark() -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": "raw"}})
     first, _, third = (stored(request) for request in udh_calls(octet_parts("satu dua tiga", 10), raw=True))
     assert adapter.join([first, None, third]).text == "satu  [...] iga"
@@ -63,7 +63,7 @@ def test_a_missing_part_leaves_a_mark():
     ("charset", "codec", "size"), [("UTF-16BE", "utf-16-be", 5), ("UTF-16BE", "utf-16-be", 6), ("UTF-8", "utf-8", 5)]
 )
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_a_missing_part_with_half_a_character_kills_nothing(charset, codec, size, lost):
+def test_a_missing_part_with_half_a_character_kills_nothing(charset: str, codec: str, size: int, lost: int) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": "raw"}})
     octets = "é😭é😭é"[:5].encode(codec)
     requests = [
@@ -76,7 +76,7 @@ def test_a_missing_part_with_half_a_character_kills_nothing(charset, codec, size
     assert " [...] " in adapter.join(parts).text
 
 
-def test_parts_by_reference_number_and_total():
+def test_parts_by_reference_number_and_total() -> None:
     parts = {"reference": "data.ref", "number": "data.part", "total": "data.parts"}
     adapter = make("json", receive={"parts": parts})
     fake = FakeAggregator(example("json"), webhook_url=URL)
@@ -97,7 +97,7 @@ def test_parts_by_reference_number_and_total():
 
 
 @pytest.mark.parametrize("udh", ["", "050003070101", "06050400ff0000", "050003070200", "0500030702"])
-def test_headers_that_tell_of_no_parts(udh):
+def test_headers_that_tell_of_no_parts(udh: str) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh"}})
     request = kannel_call(udh=udh)
     if udh == "0500030702":
@@ -110,13 +110,13 @@ def test_headers_that_tell_of_no_parts(udh):
 @pytest.mark.parametrize(
     ("word", "state"), [("1", "delivered"), ("2", "failed"), ("4", "sent"), ("8", "sent"), ("16", "failed")]
 )
-def test_kannel_receipts(word, state):
+def test_kannel_receipts(word: str, state: str) -> None:
     request = WebhookRequest("GET", f"{URL}?token={SECRETS['KANNEL_TOKEN']}&dlr={word}&reply=abc", {}, b"", "127.0.0.1")
     assert make("kannel").verify(request).key == f"receipt:abc:{word}"
     assert make("kannel").translate(stored(request)) == [DeliveryReceipt(external_id="abc", state=Delivery(state))]
 
 
-def test_receipt_told_apart_by_a_parameter_of_its_own():
+def test_receipt_told_apart_by_a_parameter_of_its_own() -> None:
     adapter = make("kannel", receipts={"when": "event", "status": "coding"})
     message = kannel_call(coding="0", charset="UTF-8")
     assert isinstance(adapter.translate(stored(message))[0], CitizenMessage)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 
 import pytest
 
@@ -18,12 +19,12 @@ def jasmin():
         yield fake
 
 
-def test_reply_is_folded(jasmin):
+def test_reply_is_folded(jasmin: FakeAggregator) -> None:
     HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT).reply(a_reply("“Laporan” – diterima…"))
     assert jasmin.replies_to(CITIZEN) == ['"Laporan" - diterima...']
 
 
-def test_wrong_password_lets_the_reply_live(jasmin, monkeypatch):
+def test_wrong_password_lets_the_reply_live(jasmin: FakeAggregator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JASMIN_PASSWORD", "wrong")
     with pytest.raises(Unavailable, match="password") as caught:
         HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT).reply(a_reply())
@@ -34,7 +35,7 @@ def test_wrong_password_lets_the_reply_live(jasmin, monkeypatch):
     ("how", "error"),
     [("reject:412", Unavailable), ("reject:403", Unavailable), ("reject:422", Rejected), ("reject:503", Unavailable)],
 )
-def test_http_statuses(jasmin, how, error):
+def test_http_statuses(jasmin: FakeAggregator, how: str, error: type[Exception]) -> None:
     jasmin.fail(how)
     with pytest.raises(error) as caught:
         HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT).reply(a_reply())
@@ -81,7 +82,7 @@ def canned():
         (404, b"", Unavailable, "send.url"),
     ],
 )
-def test_codes_in_the_answer(canned, status, body, error, says):
+def test_codes_in_the_answer(canned: Canned, status: int, body: bytes, error: type[Exception], says: str) -> None:
     canned.status, canned.body = status, body
     with pytest.raises(error, match=says) as caught:
         HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(a_reply())
@@ -90,13 +91,13 @@ def test_codes_in_the_answer(canned, status, body, error, says):
     assert caught.value.retry_after == (7.0 if error is not Rejected else None)
 
 
-def test_an_answer_without_the_promised_id_is_still_sent(canned):
+def test_an_answer_without_the_promised_id_is_still_sent(canned: Canned) -> None:
     canned.body = b'{"status":"0"}'
     reply = a_reply()
     assert HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(reply).external_id == reply.id.hex
 
 
-def test_the_bytes_of_a_json_reply(canned):
+def test_the_bytes_of_a_json_reply(canned: Canned) -> None:
     canned.body = b'{"status":"0","data":{"message_id":"A-1"}}'
     reply = a_reply('Kutip "}" {to} 😀')
     assert HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(reply).external_id == "A-1"
@@ -107,7 +108,7 @@ def test_the_bytes_of_a_json_reply(canned):
     assert body.decode() == f'{start},"callback_url":"{URL}"}}'
 
 
-def test_the_bytes_of_a_kannel_reply(canned):
+def test_the_bytes_of_a_kannel_reply(canned: Canned) -> None:
     canned.body = b"0: Accepted for delivery"
     reply = a_reply("Tiket 1 & 2 😀")
     assert HttpSms(pointed(example("kannel"), canned.url), CONTEXT).reply(reply).external_id == reply.id.hex
@@ -119,7 +120,7 @@ def test_the_bytes_of_a_kannel_reply(canned):
     )
 
 
-def test_a_netrc_changes_nothing(canned, tmp_path, monkeypatch):
+def test_a_netrc_changes_nothing(canned: Canned, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login other password other\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     canned.body = b'{"status":"0"}'
@@ -127,7 +128,7 @@ def test_a_netrc_changes_nothing(canned, tmp_path, monkeypatch):
     assert canned.seen[2] == "Bearer test-aggregator-api-key"
 
 
-def test_basic_when_sending(canned):
+def test_basic_when_sending(canned: Canned) -> None:
     login = {"username": "gw", "password": {"env": "AGGREGATOR_KEY"}}
     canned.body = b'{"status":"0"}'
     settings = example("json", send={"headers": {}, "basic": login})
@@ -135,18 +136,18 @@ def test_basic_when_sending(canned):
     assert canned.seen[2] == "Basic " + base64.b64encode(b"gw:test-aggregator-key").decode()
 
 
-def test_nobody_there(jasmin):
+def test_nobody_there(jasmin: FakeAggregator) -> None:
     adapter = HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT)
     jasmin.stop()
     with pytest.raises(Unavailable, match="cannot be reached"):
         adapter.reply(a_reply())
 
 
-def test_without_send_a_reply_is_dead_at_once():
+def test_without_send_a_reply_is_dead_at_once() -> None:
     with pytest.raises(Rejected, match="replies = false"):
         make("jasmin", send=None).reply(a_reply())
 
 
-def test_parts_are_counted_as_folded():
+def test_parts_are_counted_as_folded() -> None:
     assert make("kannel").parts("“" * 160) == 1
     assert make("kannel").parts("😭" * 36) == 2

@@ -46,7 +46,7 @@ from adapters.sms.http.tests.support import example, kannel_call, make
         ({"sender": "+62 812"}, "pattern"),
     ],
 )
-def test_wrong_settings_are_refused(changes, says):
+def test_wrong_settings_are_refused(changes: dict[str, object], says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         example("kannel", **changes)
 
@@ -60,10 +60,10 @@ def test_wrong_settings_are_refused(changes, says):
         {"send": {"url": "https://sms.example/send"}},
     ],
 )
-def test_what_may_be_said_with_a_reason(changes):
+def test_what_may_be_said_with_a_reason(changes: dict[str, object]) -> None:
     assert example("kannel", **changes)
 
 
-def test_a_channel_that_checks_nothing_takes_what_comes():
+def test_a_channel_that_checks_nothing_takes_what_comes() -> None:
     adapter = make("kannel", auth={"addresses": None, "token": None, "none": "inside a closed network"})
     assert adapter.verify(replace(kannel_call(token=""), client="203.0.113.9")).key == "k1"

@@ -12,6 +12,7 @@ import requests
 
 from adapters.sms.http.simulator import FakeAggregator, calls
 from gateway.ports import ChannelContext, Secret
+from gateway.testing.fixtures import Listener, WaitFor
 
 CITIZEN = "+6281200000101"
 PUBLIC = "https://gateway.example/in/00/sms"
@@ -63,7 +64,7 @@ def settings(**changes: Any) -> Any:
 
 
 @pytest.fixture
-def fake(endpoint):
+def fake(endpoint: Listener):
     with FakeAggregator(settings(), webhook_url=PUBLIC, deliver_to=endpoint.url, delivery_delay=0.01) as fake:
         yield fake
 
@@ -74,7 +75,7 @@ def post(fake: FakeAggregator, **changes: str) -> requests.Response:
         return session.post(f"{fake.url}/send?v=1", given | changes, timeout=5)
 
 
-def test_a_citizens_message(fake, endpoint):
+def test_a_citizens_message(fake: FakeAggregator, endpoint: Listener) -> None:
     sent = fake.send(CITIZEN, "Jalan rusak & gelap")
     assert (sent.status, sent.error) == (200, None)
     ((method, target, *_),) = endpoint.calls
@@ -88,12 +89,12 @@ def test_a_citizens_message(fake, endpoint):
     }
 
 
-def test_a_refusal_is_told(fake, endpoint):
+def test_a_refusal_is_told(fake: FakeAggregator, endpoint: Listener) -> None:
     endpoint.answer = 503
     assert fake.send(CITIZEN, "x").status == 503
 
 
-def test_a_reply_is_taken_and_reported(fake, endpoint, wait_for):
+def test_a_reply_is_taken_and_reported(fake: FakeAggregator, endpoint: Listener, wait_for: WaitFor) -> None:
     heard = []
     fake.subscribe(heard.append)
     answer = post(fake)
@@ -107,7 +108,7 @@ def test_a_reply_is_taken_and_reported(fake, endpoint, wait_for):
     assert told == [{"mid": message.id, "st": word, "token": "secret"} for word in "SD"]
 
 
-def test_a_repeated_id_is_dropped(fake):
+def test_a_repeated_id_is_dropped(fake: FakeAggregator) -> None:
     assert post(fake).text == post(fake).text
     assert fake.replies_to(CITIZEN) == ["Laporan diterima"]
     assert post(fake, ref="r2").text != post(fake).text
@@ -117,7 +118,7 @@ def test_a_repeated_id_is_dropped(fake):
 @pytest.mark.parametrize(
     ("changes", "status"), [({"key": "wrong"}, 401), ({"to": "warga"}, 400), ({"more": "x"}, 400), ({"dlr": ""}, 200)]
 )
-def test_what_is_wrong_is_refused(fake, changes, status):
+def test_what_is_wrong_is_refused(fake: FakeAggregator, changes: dict[str, str], status: int) -> None:
     assert post(fake, **changes).status_code == status
     assert len(fake.replies()) == (status == 200)
 
@@ -125,14 +126,14 @@ def test_what_is_wrong_is_refused(fake, changes, status):
 @pytest.mark.parametrize(
     ("how", "status"), [("throttle", 429), ("server_error", 500), ("unauthorized", 401), ("reject:422", 422)]
 )
-def test_failures_on_demand(fake, how, status):
+def test_failures_on_demand(fake: FakeAggregator, how: str, status: int) -> None:
     fake.fail(how)
     assert post(fake).status_code == status
     assert fake.replies() == []
     assert post(fake).status_code == 200
 
 
-def test_a_lost_answer_is_a_message_all_the_same(fake):
+def test_a_lost_answer_is_a_message_all_the_same(fake: FakeAggregator) -> None:
     fake.fail("drop_after_accept")
     with pytest.raises(requests.ConnectionError):
         post(fake)
@@ -140,12 +141,12 @@ def test_a_lost_answer_is_a_message_all_the_same(fake):
 
 
 @pytest.mark.parametrize(("how", "on"), [("x", "send"), ("reject:x", "send"), ("throttle", "list")])
-def test_unknown_failures_are_told(fake, how, on):
+def test_unknown_failures_are_told(fake: FakeAggregator, how: str, on: str) -> None:
     with pytest.raises(ValueError, match="unknown"):
         fake.fail(how, on=on)
 
 
-def test_other_programs_may_ask(fake, endpoint):
+def test_other_programs_may_ask(fake: FakeAggregator, endpoint: Listener) -> None:
     post(fake)
     assert fake.replies_elsewhere(CITIZEN) == ["Laporan diterima"]
     sent = requests.post(f"{fake.url}/_simulator/send", json={"from": CITIZEN, "text": "halo"}, timeout=5).json()
@@ -155,7 +156,7 @@ def test_other_programs_may_ask(fake, endpoint):
 
 
 @pytest.mark.parametrize("url", ["https://sms.example/send", "http://127.0.0.1/send", "http://localhost:8/x"])
-def test_only_a_port_of_this_machine_is_simulated(url):
+def test_only_a_port_of_this_machine_is_simulated(url: str) -> None:
     context = ChannelContext(region="00", channel="sms", webhook_url=PUBLIC)
     with pytest.raises(ValueError, match=r"send\.url"):
         FakeAggregator.from_settings(settings(send={"url": url}), context)
@@ -168,7 +169,7 @@ def test_only_a_port_of_this_machine_is_simulated(url):
         ("[x]", {"coding": b"\x08", "text": b"\x00[\x00x\x00]", "hex": "005b0078005d"}),
     ],
 )
-def test_coding_as_one_byte_and_hex(text, fields):
+def test_coding_as_one_byte_and_hex(text: str, fields: dict[str, object]) -> None:
     receive = {"hex": "hex", "coding_from": "coding", "coding_raw": True, "codings": {"0": "gsm", "8": "ucs-2"}}
     assert calls.coded(settings(receive=receive).receive, text) == fields
 
@@ -182,11 +183,13 @@ def test_coding_as_one_byte_and_hex(text, fields):
         (["status", "data.id"], ["0", "i"], {"status": "0", "data": {"id": "i"}}),
     ],
 )
-def test_answers_hold_what_the_settings_look_for(where, values, answer):
+def test_answers_hold_what_the_settings_look_for(
+    where: list[None] | list[str | None] | list[str], values: list[str], answer: bytes | dict[str, object]
+) -> None:
     made = calls.answer_text(where, values)
     assert (json.loads(made) if isinstance(answer, dict) else made) == answer
 
 
-def test_an_answer_that_is_too_much_for_a_simulator_is_told():
+def test_an_answer_that_is_too_much_for_a_simulator_is_told() -> None:
     with pytest.raises(ValueError, match="cannot simulate"):
         calls.answer_text([None, r"/id=[0-9]+;(x+)/"], ["", "i"])

@@ -27,7 +27,7 @@ from gateway.testing.forge import stored
         ("", "", b"polos", "polos"),
     ],
 )
-def test_kannel_codings(coding, charset, octets, text):
+def test_kannel_codings(coding: str, charset: str, octets: bytes, text: str) -> None:
     assert text_of(make("kannel"), kannel_call(coding=coding, charset=charset, text=octets)) == text
 
 
@@ -40,7 +40,7 @@ def test_kannel_codings(coding, charset, octets, text):
         ("0", "zip", b"x", "character set"),
     ],
 )
-def test_what_is_no_text_is_dead(coding, charset, octets, why):
+def test_what_is_no_text_is_dead(coding: str, charset: str, octets: bytes, why: str) -> None:
     with pytest.raises(Untranslatable, match=why):
         make("kannel").translate(stored(kannel_call(coding=coding, charset=charset, text=octets)))
 
@@ -61,7 +61,7 @@ def jasmin_call(**fields: str | bytes) -> WebhookRequest:
         (b"\x08", "Banjir 😀".encode("utf-16-be"), "Banjir 😀"),
     ],
 )
-def test_jasmin_codings(coding, octets, text):
+def test_jasmin_codings(coding: bytes, octets: bytes, text: str) -> None:
     assert text_of(make("jasmin"), jasmin_call(coding=coding, content=octets, binary=octets.hex())) == text
     assert text_of(make("jasmin"), jasmin_call(coding=coding, content=octets)) == text
 
@@ -76,12 +76,12 @@ def test_jasmin_codings(coding, octets, text):
         {"coding": "8", "content": "x"},
     ],
 )
-def test_jasmin_garbage_is_dead(fields):
+def test_jasmin_garbage_is_dead(fields: dict[str, object]) -> None:
     with pytest.raises(Untranslatable):
         make("jasmin").translate(stored(jasmin_call(**fields)))
 
 
-def test_jasmin_wants_its_own_answer():
+def test_jasmin_wants_its_own_answer() -> None:
     answer = make("jasmin").accepted(jasmin_call(content="x"))
     assert (answer.status, answer.body) == (200, b"ACK/Jasmin")
 
@@ -95,13 +95,13 @@ def test_jasmin_wants_its_own_answer():
         (rb'{"data":{"trx_id":"1","msisdn":"+62812","message":""}}', ""),
     ],
 )
-def test_json_texts(body, text):
+def test_json_texts(body: bytes, text: str) -> None:
     request = calls.authenticated(example("json"), "POST", URL, {"content-type": "application/json"}, body)
     assert text_of(make("json"), request) == text
 
 
 @pytest.mark.parametrize("body", [b"[" * 100_000, b"[1]", b'{"data":[]}', b'{"data":{"message":"x"}}', b"\xff"])
-def test_json_that_is_something_else(body):
+def test_json_that_is_something_else(body: bytes) -> None:
     request = calls.authenticated(example("json"), "POST", URL, {}, body)
     make("json").verify(request)
     try:
@@ -122,18 +122,18 @@ def test_json_that_is_something_else(body):
         ("%d/%m/%Y %H.%M.%S", "02/01/2026 10.04.05"),
     ],
 )
-def test_times(form, value):
+def test_times(form: str, value: str) -> None:
     (event,) = make("kannel", receive={"time_format": form}).translate(stored(kannel_call(ts=value)))
     assert event.sent_at == MOMENT
 
 
 @pytest.mark.parametrize("value", ["kemarin", "9" * 30, "2026-13-01T00:00:00"])
 @pytest.mark.parametrize("form", ["iso", "unix", "%Y-%m-%d"])
-def test_bad_times_are_dead(form, value):
+def test_bad_times_are_dead(form: str, value: str) -> None:
     with pytest.raises(Untranslatable, match="time"):
         make("kannel", receive={"time_format": form}).translate(stored(kannel_call(ts=value)))
 
 
-def test_our_own_message_is_ignored():
+def test_our_own_message_is_ignored() -> None:
     request = kannel_call(**{"from": "1708"})
     assert make("kannel").translate(stored(request)) == [Ignored(why="our own message")]

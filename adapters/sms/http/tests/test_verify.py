@@ -20,37 +20,37 @@ from gateway.testing.forge import stored
 
 
 @pytest.mark.parametrize("client", ["127.0.0.2", "", "unix:", "10.0.0.1", "::1", "127.0.0.1.example"])
-def test_other_addresses_are_refused(client):
+def test_other_addresses_are_refused(client: str) -> None:
     with pytest.raises(Unverified):
         make("kannel").verify(replace(kannel_call(), client=client))
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "::ffff:127.0.0.1"])
-def test_the_aggregators_address_is_taken(client):
+def test_the_aggregators_address_is_taken(client: str) -> None:
     assert make("kannel").verify(replace(kannel_call(), client=client)).key == "k1"
 
 
 @pytest.mark.parametrize("token", ["", "x", "test-kannel-token ", "é", b"\xff"])
-def test_wrong_token_is_refused(token):
+def test_wrong_token_is_refused(token: bytes | str) -> None:
     with pytest.raises(Unverified):
         make("kannel").verify(kannel_call(token=token))
 
 
-def test_token_before_a_rotation():
+def test_token_before_a_rotation() -> None:
     token = {"parameter": "token", "value": {"env": "JASMIN_TOKEN"}, "previous": {"env": "KANNEL_TOKEN"}}
     assert make("kannel", auth={"token": token}).verify(kannel_call()).key == "k1"
     assert make("kannel", auth={"token": token}).verify(kannel_call(token=SECRETS["JASMIN_TOKEN"])).key == "k1"
 
 
 @pytest.mark.parametrize("value", ["a&b", "50%d", "a b", "é", "a/b"])
-def test_a_token_in_a_url_is_plain(value, monkeypatch):
+def test_a_token_in_a_url_is_plain(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KANNEL_TOKEN", value)
     with pytest.raises(ValidationError, match="letters, digits"):
         example("kannel")
     assert example("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
 
 
-def test_token_in_a_header():
+def test_token_in_a_header() -> None:
     adapter = make("kannel", auth={"token": {"header": "X-Api-Key", "value": {"env": "KANNEL_TOKEN"}}})
     good = replace(kannel_call(), headers={"x-api-key": SECRETS["KANNEL_TOKEN"]})
     assert adapter.verify(good).key == "k1"
@@ -69,7 +69,7 @@ def test_token_in_a_header():
         ("é", False),
     ],
 )
-def test_basic(header, valid):
+def test_basic(header: str, valid: bool) -> None:
     basic = {"username": "gw", "password": {"env": "KANNEL_PASSWORD"}}
     adapter = make("kannel", auth={"token": None, "basic": basic})
     request = replace(kannel_call(), headers={"authorization": header})
@@ -83,7 +83,7 @@ def test_basic(header, valid):
 @pytest.mark.parametrize("base", ["{body}", "{url}{body}", "{timestamp}.{body}", "{method}\n{path}\n{body_sha256}"])
 @pytest.mark.parametrize(("encoding", "prefix"), [("hex", ""), ("hex", "sha1="), ("base64", "")])
 @pytest.mark.parametrize("algorithm", ["sha1", "sha256", "sha512"])
-def test_signatures_of_every_kind(base, encoding, prefix, algorithm):
+def test_signatures_of_every_kind(base: str, encoding: str, prefix: str, algorithm: str) -> None:
     hmac = {"base": base, "encoding": encoding, "prefix": prefix, "algorithm": algorithm}
     hmac |= {"header": "X-Sign", "key": {"env": "AGGREGATOR_KEY"}}
     hmac |= {"timestamp": "X-Time"} if "timestamp" in base else {}
@@ -100,7 +100,7 @@ def test_signatures_of_every_kind(base, encoding, prefix, algorithm):
             adapter.verify(changed)
 
 
-def test_known_signature():
+def test_known_signature() -> None:
     """A value that was made with another program: printf %s | openssl dgst -sha256 -hmac."""
     hmac = {"header": "X-Sign", "key": {"env": "AGGREGATOR_KEY"}}
     adapter = make("json", auth={"hmac": hmac})
@@ -109,27 +109,27 @@ def test_known_signature():
     assert adapter.verify(WebhookRequest("POST", URL, {"x-sign": signature.upper()}, body)).key == "T1"
 
 
-def test_timestamp_is_signed():
+def test_timestamp_is_signed() -> None:
     request = FakeAggregator(example("json"), webhook_url=URL).webhook(CITIZEN, "x", "m1")
     for stamp in ("", "2026-01-01T00:00:00+00:00"):
         with pytest.raises(Unverified):
             make("json").verify(replace(request, headers=request.headers | {"x-timestamp": stamp}))
 
 
-def test_key_before_a_rotation():
+def test_key_before_a_rotation() -> None:
     old = FakeAggregator(example("json"), webhook_url=URL).webhook(CITIZEN, "x", "m1")
     hmac = {**tomllib.loads((EXAMPLES / "json.toml").read_text())["channels"]["sms"]["auth"]["hmac"]}
     adapter = make("json", auth={"hmac": hmac | {"key": {"env": "KANNEL_TOKEN"}, "previous_key": hmac["key"]}})
     assert adapter.verify(old).key == "m1"
 
 
-def test_a_flood_of_fields_is_refused_before_it_is_read():
+def test_a_flood_of_fields_is_refused_before_it_is_read() -> None:
     with pytest.raises(Malformed):
         make("kannel").verify(replace(kannel_call(), url=URL + "?" + "a=1&" * 501))
 
 
 @pytest.mark.parametrize("body", [b"text=Halo.&id=7&from=%2B62812", b'{"a":"x.y"}'])
-def test_the_border_between_time_and_body_cannot_be_moved(body):
+def test_the_border_between_time_and_body_cannot_be_moved(body: bytes) -> None:
     """Else one captured call, cut in many places, would become many messages."""
     signed = {"header": "x-sig", "key": {"env": "AGGREGATOR_KEY"}, "base": "{timestamp}.{body}", "timestamp": "x-time"}
     receive = {"sender": "from", "text": "text", "id": "id"}
@@ -146,7 +146,7 @@ def test_the_border_between_time_and_body_cannot_be_moved(body):
         verify(f"1700000000.{first.decode()}", rest)
 
 
-def test_what_nobody_vouched_for_is_not_decoded():
+def test_what_nobody_vouched_for_is_not_decoded() -> None:
     """A megabyte of escapes costs nearly a tenth of a second; the token is found without."""
     flood = b"&text=" + b"%41" * 300_000
     auth = {"token": {"parameter": "k", "value": {"env": "KANNEL_TOKEN"}}}
@@ -165,7 +165,7 @@ def test_what_nobody_vouched_for_is_not_decoded():
     )
 
 
-def test_a_call_that_passes_but_cannot_be_read_is_kept():
+def test_a_call_that_passes_but_cannot_be_read_is_kept() -> None:
     request = calls.authenticated(example("json"), "POST", URL, {}, b'{"other": "document"}')
     again = calls.authenticated(example("json"), "POST", URL, {}, b'{"other": "document"}', MOMENT)
     adapter = make("json")
@@ -173,7 +173,7 @@ def test_a_call_that_passes_but_cannot_be_read_is_kept():
     assert adapter.verify(request).key.startswith("unread:")
 
 
-def test_without_id_the_time_tells_messages_apart():
+def test_without_id_the_time_tells_messages_apart() -> None:
     adapter = make("kannel", receive={"id": None})
     first, again = (adapter.verify(kannel_call(text="STATUS 12345671")) for _ in range(2))
     later = adapter.verify(kannel_call(text="STATUS 12345671", ts="1767323046"))
@@ -184,7 +184,7 @@ def test_without_id_the_time_tells_messages_apart():
     assert event.external_id == first.key
 
 
-def test_without_id_and_time_the_arrival_is_cut(monkeypatch):
+def test_without_id_and_time_the_arrival_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     adapter = make("kannel", receive={"id": None, "sent_at": None, "same_within": 600})
     now = 1_000_000.0 * 600
     monkeypatch.setattr("time.time", lambda: now)
@@ -200,7 +200,7 @@ def test_without_id_and_time_the_arrival_is_cut(monkeypatch):
     assert adapter.verify(kannel_call(text="BANTUAN")).former_key == next_one.key
 
 
-def test_borders_of_fields_count_in_a_key():
+def test_borders_of_fields_count_in_a_key() -> None:
     adapter = make("kannel", receive={"id": None})
     assert (
         adapter.verify(kannel_call(to="1708", text="1x")).key != adapter.verify(kannel_call(to="17081", text="x")).key

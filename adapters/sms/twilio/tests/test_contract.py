@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from adapters.sms.twilio.adapter import TwilioSms
 from adapters.sms.twilio.simulator import FakeTwilio, Message
 from adapters.sms.twilio.tests.support import CITIZEN, HERE, KEY, MESSAGE, OLD_TOKEN, TOKEN, make
 from gateway.ports import Poller, Replier, Translator, Webhook
@@ -52,18 +54,18 @@ class TwilioForge:
 
 class TestContract(AdapterContract):
     @pytest.fixture
-    def adapter(self, adapter):
+    def adapter(self, adapter: TwilioSms) -> TwilioSms:
         return adapter
 
     @pytest.fixture
-    def forge(self, fake):
+    def forge(self, fake: FakeTwilio) -> TwilioForge:
         return TwilioForge(fake)
 
     @pytest.fixture
-    def requests_dir(self):
+    def requests_dir(self) -> Path:
         return HERE / "requests"
 
 
-def test_implements_its_ports():
+def test_implements_its_ports() -> None:
     for port in (Translator, Webhook, Poller, Replier):
         assert isinstance(make(), port)

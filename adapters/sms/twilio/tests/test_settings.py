@@ -6,12 +6,14 @@ import logging
 import subprocess
 import sys
 import time
+from pathlib import Path
 from urllib.parse import urlencode
 
 import pytest
 from msgspec.structs import replace
 from pydantic import ValidationError
 
+from adapters.sms.twilio.simulator import FakeTwilio
 from adapters.sms.twilio.tests.support import CITIZEN, HERE, MESSAGE, a_reply, make
 from gateway.domain.errors import Malformed, Unavailable
 from gateway.testing import requestfile
@@ -32,12 +34,12 @@ from gateway.testing import requestfile
         ("unknown", 1),
     ],
 )
-def test_wrong_settings_are_refused(name, value):
+def test_wrong_settings_are_refused(name: str, value: int | str) -> None:
     with pytest.raises(ValidationError):
         make(**{name: value})
 
 
-def test_receiving_needs_no_sdk():
+def test_receiving_needs_no_sdk() -> None:
     # In a new interpreter, because this one has it.
     code = (
         "import sys, adapters.sms.twilio; "
@@ -46,14 +48,14 @@ def test_receiving_needs_no_sdk():
     subprocess.run([sys.executable, "-c", code], check=True, cwd=HERE.parents[3])
 
 
-def test_edge_in_the_environment_changes_nothing(fake, monkeypatch):
+def test_edge_in_the_environment_changes_nothing(fake: FakeTwilio, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TWILIO_EDGE", "jakarta")
     monkeypatch.setenv("TWILIO_REGION", "sg1")
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
     assert make(api_base=fake.url).reply(a_reply()).external_id
 
 
-def test_errors_quote_no_number(fake, caplog):
+def test_errors_quote_no_number(fake: FakeTwilio, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     adapter = make(api_base=fake.url)
     fake.stop()
@@ -63,13 +65,13 @@ def test_errors_quote_no_number(fake, caplog):
     assert CITIZEN[1:] not in caplog.text
 
 
-def test_request_files_keep_their_bytes(tmp_path):
+def test_request_files_keep_their_bytes(tmp_path: Path) -> None:
     for stem, request in requestfile.read_all(HERE / "requests"):
         requestfile.write(tmp_path / "x.http", request)
         assert (tmp_path / "x.http").read_bytes() == (HERE / "requests" / f"{stem}.http").read_bytes()
 
 
-def test_one_signature_is_good_for_one_message(fake):
+def test_one_signature_is_good_for_one_message(fake: FakeTwilio) -> None:
     """What is signed is names and values run together: no part of them may be passed off as another sid."""
     pairs = [("MessageSid", MESSAGE), ("NumMedia", "0"), ("NumSegments", "1"), ("From", CITIZEN), ("Body", "x")]
     genuine = fake.signed(pairs)
@@ -84,7 +86,7 @@ def test_one_signature_is_good_for_one_message(fake):
 
 
 @pytest.mark.parametrize("flood", [b"a=1&" * 501, b"a=" + b"%41" * 300_000], ids=["fields", "escapes"])
-def test_a_flood_is_refused_before_it_is_read(fake, flood):
+def test_a_flood_is_refused_before_it_is_read(fake: FakeTwilio, flood: bytes) -> None:
     request = replace(fake.signed([("MessageSid", MESSAGE)]), body=flood)
     began = time.process_time()
     with pytest.raises(Malformed):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qsl
 
 import pytest
@@ -16,6 +17,7 @@ from twilio.rest import Client
 
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.ports import ChannelContext, Secret
+from gateway.testing.fixtures import Listener, WaitFor
 
 SID, TOKEN = "AC" + "f" * 32, "test-token"
 CITIZEN = "+6281200000101"
@@ -41,7 +43,7 @@ def sdk(fake, token=TOKEN, timeout=5.0):
 
 
 @pytest.fixture
-def fake(endpoint, tmp_path):
+def fake(endpoint: Listener, tmp_path: Path):
     options = {
         "webhook_url": PUBLIC,
         "deliver_to": endpoint.url,
@@ -52,7 +54,7 @@ def fake(endpoint, tmp_path):
         yield fake
 
 
-def test_create_fetch_list(fake):
+def test_create_fetch_list(fake: FakeTwilio) -> None:
     client = sdk(fake)
     made = client.messages.create(to=CITIZEN, from_="1708", body="Laporan diterima 😀")
     assert (made.status, made.direction, made.error_code) == ("queued", "outbound-api", None)
@@ -63,7 +65,7 @@ def test_create_fetch_list(fake):
     assert fake.replies_to(CITIZEN) == ["Laporan diterima 😀"]
 
 
-def test_paging_is_complete_and_newest_first(fake):
+def test_paging_is_complete_and_newest_first(fake: FakeTwilio) -> None:
     for number in range(7):
         fake.send(CITIZEN, str(number), call=False, sent_at=datetime.now(UTC) - timedelta(minutes=10 - number))
     client = sdk(fake)
@@ -74,7 +76,7 @@ def test_paging_is_complete_and_newest_first(fake):
 
 
 @pytest.mark.parametrize("whole_days", [False, True])
-def test_date_filters(fake, whole_days):
+def test_date_filters(fake: FakeTwilio, whole_days: bool) -> None:
     fake._book._whole_days = whole_days
     noon = datetime(2026, 3, 10, 12, tzinfo=UTC)
     for hours in (-24, -1, 0, 1, 24):
@@ -92,7 +94,7 @@ def test_date_filters(fake, whole_days):
     assert bodies(date_sent_after="2026-03-11") == {"24"}
 
 
-def test_media(fake):
+def test_media(fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "", [("image/jpeg", b"\xff\xd8 one"), ("image/png", b"two")], call=False)
     (message,) = sdk(fake).messages.list(to="1708")
     assert message.num_media == "2"
@@ -106,13 +108,13 @@ def test_media(fake):
     ("change", "code"),
     [({"to": "siapa"}, 21211), ({"from_": "999"}, 21606), ({"body": ""}, 21602), ({"body": "x" * 1601}, 21617)],
 )
-def test_faulty_requests_are_refused_like_twilio(fake, change, code):
+def test_faulty_requests_are_refused_like_twilio(fake: FakeTwilio, change: dict[str, str], code: int) -> None:
     with pytest.raises(TwilioRestException) as caught:
         sdk(fake).messages.create(**({"to": CITIZEN, "from_": "1708", "body": "x"} | change))
     assert (caught.value.status, caught.value.code) == (400, code)
 
 
-def test_wrong_token_is_refused(fake):
+def test_wrong_token_is_refused(fake: FakeTwilio) -> None:
     with pytest.raises(TwilioException, match="Authenticate"):
         sdk(fake, token="wrong").messages.list()
     with pytest.raises(TwilioRestException) as caught:
@@ -121,7 +123,7 @@ def test_wrong_token_is_refused(fake):
     assert fake.messages() == []
 
 
-def test_unknown_message_is_404(fake):
+def test_unknown_message_is_404(fake: FakeTwilio) -> None:
     with pytest.raises(TwilioRestException) as caught:
         sdk(fake).messages("SM" + "0" * 32).fetch()
     assert (caught.value.status, caught.value.code) == (404, 20404)
@@ -130,7 +132,7 @@ def test_unknown_message_is_404(fake):
 @pytest.mark.parametrize(
     ("how", "status", "code"), [("throttle", 429, 20429), ("server_error", 500, 20500), ("reject:21610", 400, 21610)]
 )
-def test_failures_on_demand(fake, how, status, code):
+def test_failures_on_demand(fake: FakeTwilio, how: str, status: int, code: int) -> None:
     fake.fail(how, next=2)
     messages = sdk(fake).messages
     for _ in range(2):
@@ -141,7 +143,7 @@ def test_failures_on_demand(fake, how, status, code):
     assert len(fake.messages()) == 1
 
 
-def test_timeout_stores_nothing_and_drop_stores(fake):
+def test_timeout_stores_nothing_and_drop_stores(fake: FakeTwilio) -> None:
     fake.fail("timeout")
     with pytest.raises(requests.ReadTimeout):
         sdk(fake, timeout=0.2).messages.create(to=CITIZEN, from_="1708", body="x")
@@ -152,7 +154,7 @@ def test_timeout_stores_nothing_and_drop_stores(fake):
     assert fake.replies_to(CITIZEN) == ["x"]
 
 
-def test_recover_and_wrong_wishes(fake):
+def test_recover_and_wrong_wishes(fake: FakeTwilio) -> None:
     fake.fail("server_error", next=9)
     assert (fake.failing(), fake.failing("list")) == (9, 0)
     fake.recover()
@@ -163,7 +165,7 @@ def test_recover_and_wrong_wishes(fake):
             fake.fail(how, on=on)
 
 
-def test_control_from_another_process(fake, endpoint):
+def test_control_from_another_process(fake: FakeTwilio, endpoint: Listener) -> None:
     asked = requests.post(f"{fake.url}/_simulator/fail", json={"how": "server_error"}, timeout=5)
     assert asked.status_code == 200
     with pytest.raises(TwilioRestException):
@@ -178,7 +180,9 @@ def test_control_from_another_process(fake, endpoint):
 
 
 @pytest.mark.parametrize("key", [None, ("webhooks_sharedkey_1", "secret")])
-def test_webhook_is_signed_over_the_public_url(fake, endpoint, key):
+def test_webhook_is_signed_over_the_public_url(
+    fake: FakeTwilio, endpoint: Listener, key: tuple[str, str] | None
+) -> None:
     fake.sha256_key = key
     sent = fake.send(CITIZEN, "Jalan rusak & gelap 😭", [("image/jpeg", b"x")])
     assert sent.status == 200
@@ -195,32 +199,32 @@ def test_webhook_is_signed_over_the_public_url(fake, endpoint, key):
     assert [m.sid for m in sdk(fake).messages.list(to="1708")] == [sent.sid]
 
 
-def test_connections_are_kept(fake, endpoint):
+def test_connections_are_kept(fake: FakeTwilio, endpoint: Listener) -> None:
     for number in range(3):
         fake.send(CITIZEN, str(number))
     assert len({address for *_, address in endpoint.calls}) == 1
 
 
-def test_an_error_answer_is_not_tried_again(fake, endpoint):
+def test_an_error_answer_is_not_tried_again(fake: FakeTwilio, endpoint: Listener) -> None:
     endpoint.answer = 503
     assert fake.send(CITIZEN, "x").status == 503
     assert len(endpoint.calls) == 1
 
 
-def test_nobody_there(fake):
+def test_nobody_there(fake: FakeTwilio) -> None:
     fake.deliver_to = "http://127.0.0.1:9"
     sent = fake.send(CITIZEN, "x")
     assert (sent.status, sent.error) == (None, "ConnectionError")
     assert len(fake.messages("inbound")) == 1  # not lost: it can be listed
 
 
-def test_redelivery_is_the_same_message(fake, endpoint):
+def test_redelivery_is_the_same_message(fake: FakeTwilio, endpoint: Listener) -> None:
     sent = fake.send(CITIZEN, "x")
     assert fake.call(fake.messages("inbound")[0]).sid == sent.sid
     assert endpoint.calls[0].body == endpoint.calls[1].body
 
 
-def test_receipts_follow_in_order(fake, endpoint, wait_for):
+def test_receipts_follow_in_order(fake: FakeTwilio, endpoint: Listener, wait_for: WaitFor) -> None:
     made = sdk(fake).messages.create(to=CITIZEN, from_="1708", body="x", status_callback=SIGNED)
     wait_for(lambda: len(endpoint.calls) == 2)
     forms = [dict(parse_qsl(body.decode(), keep_blank_values=True)) for *_, body, _ in endpoint.calls]
@@ -230,7 +234,7 @@ def test_receipts_follow_in_order(fake, endpoint, wait_for):
     assert sdk(fake).messages(made.sid).fetch().status == "delivered"
 
 
-def test_journal_tells_what_was_sent(fake, endpoint, tmp_path, wait_for):
+def test_journal_tells_what_was_sent(fake: FakeTwilio, endpoint: Listener, tmp_path: Path, wait_for: WaitFor) -> None:
     fake.send(CITIZEN, "masuk")
     sdk(fake).messages.create(to=CITIZEN, from_="1708", body="keluar", status_callback=SIGNED)
     journal = tmp_path / "journal"
@@ -243,7 +247,7 @@ def test_journal_tells_what_was_sent(fake, endpoint, tmp_path, wait_for):
     ]
 
 
-def test_stop_cuts_connections_and_start_takes_the_same_port(fake):
+def test_stop_cuts_connections_and_start_takes_the_same_port(fake: FakeTwilio) -> None:
     client, url = sdk(fake), fake.url
     client.messages.list()
     fake.stop()
@@ -254,7 +258,7 @@ def test_stop_cuts_connections_and_start_takes_the_same_port(fake):
     assert sdk(fake).messages.list() == []
 
 
-def test_from_settings():
+def test_from_settings() -> None:
     class Settings:
         account_sid, auth_token, sender = SID, Secret(TOKEN), "1708"
         api_base = "http://127.0.0.1:18080"

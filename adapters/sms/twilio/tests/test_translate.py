@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from adapters.sms.twilio.settings import API
+from adapters.sms.twilio.simulator import FakeTwilio
 from adapters.sms.twilio.tests.support import CITIZEN, MESSAGE, SID, make
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored
@@ -27,7 +28,7 @@ from gateway.testing.forge import raw_message, stored
         ("failed", Delivery.FAILED),
     ],
 )
-def test_receipts(fake, status, state):
+def test_receipts(fake: FakeTwilio, status: str, state: Delivery) -> None:
     request = fake.signed(
         [("MessageSid", MESSAGE), ("MessageStatus", status), ("ErrorCode", "30003"), ("From", "1708")]
     )
@@ -36,12 +37,12 @@ def test_receipts(fake, status, state):
     assert make().translate(stored(request)) == [DeliveryReceipt(external_id=MESSAGE, state=state, error="30003")]
 
 
-def test_message_from_our_own_number_is_ignored(fake):
+def test_message_from_our_own_number_is_ignored(fake: FakeTwilio) -> None:
     request = fake.signed([("MessageSid", MESSAGE), ("From", "1708"), ("To", "1708"), ("Body", "x")])
     assert make().translate(stored(request)) == [Ignored(why="our own message")]
 
 
-def test_resource_with_media_refers_to_the_list(fake):
+def test_resource_with_media_refers_to_the_list(fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "", [("image/jpeg", b"x")], call=False)
     (found,) = make(api_base=fake.url).poll(None).found
     (event,) = make().translate(raw_message(found.payload, found.content_type))
@@ -50,7 +51,7 @@ def test_resource_with_media_refers_to_the_list(fake):
     assert event.text == ""
 
 
-def test_webhook_and_resource_become_the_same_message(fake):
+def test_webhook_and_resource_become_the_same_message(fake: FakeTwilio) -> None:
     adapter = make(api_base=fake.url)
     fake.send(CITIZEN, "Jalan rusak 😭", call=False)
     (found,) = adapter.poll(None).found
@@ -65,7 +66,7 @@ def test_webhook_and_resource_become_the_same_message(fake):
 @pytest.mark.parametrize(
     "date", ["yesterday", "99", "Mon, 99 Foo 2026 99:99:99 +9999", "Sat, 21 Nov 99999 00:00 +0000"]
 )
-def test_bad_date_is_untranslatable(date):
+def test_bad_date_is_untranslatable(date: str) -> None:
     resource = {"sid": MESSAGE, "direction": "inbound", "from": CITIZEN, "to": "1708", "body": "x", "date_sent": date}
     with pytest.raises(Untranslatable):
         make().translate(raw_message(json.dumps(resource).encode()))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from adapters.sms.twilio.simulator import sign
+from adapters.sms.twilio.simulator import FakeTwilio, sign
 from adapters.sms.twilio.tests.support import CITIZEN, KEY, MESSAGE, OLD_TOKEN, TOKEN, URL, make
 from gateway.domain.errors import Malformed, Unverified
 from gateway.ports.wire import WebhookRequest
@@ -35,7 +35,7 @@ urls = st.sampled_from(
 @given(
     pairs=pairs_of, url=urls, signed_url=urls, sha256=st.booleans(), tamper=st.booleans(), token=st.sampled_from("ab")
 )
-def test_agrees_with_the_sdk(pairs, url, signed_url, sha256, tamper, token):
+def test_agrees_with_the_sdk(pairs, url, signed_url, sha256, tamper, token) -> None:
     # Twilio always names a message: without one a right signature is Malformed, which is another test.
     pairs = [*pairs, ("MessageSid", MESSAGE)]
     body = urlencode(pairs).encode()
@@ -58,7 +58,7 @@ def test_agrees_with_the_sdk(pairs, url, signed_url, sha256, tamper, token):
 
 
 @given(pairs=pairs_of, url=urls, sha256=st.booleans())
-def test_simulator_signs_as_the_sdk(pairs, url, sha256):
+def test_simulator_signs_as_the_sdk(pairs, url, sha256) -> None:
     oracle = RequestValidator(TOKEN).compute_signature(url, MultiDict(pairs), "HMAC_SHA256" if sha256 else "HMAC_SHA1")
     assert sign(url, pairs, TOKEN, "sha256" if sha256 else "sha1") == oracle
 
@@ -86,7 +86,7 @@ def _signed(headers: dict[str, str], *, key: str = TOKEN, algorithm: str = "sha1
         ("", TOKEN, "sha1", True),
     ],
 )
-def test_which_key_signs(header, key, algorithm, valid):
+def test_which_key_signs(header: str | None, key: str, algorithm: str, valid: bool) -> None:
     request = _signed(
         {} if header is None else {"x-twilio-webhooks-signature-settings": header}, key=key, algorithm=algorithm
     )
@@ -97,30 +97,30 @@ def test_which_key_signs(header, key, algorithm, valid):
             make().verify(request)
 
 
-def test_rotated_token_is_forgotten_once_removed():
+def test_rotated_token_is_forgotten_once_removed() -> None:
     with pytest.raises(Unverified):
         make(previous_auth_token=None).verify(_signed({}, key=OLD_TOKEN))
 
 
 @pytest.mark.parametrize("sid", ["", "SM 1", "SM\x00", "S" * 65, "é", MESSAGE + "0", "XX" + MESSAGE[2:]])
-def test_misshapen_sid_is_malformed(fake, sid):
+def test_misshapen_sid_is_malformed(fake: FakeTwilio, sid: str) -> None:
     with pytest.raises(Malformed):
         make().verify(fake.signed([("MessageSid", sid), ("Body", "x")]))
 
 
-def test_misshapen_status_is_malformed(fake):
+def test_misshapen_status_is_malformed(fake: FakeTwilio) -> None:
     with pytest.raises(Malformed):
         make().verify(fake.signed([("MessageSid", MESSAGE), ("MessageStatus", "a\x00b")]))
 
 
-def test_first_of_a_repeated_field_counts(fake):
+def test_first_of_a_repeated_field_counts(fake: FakeTwilio) -> None:
     request = fake.signed([("MessageSid", MESSAGE), ("From", CITIZEN), ("To", "1708"), ("Body", "a"), ("Body", "b")])
     assert make().verify(request).key == MESSAGE
     (event,) = make().translate(stored(request))
     assert event.text == "a"
 
 
-def test_answer_is_empty_twiml():
+def test_answer_is_empty_twiml() -> None:
     answer = make().accepted(_signed({}))
     assert (answer.status, answer.content_type) == (200, "text/xml")
     assert answer.body.endswith(b"<Response/>")

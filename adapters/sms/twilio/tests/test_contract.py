@@ -1,4 +1,4 @@
-"""The contract that every adapter keeps, kept by the Twilio adapter."""
+"""Run the contract of all adapters on the Twilio adapter."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.testing.contract import AdapterContract
 
 
 class TwilioForge:
-    """Writes and signs as Twilio does."""
+    """Write and sign requests like Twilio."""
 
     signature_header = "x-twilio-signature"
     sender = CITIZEN
@@ -66,6 +66,6 @@ class TestContract(AdapterContract):
         return HERE / "requests"
 
 
-def test_implements_its_ports() -> None:
-    for port in (Translator, Webhook, Poller, Replier):
-        assert isinstance(make(), port)
+@pytest.mark.parametrize("port", [Translator, Webhook, Poller, Replier])
+def test_implements_its_ports(port: type) -> None:
+    assert isinstance(make(), port)

@@ -1,4 +1,4 @@
-"""What a stored message of Twilio becomes."""
+"""Test the events of Twilio's stored messages."""
 
 from __future__ import annotations
 
@@ -33,7 +33,8 @@ def test_receipts(fake: FakeTwilio, status: str, state: Delivery) -> None:
         [("MessageSid", MESSAGE), ("MessageStatus", status), ("ErrorCode", "30003"), ("From", "1708")]
     )
     envelope = make().verify(request)
-    assert (envelope.key, envelope.sender) == (f"{MESSAGE}:{status}", MESSAGE)
+    assert envelope.key == f"{MESSAGE}:{status}"
+    assert envelope.sender == MESSAGE
     assert make().translate(stored(request)) == [DeliveryReceipt(external_id=MESSAGE, state=state, error="30003")]
 
 
@@ -44,22 +45,25 @@ def test_message_from_our_own_number_is_ignored(fake: FakeTwilio) -> None:
 
 def test_resource_with_media_refers_to_the_list(fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "", [("image/jpeg", b"x")], call=False)
-    (found,) = make(api_base=fake.url).poll(None).found
-    (event,) = make().translate(raw_message(found.payload, found.content_type))
+    (row,) = make(api_base=fake.url).poll(None).found
+    (event,) = make().translate(raw_message(row.payload, row.content_type))
     sid = fake.messages()[0].sid
-    assert [a.url for a in event.attachments] == [f"{API}/2010-04-01/Accounts/{SID}/Messages/{sid}/Media.json"]
+    assert [attachment.url for attachment in event.attachments] == [
+        f"{API}/2010-04-01/Accounts/{SID}/Messages/{sid}/Media.json"
+    ]
     assert event.text == ""
 
 
 def test_webhook_and_resource_become_the_same_message(fake: FakeTwilio) -> None:
     adapter = make(api_base=fake.url)
     fake.send(CITIZEN, "Jalan rusak 😭", call=False)
-    (found,) = adapter.poll(None).found
+    (row,) = adapter.poll(None).found
     webhook = fake.webhook(fake.messages()[0])
-    assert adapter.verify(webhook) == found.envelope
-    (called,), (listed,) = adapter.translate(stored(webhook)), adapter.translate(raw_message(found.payload, JSON))
+    assert adapter.verify(webhook) == row.envelope
+    (called,) = adapter.translate(stored(webhook))
+    (listed,) = adapter.translate(raw_message(row.payload, JSON))
     assert isinstance(called, CitizenMessage)
-    assert listed.sent_at is not None  # only the resource knows it
+    assert listed.sent_at is not None  # only the resource has it
     assert msgspec.structs.replace(listed, sent_at=None) == called
 
 

@@ -1,4 +1,4 @@
-"""The contract that every adapter keeps, kept for each sample configuration."""
+"""Run the contract of all adapters on each sample configuration."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class SampleContract(AdapterContract):
 
     @pytest.fixture
     def adapter(self, fake: FakeAggregator) -> HttpSms:
-        # Without addresses: a request file does not say whose call it was.
+        # Without addresses: a request file does not hold the client's address.
         changes = {} if self.name == "json" else {"auth": {"addresses": None}}
         return HttpSms(pointed(example(self.name, **changes), fake.url), CONTEXT)
 
@@ -71,12 +71,12 @@ class TestJson(SampleContract):
     name = "json"
 
 
-del SampleContract, AdapterContract  # else they would be collected by themselves
+del SampleContract, AdapterContract  # else pytest would collect them too
 
 
-def test_implements_its_ports() -> None:
-    for port in (Translator, Webhook, Joiner, Replier):
-        assert isinstance(make("kannel"), port)
+@pytest.mark.parametrize("port", [Translator, Webhook, Joiner, Replier])
+def test_implements_its_ports(port: type) -> None:
+    assert isinstance(make("kannel"), port)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -118,9 +118,9 @@ def test_receipts_come_back_to_the_reply(name: str, text: str) -> None:
         receipt = adapter.reply(a_reply(text))
         (message,) = fake.replies(CITIZEN)
         assert message.body == text
-        words = [word for word, state in settings.receipts.states.items() if state is Delivery.DELIVERED]
-        request = fake.receipt(message, words[0])
-    assert adapter.verify(request).key == f"receipt:{receipt.external_id}:{words[0]}"
+        status = next(name for name, state in settings.receipts.states.items() if state is Delivery.DELIVERED)
+        request = fake.receipt(message, status)
+    assert adapter.verify(request).key == f"receipt:{receipt.external_id}:{status}"
     assert adapter.translate(stored(request)) == [
         DeliveryReceipt(external_id=receipt.external_id, state=Delivery.DELIVERED)
     ]

@@ -1,8 +1,9 @@
-"""How a reply is sent to an aggregator."""
+"""Test how a reply is sent to an aggregator."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,10 +12,11 @@ from adapters.sms.http.adapter import HttpSms
 from adapters.sms.http.simulator import FakeAggregator
 from adapters.sms.http.tests.support import CITIZEN, CONTEXT, URL, a_reply, example, make, pointed
 from gateway.domain.errors import Rejected, Throttled, Unavailable
+from gateway.simulation.server import Answer
 
 
 @pytest.fixture
-def jasmin():
+def jasmin() -> Iterator[FakeAggregator]:
     with FakeAggregator(example("jasmin"), webhook_url=URL) as fake:
         yield fake
 
@@ -43,29 +45,27 @@ def test_http_statuses(jasmin: FakeAggregator, how: str, error: type[Exception])
 
 
 class Canned(FakeAggregator):
-    """Answers every call with the same bytes, and keeps what it was sent."""
+    """Answer every call with the same bytes, and keep the last call."""
 
-    status, body = 200, b""
+    status = 200
+    body = b""
+    target = ""
+    authorization = ""
 
-    def _serve(self, method, target, authorization, body):
-        self.seen = (method, target, authorization, body)
-        return calls_answer(self.status, self.body)
-
-
-def calls_answer(status, body):
-    from gateway.simulation.server import Answer
-
-    return Answer(status, body, {"Retry-After": "7"})
+    def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
+        self.target = target
+        self.authorization = authorization
+        return Answer(self.status, self.body, {"Retry-After": "7"})
 
 
 @pytest.fixture
-def canned():
+def canned() -> Iterator[Canned]:
     with Canned(example("json"), webhook_url=URL) as fake:
         yield fake
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "error", "says"),
+    ("status", "body", "error", "error_text"),
     [
         (200, b'{"status":"17"}', Throttled, "code 17"),
         (200, b'{"status":17}', Throttled, "code 17"),
@@ -82,9 +82,10 @@ def canned():
         (404, b"", Unavailable, "send.url"),
     ],
 )
-def test_codes_in_the_answer(canned: Canned, status: int, body: bytes, error: type[Exception], says: str) -> None:
-    canned.status, canned.body = status, body
-    with pytest.raises(error, match=says) as caught:
+def test_codes_in_the_answer(canned: Canned, status: int, body: bytes, error: type[Exception], error_text: str) -> None:
+    canned.status = status
+    canned.body = body
+    with pytest.raises(error, match=error_text) as caught:
         HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(a_reply())
     assert type(caught.value) is error
     assert "81200000999" not in str(caught.value)
@@ -101,8 +102,10 @@ def test_the_bytes_of_a_json_reply(canned: Canned) -> None:
     canned.body = b'{"status":"0","data":{"message_id":"A-1"}}'
     reply = a_reply('Kutip "}" {to} 😀')
     assert HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(reply).external_id == "A-1"
-    method, target, authorization, body = canned.seen
-    assert (method, target, authorization) == ("POST", "/v1/send", "Bearer test-aggregator-api-key")
+    ((method, target, body),) = canned.calls
+    assert method == "POST"
+    assert target == "/v1/send"
+    assert canned.authorization == "Bearer test-aggregator-api-key"
     text = r"Kutip \"}\" {to} 😀"
     start = f'{{"masking":"LAPOR1708","msisdn":"{CITIZEN}","message":"{text}","trx_id":"{reply.id.hex}"'
     assert body.decode() == f'{start},"callback_url":"{URL}"}}'
@@ -112,7 +115,7 @@ def test_the_bytes_of_a_kannel_reply(canned: Canned) -> None:
     canned.body = b"0: Accepted for delivery"
     reply = a_reply("Tiket 1 & 2 😀")
     assert HttpSms(pointed(example("kannel"), canned.url), CONTEXT).reply(reply).external_id == reply.id.hex
-    assert canned.seen[1] == (
+    assert canned.target == (
         "/cgi-bin/sendsms?username=lapor&password=test-kannel-password&from=1708&to=%2B6281200000999"
         "&text=Tiket+1+%26+2+%F0%9F%98%80&charset=UTF-8&dlr-mask=31"
         "&dlr-url=https%3A%2F%2Flapor.example.go.id%2Fin%2F18.10%2Fsms%3Ftoken%3Dtest-kannel-token"
@@ -125,7 +128,7 @@ def test_a_netrc_changes_nothing(canned: Canned, tmp_path: Path, monkeypatch: py
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     canned.body = b'{"status":"0"}'
     HttpSms(pointed(example("json"), canned.url), CONTEXT).reply(a_reply())
-    assert canned.seen[2] == "Bearer test-aggregator-api-key"
+    assert canned.authorization == "Bearer test-aggregator-api-key"
 
 
 def test_basic_when_sending(canned: Canned) -> None:
@@ -133,17 +136,17 @@ def test_basic_when_sending(canned: Canned) -> None:
     canned.body = b'{"status":"0"}'
     settings = example("json", send={"headers": {}, "basic": login})
     HttpSms(pointed(settings, canned.url), CONTEXT).reply(a_reply())
-    assert canned.seen[2] == "Basic " + base64.b64encode(b"gw:test-aggregator-key").decode()
+    assert canned.authorization == "Basic " + base64.b64encode(b"gw:test-aggregator-key").decode()
 
 
-def test_nobody_there(jasmin: FakeAggregator) -> None:
+def test_a_host_that_does_not_answer_is_unavailable(jasmin: FakeAggregator) -> None:
     adapter = HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT)
     jasmin.stop()
     with pytest.raises(Unavailable, match="cannot be reached"):
         adapter.reply(a_reply())
 
 
-def test_without_send_a_reply_is_dead_at_once() -> None:
+def test_without_the_table_send_a_reply_is_rejected() -> None:
     with pytest.raises(Rejected, match="replies = false"):
         make("jasmin", send=None).reply(a_reply())
 

@@ -1,4 +1,4 @@
-"""Where a password may be sent."""
+"""Test where a password may be sent."""
 
 from __future__ import annotations
 

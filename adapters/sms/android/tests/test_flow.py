@@ -1,4 +1,4 @@
-"""One regency's phone, from the SMS to the answer: the sample configuration, a whole gateway, a simulated phone."""
+"""Test the sample configuration with a whole gateway and a simulated phone, from the SMS to the answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from gateway.testing import requestfile
 ROOT = Path(__file__).parents[4]
 SAMPLE = (Path(__file__).parents[1] / "sample.toml").read_text("utf-8")
 REQUESTS = Path(__file__).parent / "requests"
-CITIZEN, OURS = "+6281200000999", "+6281200000100"
+CITIZEN = "+6281200000999"
+OURS = "+6281200000100"
 PUBLIC = "https://lapor.example.go.id/in/18.10/telepon"
 MAIN = """
 [server]
@@ -45,7 +46,7 @@ NATIONAL = 'code = "00"\nname = "Indonesia"\n'
 
 @pytest.fixture
 def phone() -> Iterator[FakePhone]:
-    # No webhook leaves it by itself: a test carries each to the gateway.
+    # The delay keeps the phone's own webhooks back: a test passes each one to the gateway.
     with FakePhone(
         user="sms",
         password="test-password",
@@ -69,13 +70,13 @@ def gateway(tmp_path: Path, phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -
     (config / "regions" / "00-nasional.toml").write_text(NATIONAL)
     (config / "regions" / "18.10-pringsewu.toml").write_text(SAMPLE.replace("http://192.168.1.20:8080", phone.url))
     registry = Registry(BUILTIN)
-    made = build(load(config, registry), registry)
-    made.prepare()
-    yield made
-    made.close()
+    gateway = build(load(config, registry), registry)
+    gateway.prepare()
+    yield gateway
+    gateway.close()
 
 
-def stored(gateway: Gateway, table: sa.Table) -> list:
+def stored(gateway: Gateway, table: sa.Table) -> list[sa.Row[tuple[object, ...]]]:
     with gateway.database.read() as connection:
         return list(connection.execute(sa.select(table).order_by(table.c.id)).all())
 
@@ -110,11 +111,11 @@ def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway: Gateway,
     assert complaint.description == text
     (answer,) = phone.replies_to(CITIZEN)
     assert complaint.ticket in answer
-    # The phone tells of each part; the first one counts, and later ones change nothing.
+    # The phone sends a receipt per part; the first one counts.
     (reply,) = phone.replies()
-    told = {"messageId": reply.id, "sender": OURS, "recipient": CITIZEN}
+    receipt = {"messageId": reply.id, "sender": OURS, "recipient": CITIZEN}
     for event in ("sms:delivered", "sms:sent", "sms:delivered"):
-        assert receive(gateway, phone.signed(phone.event(event, told))) == 200
+        assert receive(gateway, phone.signed(phone.event(event, receipt))) == 200
     work(gateway)
     assert {row.state for row in (*stored(gateway, inbox), *stored(gateway, outbox))} == {State.DONE}
     assert len(stored(gateway, inbox)) == 3  # the message, sent, delivered

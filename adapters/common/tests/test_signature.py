@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 
 from adapters.common.signature import keys_of, signed_by
@@ -20,7 +22,7 @@ from gateway.ports import Secret
         (b"", "hex", False),
     ],
 )
-def test_signatures(signature: bytes, encoding: str, valid: bool) -> None:
+def test_signatures(signature: bytes, encoding: Literal["hex", "base64"], valid: bool) -> None:
     assert signed_by([b"before", b"Jefe"], b"what do ya want for nothing?", signature, "sha256", encoding) is valid
 
 

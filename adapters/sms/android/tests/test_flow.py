@@ -17,6 +17,7 @@ from adapters.sms.android.simulator import FakePhone, received_payload
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
 from gateway.domain.events import Delivery
+from gateway.ports import ChannelId
 from gateway.ports.registry import Registry
 from gateway.ports.wire import WebhookRequest
 from gateway.settings.reader import load
@@ -28,6 +29,7 @@ SAMPLE = (Path(__file__).parents[1] / "sample.toml").read_text("utf-8")
 REQUESTS = Path(__file__).parent / "requests"
 CITIZEN = "+6281200000999"
 OURS = "+6281200000100"
+CHANNEL = ChannelId("18.10", "telepon")
 PUBLIC = "https://lapor.example.go.id/in/18.10/telepon"
 MAIN = """
 [server]
@@ -82,7 +84,7 @@ def stored(gateway: Gateway, table: sa.Table) -> list[sa.Row[tuple[object, ...]]
 
 
 def receive(gateway: Gateway, request: WebhookRequest) -> int:
-    _, answer = asyncio.run(gateway.receiver.webhook(gateway.channels["18.10", "telepon"], request))
+    _, answer = asyncio.run(gateway.receiver.webhook(gateway.channels[CHANNEL], request))
     return answer.status
 
 
@@ -92,11 +94,11 @@ def work(gateway: Gateway) -> None:
 
 
 def poll(gateway: Gateway) -> int | None:
-    return gateway.receiver.poll(gateway.channels["18.10", "telepon"], uuid4())
+    return gateway.receiver.poll(gateway.channels[CHANNEL], uuid4())
 
 
 def test_sample_configuration_has_no_fault(gateway: Gateway) -> None:
-    channel = gateway.channels["18.10", "telepon"]
+    channel = gateway.channels[CHANNEL]
     assert channel.adapter_key == "sms.android"
     assert channel.own_addresses == {OURS}
 

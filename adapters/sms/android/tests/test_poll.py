@@ -190,8 +190,7 @@ def test_account_without_the_phone_is_unavailable(cloud: FakePhone) -> None:
 def test_missed_messages_are_requested_every_six_hours(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, export_missed=True)
     _, cursor = drain(adapter)
-    exports = [body for _, target, body in cloud.calls if target.endswith("/export")]
-    assert exports == []  # no message can be lost yet
+    assert not [target for _, target, _ in cloud.calls if target.endswith("/export")]  # no message can be lost yet
     _, cursor = drain(adapter, earlier(cursor, hours=7))
     _, cursor = drain(adapter, cursor)
     drain(adapter, earlier(cursor, hours=7))

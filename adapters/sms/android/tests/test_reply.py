@@ -56,7 +56,7 @@ def test_the_json_of_a_reply(cloud: FakePhone) -> None:
     ],
 )
 def test_error_that_an_operator_can_repair_is_not_final(
-    fake: FakePhone, adapter: AndroidSms, how: str, error: type[Exception], error_text: str
+    fake: FakePhone, adapter: AndroidSms, how: str, error: type[Throttled | Unavailable | Rejected], error_text: str
 ) -> None:
     fake.fail(how)
     with pytest.raises(error, match=error_text) as caught:

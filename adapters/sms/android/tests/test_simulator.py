@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import requests
@@ -33,7 +34,13 @@ def make(endpoint: Listener) -> Iterator[MakePhone]:
     phones = []
 
     def phone(**options: object) -> FakePhone:
-        defaults = {"user": "u", "password": "p", "signing_key": "k", "sender": OURS, "webhook_url": PUBLIC}
+        defaults: dict[str, object] = {
+            "user": "u",
+            "password": "p",
+            "signing_key": "k",
+            "sender": OURS,
+            "webhook_url": PUBLIC,
+        }
         defaults |= {"deliver_to": endpoint.url, "delivery_delay": 0.01, "retry_first": 0.02}
         phones.append(FakePhone(**(defaults | options)).start())
         return phones[-1]
@@ -60,7 +67,7 @@ def message(text: str = "Laporan diterima") -> domain.Message:
     return domain.Message(phone_numbers=[CITIZEN], text_message=text_message, id="m-1", with_delivery_report=True)
 
 
-def events_at(endpoint: Listener) -> list[dict[str, object]]:
+def events_at(endpoint: Listener) -> list[dict[str, Any]]:  # JSON
     """Return the events of the webhooks so far."""
     return [json.loads(body) for *_, body, _ in endpoint.calls]
 
@@ -260,8 +267,12 @@ def test_card_without_service_fails(fake: FakePhone, client: APIClient, endpoint
 
 def listed(phone: FakePhone, **query: int) -> requests.Response:
     now = datetime.now(UTC)
-    period = {"from": (now - timedelta(days=1)).isoformat(), "to": (now + timedelta(hours=1)).isoformat()}
-    return requests.get(f"{phone.url}/inbox", params={"type": "SMS"} | period | query, auth=("u", "p"), timeout=5)
+    params: dict[str, str | int] = {
+        "type": "SMS",
+        "from": (now - timedelta(days=1)).isoformat(),
+        "to": (now + timedelta(hours=1)).isoformat(),
+    }
+    return requests.get(f"{phone.url}/inbox", params=params | query, auth=("u", "p"), timeout=5)
 
 
 def test_list_has_what_the_app_has_seen(make: MakePhone) -> None:

@@ -7,11 +7,11 @@ import pytest
 from adapters.sms.android.simulator import FakePhone, received_payload
 from adapters.sms.android.tests.support import CITIZEN, OURS, make, sms
 from gateway.domain.errors import Untranslatable
-from gateway.domain.events import Delivery, DeliveryReceipt, Ignored, Notice
+from gateway.domain.events import Delivery, DeliveryReceipt, Event, Ignored, Notice
 from gateway.testing.forge import stored
 
 
-def events_of(fake: FakePhone, name: str, payload: dict[str, object]) -> list[object]:
+def events_of(fake: FakePhone, name: str, payload: dict[str, object]) -> list[Event]:
     return make().translate(stored(fake.signed(fake.event(name, payload))))
 
 

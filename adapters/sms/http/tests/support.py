@@ -8,7 +8,8 @@ from pathlib import Path
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from adapters.sms.http.adapter import HttpSettings, HttpSms
+from adapters.sms.http.adapter import HttpSms
+from adapters.sms.http.settings import HttpSettings
 from adapters.sms.http.simulator import FakeAggregator, calls
 from gateway.domain.events import CitizenMessage
 from gateway.ports import ChannelContext, Reply

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from adapters import BUILTIN
-from adapters.sms.http.adapter import HttpSettings, HttpSms
+from adapters.sms.http.adapter import HttpSms
+from adapters.sms.http.settings import HttpSettings
 from adapters.sms.http.simulator import FakeAggregator
 from adapters.sms.http.tests.support import (
     CITIZEN,

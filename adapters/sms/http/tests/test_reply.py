@@ -37,7 +37,7 @@ def test_wrong_password_lets_the_reply_live(jasmin: FakeAggregator, monkeypatch:
     ("how", "error"),
     [("reject:412", Unavailable), ("reject:403", Unavailable), ("reject:422", Rejected), ("reject:503", Unavailable)],
 )
-def test_http_statuses(jasmin: FakeAggregator, how: str, error: type[Exception]) -> None:
+def test_http_statuses(jasmin: FakeAggregator, how: str, error: type[Throttled | Unavailable | Rejected]) -> None:
     jasmin.fail(how)
     with pytest.raises(error) as caught:
         HttpSms(pointed(example("jasmin"), jasmin.url), CONTEXT).reply(a_reply())
@@ -82,7 +82,9 @@ def canned() -> Iterator[Canned]:
         (404, b"", Unavailable, "send.url"),
     ],
 )
-def test_codes_in_the_answer(canned: Canned, status: int, body: bytes, error: type[Exception], error_text: str) -> None:
+def test_codes_in_the_answer(
+    canned: Canned, status: int, body: bytes, error: type[Throttled | Unavailable | Rejected], error_text: str
+) -> None:
     canned.status = status
     canned.body = body
     with pytest.raises(error, match=error_text) as caught:

@@ -137,7 +137,9 @@ def test_message_still_arriving_waits(adapter: TwilioSms, fake: FakeTwilio) -> N
     ("how", "error"),
     [("throttle", Throttled), ("server_error", Unavailable), ("unauthorized", Unavailable), ("reject:20001", Rejected)],
 )
-def test_poll_failures_leave_the_cursor(adapter: TwilioSms, fake: FakeTwilio, how: str, error: type[Exception]) -> None:
+def test_poll_failures_leave_the_cursor(
+    adapter: TwilioSms, fake: FakeTwilio, how: str, error: type[Throttled | Unavailable | Rejected]
+) -> None:
     fake.fail(how, on="list")
     with pytest.raises(error):
         adapter.poll(None)

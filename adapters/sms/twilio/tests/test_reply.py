@@ -57,7 +57,7 @@ def test_retry_after_is_kept(adapter: TwilioSms, fake: FakeTwilio) -> None:
     ],
 )
 def test_error_that_an_operator_can_repair_is_not_final(
-    adapter: TwilioSms, fake: FakeTwilio, how: str, error: type[Exception], error_text: str
+    adapter: TwilioSms, fake: FakeTwilio, how: str, error: type[Throttled | Unavailable | Rejected], error_text: str
 ) -> None:
     fake.fail(how)
     with pytest.raises(error, match=error_text) as caught:

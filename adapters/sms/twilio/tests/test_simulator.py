@@ -53,13 +53,15 @@ def form_of(call: Call) -> dict[str, str]:
 
 @pytest.fixture
 def fake(endpoint: Listener, tmp_path: Path) -> Iterator[FakeTwilio]:
-    options = {
-        "webhook_url": PUBLIC,
-        "deliver_to": endpoint.url,
-        "journal": tmp_path / "journal",
-        "delivery_delay": 0.01,
-    }
-    with FakeTwilio(account_sid=SID, auth_token=TOKEN, sender="1708", **options) as fake:
+    with FakeTwilio(
+        account_sid=SID,
+        auth_token=TOKEN,
+        sender="1708",
+        webhook_url=PUBLIC,
+        deliver_to=endpoint.url,
+        journal=tmp_path / "journal",
+        delivery_delay=0.01,
+    ) as fake:
         yield fake
 
 

@@ -148,7 +148,8 @@ class AndroidSms:
         rows = payloads.rows_of(listed, payloads.Incoming)
         state.offset += len(rows)
         if len(rows) < PAGE_SIZE:
-            state.since, state.offset = state.until, 0
+            state.since = state.until
+            state.offset = 0
         return [FetchedMessage(Envelope(row.key, row.sender), raw) for row, raw in rows]
 
     def _read_server(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:

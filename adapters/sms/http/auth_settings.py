@@ -39,8 +39,8 @@ class Basic(Table):
 class Token(Table):
     """`auth.token`: a fixed secret in a parameter or a header."""
 
-    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form that holds it.")
-    header: Name | None = Field(default=None, description="Header that holds it, instead of a parameter.")
+    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form.")
+    header: Name | None = Field(default=None, description="Header, instead of a parameter.")
     value: Secret = Field(description="The secret.")
     previous: Secret | None = Field(default=None, description="The secret before a rotation, still accepted.")
 
@@ -57,14 +57,14 @@ class Token(Table):
 class Hmac(Table):
     """`auth.hmac`: a signature in a header."""
 
-    header: Name = Field(description="Header that holds the signature.")
+    header: Name = Field(description="Header of the signature.")
     key: Secret = Field(description="The shared key.")
     previous_key: Secret | None = Field(default=None, description="The key before a rotation, still accepted.")
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash of the HMAC.")
-    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
-    prefix: str = Field(default="", description='What stands before it in the header, as "sha256=".')
-    base: str = Field(default="{body}", description="What is signed: text with {method}, {url}, {body} and so on.")
-    timestamp: str = Field(default="", description="Header that holds the {timestamp} of the base.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="Encoding of the signature.")
+    prefix: str = Field(default="", description='Text before the signature in the header, such as "sha256=".')
+    base: str = Field(default="{body}", description="The signed text, with {method}, {url}, {body} and so on.")
+    timestamp: str = Field(default="", description="Header with the {timestamp} of the base.")
 
     @field_validator("base")
     @classmethod
@@ -83,12 +83,14 @@ class Hmac(Table):
 class Auth(Table):
     """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
 
-    addresses: tuple[Network, ...] = Field(default=(), description='Its addresses or networks, as "10.1.2.0/24".')
-    basic: Basic | None = Field(default=None, description="User name and password it calls us with.")
-    token: Token | None = Field(default=None, description="A fixed secret it sends.")
-    hmac: Hmac | None = Field(default=None, description="How it signs.")
+    addresses: tuple[Network, ...] = Field(
+        default=(), description='Addresses or networks of the aggregator, such as "10.1.2.0/24".'
+    )
+    basic: Basic | None = Field(default=None, description="User name and password of its calls.")
+    token: Token | None = Field(default=None, description="A fixed secret in its calls.")
+    hmac: Hmac | None = Field(default=None, description="The signature of its calls.")
     none: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description="Why anybody may write here unchecked, in words: nothing else is then configured."
+        default=None, description="The reason, in words, why calls are not checked; the other keys are then left out."
     )
 
     @model_validator(mode="after")

@@ -26,20 +26,20 @@ _OFFSET = r"^[+-][01]\d:[0-5]\d$"
 
 def _known_charset(name: str) -> str:
     if name.lower() not in CHARSETS:
-        raise ValueError(f"is no character set we know; there are: {', '.join(sorted(CHARSETS))}")
+        raise ValueError(f"is not a known character set; there are: {', '.join(sorted(CHARSETS))}")
     return name.lower()
 
 
 def _extractor(text: str) -> str:
     if text.startswith("/"):
         if not text.endswith("/") or len(text) < 3:
-            raise ValueError("a regular expression stands between two slashes")
+            raise ValueError("write a regular expression between two slashes")
         try:
             groups = re.compile(text[1:-1]).groups
         except re.error as exc:
             raise ValueError(f"is not a regular expression: {exc}") from exc
         if groups != 1:
-            raise ValueError("the regular expression needs one pair of brackets, around what is wanted")
+            raise ValueError("the regular expression needs one pair of brackets, around the value")
     return text
 
 
@@ -51,8 +51,10 @@ class Parts(Table):
     """`receive.parts`: for an aggregator that does not join long messages."""
 
     udh: Name | None = Field(default=None, description="Name of the user data header.")
-    udh_form: Literal["hex", "raw"] = Field(default="hex", description="Whether it comes as hex digits or as bytes.")
-    reference: Name | None = Field(default=None, description="Name of what the parts have in common.")
+    udh_form: Literal["hex", "raw"] = Field(
+        default="hex", description="Form of the user data header: hex digits or bytes."
+    )
+    reference: Name | None = Field(default=None, description="Name of the reference that all parts of a message have.")
     number: Name | None = Field(default=None, description="Name of the part's number, from 1.")
     total: Name | None = Field(default=None, description="Name of the number of parts.")
 
@@ -68,7 +70,7 @@ class Answer(Table):
     """`receive.answer`: the answer that means "stored" to the aggregator."""
 
     status: int = Field(default=200, ge=200, le=299, description="HTTP status.")
-    body: str = Field(default="", description='Body, as "ACK/Jasmin".')
+    body: str = Field(default="", description='Body, such as "ACK/Jasmin".')
     content_type: str = Field(default="text/plain; charset=utf-8", description="Content type of the body.")
 
 
@@ -81,20 +83,22 @@ class Receive(Table):
     sender: Name = Field(description="Name of the citizen's number.")
     recipient: Name | None = Field(default=None, description="Name of our number; left out: `sender` of the channel.")
     text: Name = Field(description="Name of the text.")
-    hex: Name | None = Field(default=None, description="Name of the text's bytes in hex; used where it is not empty.")
-    charset: Charset = Field(default="utf-8", description="Character set of the text, unless told otherwise.")
-    charset_from: Name | None = Field(default=None, description="Name of what tells the character set.")
+    hex: Name | None = Field(default=None, description="Name of the text's bytes in hex; used if it is not empty.")
+    charset: Charset = Field(default="utf-8", description="Character set of the text, if the call does not name one.")
+    charset_from: Name | None = Field(default=None, description="Name of the character set's name.")
     coding_from: Name | None = Field(default=None, description="Name of the SMS coding; looked up in `codings`.")
     coding_raw: bool = Field(default=False, description="Whether the coding is one raw byte, not digits.")
     codings: dict[str, Charset] = Field(default_factory=dict, description="Coding → character set.")
-    sent_at: Name | None = Field(default=None, description="Name of the time at which it was sent.")
-    time_format: str = Field(default="iso", description="iso, unix, unix_ms, or a pattern as %Y-%m-%d %H:%M:%S.")
-    utc_offset: str = Field(default="+07:00", pattern=_OFFSET, description="Offset of times that name none.")
+    sent_at: Name | None = Field(default=None, description="Name of the time of sending.")
+    time_format: str = Field(default="iso", description="iso, unix, unix_ms, or a pattern such as %Y-%m-%d %H:%M:%S.")
+    utc_offset: str = Field(
+        default="+07:00", pattern=_OFFSET, description="Offset from UTC of times without an offset."
+    )
     same_within: float | None = Field(
         default=None, ge=1, le=86_400, description="Without id and time: seconds in which equal texts are one message."
     )
-    parts: Parts | None = Field(default=None, description="How the parts of a long message are told.")
-    answer: Answer = Field(default=Answer(), description='What we answer for "stored".')
+    parts: Parts | None = Field(default=None, description="The form of the parts of long messages.")
+    answer: Answer = Field(default=Answer(), description='The answer that means "stored".')
 
     @field_validator("time_format")
     @classmethod
@@ -107,15 +111,15 @@ class Receive(Table):
         except ValueError:
             read = None
         if read is None or read.year != 2026:
-            raise ValueError("must be iso, unix, unix_ms, or a pattern with a date, as %Y-%m-%d %H:%M:%S")
+            raise ValueError("must be iso, unix, unix_ms, or a pattern with a date, such as %Y-%m-%d %H:%M:%S")
         return text
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not (self.id or self.sent_at or self.same_within):
             raise ValueError(
-                "nothing tells a second delivery of a message from a second message: name its id or sent_at, "
-                "or say with same_within for how many seconds equal texts of one sender are one message"
+                "a second delivery of a message looks like a second message: name its id or sent_at, "
+                "or set same_within: for so many seconds, equal texts of one sender are one message"
             )
         if self.same_within and (self.id or self.sent_at):
             raise ValueError("same_within is only for messages without id and sent_at")
@@ -136,30 +140,34 @@ class Outcome(StrEnum):
 class Send(Table):
     """`send`: the form of a reply."""
 
-    url: str = Field(description="Where it is sent to.")
-    method: Literal["GET", "POST"] = Field(default="POST", description="HTTP method; GET sends all in the query.")
+    url: str = Field(description="The aggregator's address for replies.")
+    method: Literal["GET", "POST"] = Field(
+        default="POST", description="HTTP method; GET sends all parameters in the query."
+    )
     body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
     parameters: dict[str, object] = Field(
-        description="What is sent; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
+        description="Parameters of a reply; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
     )
     gsm: dict[str, object] = Field(
         default_factory=dict, description="Further parameters of a text that fits GSM 7-bit."
     )
     unicode: dict[str, object] = Field(default_factory=dict, description="Further parameters of any other text.")
-    headers: dict[str, str] = Field(default_factory=dict, description='Headers, as "Bearer {api_key}".')
+    headers: dict[str, str] = Field(default_factory=dict, description='Headers, such as "Bearer {api_key}".')
     secrets: dict[str, Secret] = Field(default_factory=dict, description="Secrets by the name that templates use.")
-    basic: Basic | None = Field(default=None, description="User name and password we call it with.")
+    basic: Basic | None = Field(default=None, description="User name and password of our calls.")
     charset: Literal["utf-8", "iso-8859-1"] = Field(default="utf-8", description="Character set of query or form.")
     id: Extractor | None = Field(
-        default=None, description="Where the answer names its id: path, or /regex (…)/; left out: our own {id}."
+        default=None, description="Place of its id in the answer: path, or /regex (…)/; left out: our own {id}."
     )
     code: Extractor | None = Field(
-        default=None, description="Where the answer tells how it went; left out: HTTP status."
+        default=None, description="Place of the result code in the answer; left out: HTTP status."
     )
-    outcomes: dict[str, Outcome] = Field(default_factory=dict, description="Code or HTTP status → what it means.")
+    outcomes: dict[str, Outcome] = Field(
+        default_factory=dict, description="Code or HTTP status → sent, throttled, unavailable or rejected."
+    )
     timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait.")
     plain_http: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description="Why secrets may go unencrypted to a public host, in words."
+        default=None, description="The reason, in words, why secrets may be sent unencrypted to a public host."
     )
 
     @model_validator(mode="after")
@@ -178,7 +186,7 @@ class Send(Table):
         if unknown := {word for text in self.headers.values() for word in PLACEHOLDER.findall(text)} - known:
             raise ValueError(f"unknown placeholder {{{min(unknown)}}} in headers")
         if self.code and Outcome.SENT not in self.outcomes.values():
-            raise ValueError('with code, the table outcomes must say what means "sent"')
+            raise ValueError('with code, the table outcomes must have a code that means "sent"')
         if self.basic and any(name.lower() == "authorization" for name in self.headers):
             raise ValueError("basic and a header authorization exclude each other")
         return self
@@ -197,21 +205,23 @@ class Send(Table):
 class Receipts(Table):
     """`receipts`: the form of a delivery receipt. The aggregator calls the same address as for messages."""
 
-    id: Name = Field(description="Name of the id that it gave, or that we gave, when the reply was sent.")
+    id: Name = Field(description="Name of the reply's id: the aggregator's, or ours if `send.id` is left out.")
     status: Name = Field(description="Name of the status.")
     states: dict[str, Delivery] = Field(description="Status → sent, delivered or failed; others are ignored.")
     error: Name | None = Field(default=None, description="Name of the error code.")
-    when: Name | None = Field(default=None, description="What only a receipt has; left out: the status.")
+    when: Name | None = Field(
+        default=None, description="Name of a parameter that only receipts have; left out: the status."
+    )
 
 
 class HttpSettings(ChannelSettings):
     """The keys of `[channels.<name>]` in a region file."""
 
     sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description="Our number, short code or sender name.")
-    auth: Auth = Field(description="How we know that a call is the aggregator's.")
-    receive: Receive = Field(description="How a citizen's message comes in.")
-    send: Send | None = Field(default=None, description="How a reply goes out.")
-    receipts: Receipts | None = Field(default=None, description="How the aggregator reports what became of a reply.")
+    auth: Auth = Field(description="The checks that a call is the aggregator's.")
+    receive: Receive = Field(description="The form of a citizen's message.")
+    send: Send | None = Field(default=None, description="The form of a reply.")
+    receipts: Receipts | None = Field(default=None, description="The form of a delivery receipt.")
 
     @model_validator(mode="after")
     def _signature_covers_message(self) -> Self:

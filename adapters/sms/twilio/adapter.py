@@ -184,9 +184,8 @@ class TwilioSms:
             state.next = None  # Twilio no longer has this page of its list: the next poll begins the round again
             return Batch(found=(), cursor=state.dump(), more=False)
         moments = [message.moment(otherwise=now) for message, _ in listed]
-        state.newest = min(
-            now, max([state.newest, *moments])
-        )  # if Twilio's clock is ahead of ours, no message may be skipped
+        # Not after our own time: if Twilio's clock is ahead of ours, the next round must not skip a message.
+        state.newest = min(now, max([state.newest, *moments]))
         if moments and max(moments) < start:
             state.next = None  # Twilio filtered by whole days: all following messages are even older
         if state.next is None:

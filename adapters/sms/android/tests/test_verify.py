@@ -113,7 +113,7 @@ def test_signed_event_that_cannot_be_read_is_stored(fake: FakePhone, body: bytes
 
 @pytest.mark.parametrize("event", ["sms:received", "sms:batch:received", "sms:failed", "system:ping"])
 def test_too_many_brackets_inside_brackets_are_untranslatable(fake: FakePhone, event: str) -> None:
-    """The JSON parser raises `RecursionError` for them, which must not end the connection."""
+    """Send JSON for which the parser raises `RecursionError`, which must not end the connection."""
     deep = b"[" * 100_000 + b"]" * 100_000
     request = fake.signed(
         b'{"event":"%b","id":"e1","payload":{"messages":%b,"message":%b}}' % (event.encode(), deep, deep)

@@ -174,7 +174,8 @@ class FakeTwilio(SimulatedProvider):
         for status in ("sent", "delivered"):
             if self._stopping.wait(self._delay):
                 return
-            message.status, message.date_sent = status, message.date_sent or datetime.now(UTC)
+            message.status = status
+            message.date_sent = message.date_sent or datetime.now(UTC)
             if message.status_callback:
                 answered, error = self._call_gateway(self.receipt(message, status))
                 self._book.note("callback", {"sid": message.sid, "status": status, "answer": answered, "error": error})

@@ -75,7 +75,7 @@ SIGNED_FIELDS = [("MessageSid", MESSAGE), ("NumMedia", "0"), ("NumSegments", "1"
 
 @pytest.mark.parametrize(("moved", "first"), [("NumMedia0", 2), ("NumMedia0NumSegments1", 3)])
 def test_one_signature_is_good_for_one_message(fake: FakeTwilio, moved: str, first: int) -> None:
-    """Names and values are signed in one run: no field may be moved into the sid."""
+    """Move signed fields into the sid: names and values are signed in one run, without borders."""
     genuine = fake.signed(SIGNED_FIELDS)
     body = urlencode([("MessageSid", MESSAGE + moved), *SIGNED_FIELDS[first:]]).encode()
     with pytest.raises(Malformed):

@@ -7,6 +7,7 @@ from typing import Self
 import msgspec
 
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 
 
 class StoredCursor(msgspec.Struct):
@@ -22,4 +23,4 @@ class StoredCursor(msgspec.Struct):
         try:
             return msgspec.json.decode(stored, type=cls)
         except msgspec.DecodeError as exc:
-            raise Unavailable("the stored cursor cannot be read; reset it to begin again") from exc
+            raise Unavailable(text("the stored cursor cannot be read; reset it to begin again")) from exc

@@ -15,6 +15,7 @@ import requests
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from gateway.domain.errors import Rejected, Throttled, Unavailable
+from gateway.domain.texts import text
 
 MAX_RETRY_AFTER = 3600.0  # seconds
 MOST_BYTES = 32 * 1024 * 1024  # of one answer; a page of a phone's list of messages has a few megabytes
@@ -64,7 +65,7 @@ class Client:
                 self._read(answer)
                 return answer
         except ValueError as exc:  # a value that HTTP cannot carry, such as an emoji in a header
-            raise Unavailable(f"{self._api} cannot be called ({type(exc).__name__})") from None
+            raise Unavailable(text("{api} cannot be called ({name})", api=self._api, name=type(exc).__name__)) from None
 
     def _read(self, answer: requests.Response) -> None:
         """Read the body within a limit of size and time; `requests` alone would read a slow or endless answer for ever."""
@@ -73,9 +74,11 @@ class Client:
             while chunk := answer.raw.read1(_CHUNK, decode_content=True):
                 body += chunk
                 if len(body) > MOST_BYTES:
-                    raise Unavailable(f"{self._api} answered with more than {MOST_BYTES} bytes")
+                    raise Unavailable(
+                        text("{api} answered with more than {number} bytes", api=self._api, number=MOST_BYTES)
+                    )
                 if time.monotonic() > deadline:
-                    raise Unavailable(f"{self._api} did not end its answer in time")
+                    raise Unavailable(text("{api} did not end its answer in time", api=self._api))
         answer.raw = BytesIO(body)
 
 
@@ -85,24 +88,29 @@ def reaching(api: str) -> Iterator[None]:
     try:
         yield
     except (requests.Timeout, ReadTimeoutError):
-        raise Unavailable(f"{api} did not answer in time") from None
+        raise Unavailable(text("{api} did not answer in time", api=api)) from None
     except (requests.RequestException, HTTPError) as exc:
-        raise Unavailable(f"{api} cannot be reached ({type(exc).__name__})") from None
+        raise Unavailable(text("{api} cannot be reached ({name})", api=api, name=type(exc).__name__)) from None
 
 
 def failure(
-    error_text: str, answer: requests.Response, *, fix: str | None = None, busy: bool = False
+    error_text: str, answer: requests.Response, *, cause: str | None = None, busy: bool = False
 ) -> Throttled | Unavailable | Rejected:
     """Return the error of an answer that is no success.
 
-    `fix` tells the operator how to repair it; `busy` is true if the API's own code means "too many requests".
+    `cause` is a cause that an operator can repair; `busy` is true if the API's own code means "too many requests".
     """
     status, wait = answer.status_code, retry_after(answer.headers)
     if busy or status == 429:
         return Throttled(error_text, retry_after=wait)
-    if fix or status in NOT_THE_MESSAGE or not 400 <= status < 500:
-        return Unavailable(f"{error_text}: {fix}" if fix else error_text, retry_after=wait)
+    if cause or status in NOT_THE_MESSAGE or not 400 <= status < 500:
+        return Unavailable(with_cause(error_text, cause), retry_after=wait)
     return Rejected(error_text)
+
+
+def with_cause(error_text: str, cause: str | None) -> str:
+    """Return an error text with its cause, if that is known."""
+    return text("{problem}; cause: {cause}", problem=error_text, cause=cause) if cause else error_text
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

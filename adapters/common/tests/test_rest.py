@@ -60,9 +60,9 @@ def test_status_that_is_about_the_message_is_rejected(canned: Canned, client: re
 
 def test_error_that_an_operator_can_repair_is_unavailable(canned: Canned, client: rest.Client) -> None:
     canned.answer = Answer(400)
-    error = rest.failure("refused", client.call("POST", canned.url), fix="correct the sender")
+    error = rest.failure("refused", client.call("POST", canned.url), cause="the sender is wrong")
     assert type(error) is Unavailable
-    assert str(error.message) == "refused: correct the sender"
+    assert str(error.message) == "refused; cause: the sender is wrong"
 
 
 @contextmanager

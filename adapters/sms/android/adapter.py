@@ -19,6 +19,7 @@ from adapters.sms.android import health, payloads
 from adapters.sms.android.settings import AndroidSettings
 from gateway.domain.errors import Malformed, Rejected, Unavailable, Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Event, Ignored, Notice
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     JSON,
@@ -69,15 +70,15 @@ class AndroidSms:
         """
         header, stamp = request.headers.get("x-signature", ""), request.headers.get("x-timestamp", "")
         if not header or not (stamp.isascii() and stamp.isdigit()):
-            raise Unverified("header X-Signature or X-Timestamp is missing or misshapen")
+            raise Unverified(text("header X-Signature or X-Timestamp is missing or misshapen"))
         if request.url.partition("?")[0] != self._context.webhook_url:
-            raise Unverified("this is not the channel's address")
+            raise Unverified(text("this is not the channel's address"))
         signature = header.encode("latin-1", "replace")
         if not signed_by(self._keys, request.body + stamp.encode(), signature, "sha256", "hex"):
-            raise Unverified("header X-Signature does not match")
+            raise Unverified(text("header X-Signature does not match"))
         # Body and time are signed in one run: without this check, digits could be moved from one to the other.
         if not request.body.rstrip().endswith(b"}"):
-            raise Malformed("the body is not a JSON object")
+            raise Malformed(text("the body is not a JSON object"))
         return payloads.envelope(request.body)
 
     def accepted(self, request: WebhookRequest) -> Response:

@@ -15,17 +15,18 @@ import requests
 
 from adapters.common import rest
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 
-# An operator can repair these in the settings or on the phone: until then the reply must be kept.
-FIXABLE_STATUS = {
-    401: "user or password is wrong",
-    403: "this user may not do this",
-    404: "api_base is wrong",
+# Causes that an operator can repair in the settings or on the phone: until then the reply must be kept.
+CAUSES = {
+    401: text("user or password is wrong"),
+    403: text("this user may not do this"),
+    404: text("api_base is wrong"),
 }
 # The same for status 400, by a word in its message.
-FIXABLE_WORDS = {
-    re.compile(r"\bdevices?\b", re.IGNORECASE): "device_id is wrong, or the account has no phone",
-    re.compile(r"sim ?number", re.IGNORECASE): "sim_number is wrong",
+CAUSES_BY_WORD = {
+    re.compile(r"\bdevices?\b", re.IGNORECASE): text("device_id is wrong, or the account has no phone"),
+    re.compile(r"sim ?number", re.IGNORECASE): text("sim_number is wrong"),
 }
 
 
@@ -39,7 +40,7 @@ class PhoneApi:
     def __init__(self, base: str, user: str, password: str, *, local: bool, timeout: float) -> None:
         """Open nothing yet; `timeout` in seconds is for connecting and for each read."""
         self._base = base
-        self._name = "the phone" if local else "the phone's server"
+        self._name = text("the phone") if local else text("the phone's server")
         # A proxy to the internet does not reach a phone in our own network.
         self._client = rest.Client(self._name, timeout=timeout, login=(user, password), use_proxies=not local)
 
@@ -64,7 +65,10 @@ class PhoneApi:
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             answer_id = None
         if answer_id != message_id:
-            raise Unavailable(f"{self._name} gave an answer that is not the API's: check api_base and the network")
+            error_text = text(
+                "{api} gave an answer that is not the API's: check api_base and the network", api=self._name
+            )
+            raise Unavailable(error_text)
 
     def health(self) -> bytes:
         """Return the phone's health report as JSON; the app sends it with HTTP 500 if a check fails."""
@@ -106,7 +110,8 @@ class PhoneApi:
         status = answer.status_code
         if 200 <= status < 300 or status in accepted:
             return answer
-        fix = FIXABLE_STATUS.get(status)
+        cause = CAUSES.get(status)
         if status == 400:
-            fix = next((fix for word, fix in FIXABLE_WORDS.items() if word.search(answer.text)), None)
-        raise rest.failure(f"{self._name} answered HTTP {status}", answer, fix=fix)
+            cause = next((cause for word, cause in CAUSES_BY_WORD.items() if word.search(answer.text)), None)
+        error_text = text("{api} answered HTTP {status}", api=self._name, status=status)
+        raise rest.failure(error_text, answer, cause=cause)

@@ -13,6 +13,7 @@ import msgspec
 from adapters.sms.android.payloads import decode, moment, rows_of
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import Notice
+from gateway.domain.texts import text
 
 # For each check of the app: the statuses that mean trouble, and the text for the operator.
 _WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
@@ -67,7 +68,7 @@ def longest_unseen(listed: bytes, device_id: str | None) -> bytes:
         if not device.deleted_at and device_id in (None, device.id)
     ]
     if not devices:
-        raise Unavailable("the account has no such phone: register the app again, or correct device_id")
+        raise Unavailable(text("the account has no such phone: register the app again, or correct device_id"))
     return min(devices)[1]
 
 

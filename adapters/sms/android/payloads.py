@@ -17,6 +17,7 @@ from adapters.common.cursor import StoredCursor
 from gateway.domain.complaint import Attachment
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt
+from gateway.domain.texts import text
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, json_fields
 
@@ -106,11 +107,11 @@ def envelope(body: bytes) -> Envelope:
     except _UNREADABLE:
         signed = _Signed("", "")
     payload = signed.payload
-    text = payload.body or "" if signed.event == "mms:downloaded" else payload.message
+    content = payload.body or "" if signed.event == "mms:downloaded" else payload.message
     # Only if no part of the key is missing: if a new version renamed a field, two messages would have one key.
-    if signed.event in MESSAGES and payload.received_at and text is not None:
+    if signed.event in MESSAGES and payload.received_at and content is not None:
         sender = payload.sender or payload.phone_number or ""
-        return Envelope(message_key(sender, payload.received_at, text, signed.event), sender or None)
+        return Envelope(message_key(sender, payload.received_at, content, signed.event), sender or None)
     if signed.event in STATES and payload.message_id:
         return Envelope(f"{signed.event}:{payload.message_id}", payload.message_id)
     if signed.id:
@@ -118,24 +119,24 @@ def envelope(body: bytes) -> Envelope:
     return Envelope(f"unread:{sha256(body).hexdigest()}")
 
 
-def message_key(sender: str, received_at: str, text: str, event: str = "sms:received") -> str:
+def message_key(sender: str, received_at: str, content: str, event: str = "sms:received") -> str:
     """Return the key of a message from sender, time and text: the same by webhook, by its retries and by poll."""
     try:
         when = moment(received_at).isoformat()  # UTC: the phone may change its zone between two events
     except Untranslatable:
         when = received_at
-    return sha256(msgspec.json.encode([event, sender, when, text])).hexdigest()[:40]
+    return sha256(msgspec.json.encode([event, sender, when, content])).hexdigest()[:40]
 
 
-def moment(text: str) -> datetime:
+def moment(value: str) -> datetime:
     """Return an ISO 8601 time in UTC; raises `Untranslatable` if it is none, or has no offset."""
     try:
-        date = datetime.fromisoformat(text)
+        date = datetime.fromisoformat(value)
         if date.tzinfo is not None:
             return date.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise Untranslatable("a time is not in ISO 8601 form") from exc
-    raise Untranslatable("a time has no offset from UTC")
+        raise Untranslatable(text("a time is not in ISO 8601 form")) from exc
+    raise Untranslatable(text("a time has no offset from UTC"))
 
 
 def read_event(body: bytes) -> tuple[str, bytes]:
@@ -162,14 +163,14 @@ def message_of(event: str, payload: bytes, pointer: str, own: str) -> CitizenMes
     if (
         text_in not in fields and event == "sms:received"
     ):  # an MMS may be a picture only; the app leaves out null fields
-        raise Untranslatable(f"field {text_in} is missing")
-    text, received_at = fields.get(text_in), fields.need("receivedAt")
+        raise Untranslatable(text("field {name} is missing", name=text_in))
+    content, received_at = fields.get(text_in), fields.need("receivedAt")
     return CitizenMessage(
-        external_id=message_key(sender, received_at, text, event),
+        external_id=message_key(sender, received_at, content, event),
         made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
-        text="\n".join(filter(None, [fields.get("subject"), text])),
+        text="\n".join(filter(None, [fields.get("subject"), content])),
         sent_at=moment(received_at),
         attachments=_attachments(payload, pointer),
     )
@@ -190,13 +191,13 @@ def _attachments(payload: bytes, pointer: str) -> tuple[Attachment, ...]:
 
 def message_of_row(fields: Fields, own: str) -> CitizenMessage:
     """Read a row of the phone's own list as the same message that its webhook gives; raises `Untranslatable`."""
-    sender, text, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
+    sender, content, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
     return CitizenMessage(
-        external_id=message_key(sender, received_at, text),
+        external_id=message_key(sender, received_at, content),
         made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
-        text=text,
+        text=content,
         sent_at=moment(received_at),
     )
 
@@ -219,4 +220,4 @@ def decode(body: bytes, kind: type[_T]) -> _T:
         return msgspec.json.decode(body, type=kind)
     except _UNREADABLE:
         # `from None`: the parser's message may quote a citizen's text.
-        raise Untranslatable("the payload has an unexpected form") from None
+        raise Untranslatable(text("the payload has an unexpected form")) from None

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, model_validator
 
 from adapters.common.addresses import PlainHttp, check_private
+from gateway.domain.texts import text
 from gateway.ports import ChannelSettings, Secret
 
 CLOUD = "https://api.sms-gate.app/3rdparty/v1"
@@ -60,20 +61,24 @@ class AndroidSettings(ChannelSettings):
     def _fit(self) -> Self:
         self._check_address()
         if self.local and self.api_base == CLOUD:
-            raise ValueError("local = true needs api_base, the phone's own address")
+            raise ValueError(text("local = true needs api_base, the phone's own address"))
         if self.export_missed and (self.local or not self.device_id):
-            raise ValueError("export_missed needs device_id, and is not for local = true, which reads the phone's list")
+            raise ValueError(
+                text("export_missed needs device_id, and is not for local = true, which reads the phone's list")
+            )
         return self
 
     def _check_address(self) -> None:
         url = urlsplit(self.api_base)
         if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
-            raise ValueError("api_base must be an address like https://sms.example/api/3rdparty/v1")
+            raise ValueError(text("api_base must be an address like https://sms.example/api/3rdparty/v1"))
         # The app's own server has no https: in a network of our own the operator may allow plain http to it.
         plain_http = PlainHttp.PRIVATE if self.local else PlainHttp.LOOPBACK
         check_private(
             self.api_base,
             plain_http,
-            "api_base must begin with https://, because the password goes there; http:// is for the phone itself, "
-            "by its IP address in your own network, with local = true",
+            text(
+                "api_base must begin with https://, because the password goes there; http:// is for the phone itself, "
+                "by its IP address in your own network, with local = true"
+            ),
         )

@@ -21,6 +21,7 @@ from adapters.sms.http.auth import checks
 from adapters.sms.http.settings import HttpSettings, Receipts
 from gateway.domain.errors import Rejected, Untranslatable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored, MessagePart
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     ChannelContext,
@@ -112,7 +113,7 @@ class HttpSms:
         pieces = [http_payloads.content_of(self._receive, one[1]) if one else None for one in found]
         first = next((one for one in found if one), None)
         if first is None:
-            raise Untranslatable("no part is there")
+            raise Untranslatable(text("no part is there"))
         return self._message(*first, http_text.join(pieces, MISSING))
 
     def _read(self, request: WebhookRequest) -> http_payloads.Named:
@@ -121,13 +122,13 @@ class HttpSms:
     def _recipient(self, fields: http_payloads.Named) -> str:
         return (fields.get(self._receive.recipient) if self._receive.recipient else "") or self._settings.sender
 
-    def _message(self, raw: RawMessage, fields: http_payloads.Named, text: str) -> CitizenMessage:
+    def _message(self, raw: RawMessage, fields: http_payloads.Named, content: str) -> CitizenMessage:
         return CitizenMessage(
             external_id=http_payloads.key_of(self._settings, fields, raw.received_at.timestamp()).key,
             made_id=self._receive.id is None,
             sender=fields.need(self._receive.sender),
             recipient=self._recipient(fields),
-            text=text,
+            text=content,
             sent_at=http_payloads.moment_of(self._receive, fields),
         )
 
@@ -147,7 +148,7 @@ class HttpSms:
         Raises `Throttled`, `Unavailable` or `Rejected`.
         """
         if self._aggregator is None:
-            raise Rejected("the channel has no table send: add it, or set replies = false")
+            raise Rejected(text("the channel has no table send: add it, or set replies = false"))
         return Receipt(self._aggregator.send(reply.to, gsm.to_gsm7(reply.text), reply.id.hex))
 
     def find(self, reply: Reply) -> Receipt | None:

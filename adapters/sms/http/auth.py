@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 from adapters.common.signature import keys_of, signed_by
 from adapters.sms.http.auth_settings import PLACEHOLDER, Auth, Basic, Hmac, Token
 from gateway.domain.errors import Malformed, Unverified
+from gateway.domain.texts import text
 from gateway.ports.wire import WebhookRequest, form_pairs
 
 MOST_FIELDS = 500  # aggregators send about 20; a flood of fields must not delay other calls
@@ -53,7 +54,7 @@ def checks(auth: Auth, *, form: bool) -> tuple[Check, ...]:
 def _few_fields(form: bool) -> Check:
     def check(request: WebhookRequest) -> None:
         if request.url.count("&") + (request.body.count(b"&") if form else 0) > MOST_FIELDS:
-            raise Malformed("too many fields")
+            raise Malformed(text("too many fields"))
 
     return check
 
@@ -65,11 +66,11 @@ def _address(auth: Auth) -> Check:
         try:
             address = ip_address(request.client)
         except ValueError:
-            raise Unverified("the caller's address is unknown") from None
+            raise Unverified(text("the caller's address is unknown")) from None
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         if not any(address in network for network in networks):
-            raise Unverified(f"{address} is not in auth.addresses")
+            raise Unverified(text("{name} is not in auth.addresses", name=address))
 
     return check
 
@@ -80,7 +81,7 @@ def _basic(basic: Basic) -> Check:
     def check(request: WebhookRequest) -> None:
         scheme, _, rest = request.headers.get("authorization", "").partition(" ")
         if not hmac.compare_digest(f"{scheme.title()} {rest.strip()}".encode(), expected):
-            raise Unverified("header Authorization is missing or wrong")
+            raise Unverified(text("header Authorization is missing or wrong"))
 
     return check
 
@@ -94,7 +95,12 @@ def _token(token: Token, form: bool) -> Check:
     secrets = keys_of(token.value, token.previous)
     name = (token.parameter or "").encode()
     longest = 3 * (len(name) + max(map(len, secrets))) + 1  # if every byte of both is escaped
-    place = f"header {token.header}" if token.header else f"parameter {token.parameter}"
+    if token.header:
+        missing = text("header {name} is missing", name=token.header)
+        wrong = text("header {name} is wrong", name=token.header)
+    else:
+        missing = text("parameter {name} is missing", name=token.parameter)
+        wrong = text("parameter {name} is wrong", name=token.parameter)
 
     def check(request: WebhookRequest) -> None:
         if token.header:
@@ -102,9 +108,9 @@ def _token(token: Token, form: bool) -> Check:
         else:
             value = _parameter(request, name, form, longest)
         if not value:
-            raise Unverified(f"{place} is missing")
+            raise Unverified(missing)
         if not any(hmac.compare_digest(value, secret) for secret in secrets):
-            raise Unverified(f"{place} is wrong")
+            raise Unverified(wrong)
 
     return check
 
@@ -146,14 +152,14 @@ def _signature(settings: Hmac) -> Check:
     def check(request: WebhookRequest) -> None:
         value = request.headers.get(header, "").encode("utf-8", "replace")
         if not value:
-            raise Unverified(f"header {settings.header} is missing")
+            raise Unverified(text("header {name} is missing", name=settings.header))
         if timestamp and not _TIMESTAMP.fullmatch(request.headers.get(timestamp, "")):
-            raise Unverified(f"header {settings.timestamp} is missing or no time")
+            raise Unverified(text("header {name} is missing or no time", name=settings.timestamp))
         start, signature = value[: len(prefix)], value[len(prefix) :]
         has_prefix = start == prefix or (settings.encoding == "hex" and start.lower() == prefix.lower())
         if not has_prefix or not signed_by(
             keys, signed_text(request), signature, settings.algorithm, settings.encoding
         ):
-            raise Unverified(f"header {settings.header} does not match")
+            raise Unverified(text("header {name} does not match", name=settings.header))
 
     return check

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gateway.domain.texts import text
 from gateway.ports import Secret
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -15,8 +16,8 @@ _PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
 SIGNED = ("method", "url", "path", "query", "body", "body_sha256", "timestamp")  # placeholders of `auth.hmac.base`
 
 
-def _network(text: str) -> str:
-    return str(ip_network(text))
+def _network(address: str) -> str:
+    return str(ip_network(address))
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -47,10 +48,10 @@ class Token(Table):
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.parameter is None) == (self.header is None):
-            raise ValueError("name a parameter or a header, one of them")
+            raise ValueError(text("name a parameter or a header, one of them"))
         # Other characters have a meaning in a URL, or in the templates of an aggregator (Kannel's %).
         if self.parameter and not all(_PLAIN.fullmatch(s.reveal()) for s in (self.value, self.previous) if s):
-            raise ValueError("in a parameter the secret may hold letters, digits and . _ ~ - only")
+            raise ValueError(text("in a parameter the secret may hold letters, digits and . _ ~ - only"))
         return self
 
 
@@ -68,15 +69,21 @@ class Hmac(Table):
 
     @field_validator("base")
     @classmethod
-    def _known(cls, text: str) -> str:
-        if unknown := set(PLACEHOLDER.findall(text)) - set(SIGNED):
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; there are: {', '.join(SIGNED)}")
-        return text
+    def _known(cls, base: str) -> str:
+        if unknown := set(PLACEHOLDER.findall(base)) - set(SIGNED):
+            raise ValueError(
+                text(
+                    "unknown placeholder {name}; there are: {listed}",
+                    name=f"{{{min(unknown)}}}",
+                    listed=", ".join(SIGNED),
+                )
+            )
+        return base
 
     @model_validator(mode="after")
     def _has_timestamp(self) -> Self:
         if ("{timestamp}" in self.base) != bool(self.timestamp):
-            raise ValueError("{timestamp} in base and the header `timestamp` go together")
+            raise ValueError(text("{timestamp} in base and the header `timestamp` go together"))
         return self
 
 
@@ -98,12 +105,14 @@ class Auth(Table):
         checks = bool(self.addresses or self.basic or self.token or self.hmac)
         if checks == (self.none is not None):
             raise ValueError(
-                "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
-                "(or only `none`, with the reason in words)"
+                text(
+                    "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
+                    "(or only `none`, with the reason in words)"
+                )
             )
         return self
 
     @property
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
         """Return the addresses as networks."""
-        return tuple(ip_network(text) for text in self.addresses)
+        return tuple(ip_network(address) for address in self.addresses)

@@ -16,16 +16,18 @@ from adapters.sms.http.auth_settings import PLACEHOLDER
 from adapters.sms.http.payloads import lookup
 from adapters.sms.http.settings import Outcome, Send
 from gateway.domain.errors import Rejected, Throttled, Unavailable
+from gateway.domain.texts import text
 
 _SHOWN = re.compile(r"[\w.-]{1,32}", re.ASCII)  # a code that may be shown to the operator: no sentence
+THE_AGGREGATOR = text("the aggregator")
 _LONG_NUMBER = re.compile(r"\d{7}")  # may be a phone number
 
-# An operator can repair these.
-FIXES = {
-    401: "user name, password or key of send is wrong",
-    403: "user name, password or key of send is wrong, or our address is not allowed",
-    404: "send.url is wrong",
-    405: "send.method is wrong",
+# Causes that an operator can repair, by HTTP status.
+CAUSES = {
+    401: text("user name, password or key of send is wrong"),
+    403: text("user name, password or key of send is wrong, or our address is not allowed"),
+    404: text("send.url is wrong"),
+    405: text("send.method is wrong"),
 }
 
 
@@ -35,17 +37,18 @@ class Aggregator:
     def __init__(self, send: Send, sender: str, callback: str) -> None:
         """Open nothing yet."""
         self._send = send
-        self._client = rest.Client("the aggregator", timeout=send.timeout)
+        self._client = rest.Client(THE_AGGREGATOR, timeout=send.timeout)
         self._fixed = {name: secret.reveal() for name, secret in send.secrets.items()}
         self._fixed |= {"from": sender, "callback": callback}
         self._authorization = {"Authorization": authorization(send.basic)} if send.basic else {}
 
-    def send(self, to: str, text: str, id_: str) -> str:
+    def send(self, to: str, content: str, id_: str) -> str:
         """Send one text and return its id in receipts."""
-        values = {"to": to, "text": text, "hex": text.encode("utf-16-be", "replace").hex(), "id": id_, **self._fixed}
-        more = self._send.gsm if gsm.fits_gsm7(text) else self._send.unicode
+        values = {"to": to, "text": content, "hex": content.encode("utf-16-be", "replace").hex(), "id": id_}
+        values |= self._fixed
+        more = self._send.gsm if gsm.fits_gsm7(content) else self._send.unicode
         parameters = {name: _deep(value, values) for name, value in {**self._send.parameters, **more}.items()}
-        answer = self._call(parameters, {name: _filled(text, values) for name, text in self._send.headers.items()})
+        answer = self._call(parameters, {name: _filled(value, values) for name, value in self._send.headers.items()})
         document = _document(answer)
         code = _extracted(self._send.code, answer, document) if self._send.code else str(answer.status_code)
         outcome = self._outcome(code, answer.status_code)
@@ -86,16 +89,21 @@ class Aggregator:
 
 
 def _error(outcome: Outcome, code: str, answer: requests.Response) -> Throttled | Unavailable | Rejected:
-    error_text = f"the aggregator answered HTTP {answer.status_code}"
-    if code and code != str(answer.status_code):
-        private = not _SHOWN.fullmatch(code) or _LONG_NUMBER.search(code)
-        error_text += ", code not in outcomes" if private else f", code {code}"
+    error_text = _error_text(code, answer.status_code)
     if outcome is Outcome.REJECTED:
         return Rejected(error_text)
     if outcome is Outcome.THROTTLED:
         return Throttled(error_text, retry_after=rest.retry_after(answer.headers))
-    fix = FIXES.get(answer.status_code)
-    return Unavailable(f"{error_text}: {fix}" if fix else error_text, retry_after=rest.retry_after(answer.headers))
+    error_text = rest.with_cause(error_text, CAUSES.get(answer.status_code))
+    return Unavailable(error_text, retry_after=rest.retry_after(answer.headers))
+
+
+def _error_text(code: str, status: int) -> str:
+    if not code or code == str(status):
+        return text("{api} answered HTTP {status}", api=THE_AGGREGATOR, status=status)
+    if not _SHOWN.fullmatch(code) or _LONG_NUMBER.search(code):
+        return text("{api} answered HTTP {status}, code not in outcomes", api=THE_AGGREGATOR, status=status)
+    return text("{api} answered HTTP {status}, code {code}", api=THE_AGGREGATOR, status=status, code=code)
 
 
 def _document(answer: requests.Response) -> object:

@@ -11,8 +11,10 @@ import msgspec
 
 from adapters.sms import udh
 from adapters.sms.http import text as http_text
-from adapters.sms.http.settings import HttpSettings, Parts, Receive
+from adapters.sms.http.receive_settings import Parts, Receive
+from adapters.sms.http.settings import HttpSettings
 from gateway.domain.errors import Untranslatable
+from gateway.domain.texts import text
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, WebhookRequest, form_pairs
 
@@ -62,10 +64,10 @@ def _document_with_halves(body: bytes) -> object:
     """Read JSON with an escaped half of a surrogate pair, from an emoji that was cut; msgspec refuses it."""
     try:
         # Writing and reading UTF-16 joins two halves to a character, and replaces a single half by U+FFFD.
-        text = json.dumps(json.loads(body), ensure_ascii=False)
-        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        document = json.dumps(json.loads(body), ensure_ascii=False)
+        return json.loads(document.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError) as exc:
-        raise Untranslatable("the payload is not JSON") from exc
+        raise Untranslatable(text("the payload is not JSON")) from exc
 
 
 def lookup(document: object, path: str, default: object = None) -> object:
@@ -97,7 +99,7 @@ def key_of(settings: HttpSettings, fields: Named, arrived: float) -> Envelope:
     if receive.id:
         key = fields.need(receive.id)
         if not _ID.fullmatch(key):
-            raise Untranslatable(f"field {receive.id} is no id")
+            raise Untranslatable(text("field {name} is no id", name=receive.id))
         part = part_of(receive.parts, fields) if receive.parts else None
         return Envelope(f"{key}:{part.number}/{part.total}" if part else key, sender)
     names = [receive.sender, receive.recipient, receive.text, receive.hex, receive.sent_at]
@@ -137,7 +139,7 @@ def content_of(receive: Receive, fields: Named) -> tuple[bytes | str, str]:
     elif receive.charset_from and fields.get(receive.charset_from):
         return _content(receive, fields), http_text.charset(fields.get(receive.charset_from))
     elif coding:
-        raise Untranslatable("the coding is unknown: add it to codings")
+        raise Untranslatable(text("the coding is unknown: add it to codings"))
     return _content(receive, fields), http_text.charset(name)
 
 
@@ -146,7 +148,7 @@ def _content(receive: Receive, fields: Named) -> bytes | str:
         try:
             return bytes.fromhex(digits)
         except ValueError as exc:
-            raise Untranslatable(f"field {receive.hex} is not hex") from exc
+            raise Untranslatable(text("field {name} is not hex", name=receive.hex)) from exc
     return fields.bare(receive.text)
 
 
@@ -168,7 +170,7 @@ def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
         try:
             octets = bytes.fromhex(fields.get(parts.udh)) if parts.udh_form == "hex" else _octets(header)
         except ValueError as exc:
-            raise Untranslatable(f"field {parts.udh} is not hex") from exc
+            raise Untranslatable(text("field {name} is not hex", name=parts.udh)) from exc
         return udh.concatenation(udh.split(octets)[0])
     number, total = fields.number(parts.number or ""), fields.number(parts.total or "")
     if not 1 <= number <= total or total == 1:
@@ -180,19 +182,21 @@ def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
 
 def moment_of(receive: Receive, fields: Named) -> datetime | None:
     """Return the time of sending in UTC, `None` if the message has none; raises `Untranslatable`."""
-    text = fields.get(receive.sent_at) if receive.sent_at else ""
-    if not text:
+    value = fields.get(receive.sent_at) if receive.sent_at else ""
+    if not value:
         return None
     try:
         if receive.time_format in ("unix", "unix_ms"):
-            return datetime.fromtimestamp(int(text) / (1000 if receive.time_format == "unix_ms" else 1), UTC)
+            return datetime.fromtimestamp(int(value) / (1000 if receive.time_format == "unix_ms" else 1), UTC)
         if receive.time_format == "iso":
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(value)
         else:
-            moment = datetime.strptime(text, receive.time_format)  # noqa: DTZ007  the offset is set below
+            moment = datetime.strptime(value, receive.time_format)  # noqa: DTZ007  the offset is set below
         return (moment if moment.tzinfo else moment.replace(tzinfo=_zone(receive.utc_offset))).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
-        raise Untranslatable(f"field {receive.sent_at} is not a time of the form {receive.time_format}") from exc
+        raise Untranslatable(
+            text("field {name} is not a time of the form {form}", name=receive.sent_at, form=receive.time_format)
+        ) from exc
 
 
 def _zone(offset: str) -> timezone:

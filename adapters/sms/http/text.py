@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from adapters.sms import gsm, joining
 from gateway.domain.errors import Untranslatable
+from gateway.domain.texts import text
 
 _UTF16, _LATIN, _GSM = "utf-16-be", "latin-1", "gsm"
 
@@ -39,7 +40,7 @@ def charset(name: str) -> str:
     try:
         return CHARSETS[name.strip().lower()]
     except KeyError:
-        raise Untranslatable("the character set is unknown: add it to codings") from None
+        raise Untranslatable(text("the character set is unknown: add it to codings")) from None
 
 
 def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
@@ -51,14 +52,14 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
         return content
     try:
         if name == _GSM:
-            if "\ufffd" in (text := gsm.decode(content)):
-                raise Untranslatable("the text is not gsm")
-            return text
+            if "\ufffd" in (decoded := gsm.decode(content)):
+                raise Untranslatable(text("the text is not {name}", name=name))
+            return decoded
         # Half a surrogate pair also ends complete messages: phones and operators cut texts.
         lenient = cut or (name == _UTF16 and len(content) % 2 == 0)
         return content.decode(name, "replace" if lenient else "strict")
     except UnicodeDecodeError as exc:
-        raise Untranslatable(f"the text is not {name}") from exc
+        raise Untranslatable(text("the text is not {name}", name=name)) from exc
 
 
 def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:

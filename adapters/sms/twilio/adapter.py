@@ -31,6 +31,7 @@ from adapters.sms.twilio.settings import API, TwilioSettings
 from gateway.domain.complaint import Attachment
 from gateway.domain.errors import Malformed, Rejected, Unverified
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     JSON,
@@ -85,16 +86,16 @@ class TwilioSms:
         """
         header = request.headers.get("x-twilio-signature")
         if not header:
-            raise Unverified("header X-Twilio-Signature is missing")
+            raise Unverified(text("header X-Twilio-Signature is missing"))
         keys, algorithm = self._tokens, "sha1"
         signature_settings = request.headers.get("x-twilio-webhooks-signature-settings")
         if signature_settings:
             name, key_name = read_signature_settings(signature_settings)
             if name not in ALGORITHMS:
-                raise Unverified("the signature's algorithm is unknown")
+                raise Unverified(text("the signature's algorithm is unknown"))
             keys, algorithm = self._keys.get(key_name, self._tokens), ALGORITHMS[name]
         if request.body.count(b"&") > MOST_FIELDS or request.body.count(b"%") > MOST_ESCAPES:
-            raise Malformed("too many form fields")
+            raise Malformed(text("too many form fields"))
         pairs = form_pairs(request.body)
         form = dict(pairs)
         if len(form) == len(pairs):
@@ -106,7 +107,7 @@ class TwilioSms:
         for url in self._urls if request.url == self._context.webhook_url else url_variants(request.url):
             if signed_by(keys, url + signed, signature, algorithm, "base64"):
                 return envelope(form)
-        raise Unverified("header X-Twilio-Signature does not match")
+        raise Unverified(text("header X-Twilio-Signature does not match"))
 
     def accepted(self, request: WebhookRequest) -> Response:
         """Return empty TwiML: the message is stored, and this call sends no reply."""
@@ -153,12 +154,12 @@ class TwilioSms:
         return self._message(sid, fields.need("from"), fields.need("to"), fields.get("body"), sent_at, attachments)
 
     def _message(
-        self, sid: str, sender: str, to: str, text: str, sent_at: datetime | None, attachments: list[Attachment]
+        self, sid: str, sender: str, to: str, content: str, sent_at: datetime | None, attachments: list[Attachment]
     ) -> Event:
         if sender in self.own_addresses:
             return Ignored(why="our own message")
         return CitizenMessage(
-            external_id=sid, sender=sender, recipient=to, text=text, sent_at=sent_at, attachments=tuple(attachments)
+            external_id=sid, sender=sender, recipient=to, text=content, sent_at=sent_at, attachments=tuple(attachments)
         )
 
     # Out: the only methods that touch the network.
@@ -208,9 +209,9 @@ class TwilioSms:
 
     def find(self, reply: Reply) -> Receipt | None:
         """Return the receipt of a message with the same text to the same number, not older than the reply, or `None`."""
-        text, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
+        content, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
         for sid, sent_text, made_at in self._api.sent_to(reply.to, LOOK_BACK):
-            if sid and made_at and made_at >= since and sent_text.strip() == text:
+            if sid and made_at and made_at >= since and sent_text.strip() == content:
                 return Receipt(sid)
         return None
 

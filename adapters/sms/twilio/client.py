@@ -21,26 +21,27 @@ from twilio.rest import Client
 
 from adapters.common import rest
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 
 API = "https://api.twilio.com"  # the only host the SDK builds Message URLs for
 
 BUSY = {20429, 21611}  # too many requests; the sender's queue is full
 
-# An operator can repair these in the settings or the console: until then the reply must be kept.
-FIXABLE = {
-    20003: "account_sid or auth_token is wrong",
-    20005: "the account is suspended or closed",
-    20008: "auth_token is the test token",
-    21212: "sender is not a number Twilio can send from",
-    21408: "sending to this country is switched off in the console (Messaging, Geo permissions)",
-    21606: "sender is not an SMS number of this account",
-    21659: "sender is not a number of this account",
-    21660: "sender belongs to another account",
+# Causes that an operator can repair in the settings or the console: until then the reply must be kept.
+CAUSES = {
+    20003: text("account_sid or auth_token is wrong"),
+    20005: text("the account is suspended or closed"),
+    20008: text("auth_token is the test token"),
+    21212: text("sender is not a number Twilio can send from"),
+    21408: text("sending to this country is switched off in the console (Messaging, Geo permissions)"),
+    21606: text("sender is not an SMS number of this account"),
+    21659: text("sender is not a number of this account"),
+    21660: text("sender belongs to another account"),
 }
-FIXABLE_STATUS = {
-    401: "account_sid or auth_token is wrong",
-    403: "the account may not do this; see the console",
-    404: "account_sid or api_base is wrong",
+STATUS_CAUSES = {
+    401: text("account_sid or auth_token is wrong"),
+    403: text("the account may not do this; see the console"),
+    404: text("account_sid or api_base is wrong"),
 }
 
 
@@ -62,13 +63,13 @@ class TwilioApi:
         self._sender = sender
         self._first_page = f"/2010-04-01/Accounts/{account_sid}/Messages.json"
 
-    def create(self, to: str, text: str, status_callback: str | None) -> str:
+    def create(self, to: str, content: str, status_callback: str | None) -> str:
         """Send one SMS and return its sid."""
         options = {"status_callback": status_callback} if status_callback else {}
         with _classified():
-            sid = self._client.messages.create(to=to, from_=self._sender, body=text, **options).sid
+            sid = self._client.messages.create(to=to, from_=self._sender, body=content, **options).sid
         if not isinstance(sid, str) or not sid:
-            raise Unavailable("Twilio took the reply but named no sid")
+            raise Unavailable(text("Twilio took the reply but named no sid"))
         return sid
 
     def sent_to(self, number: str, limit: int) -> Iterator[tuple[str, str, datetime | None]]:
@@ -99,7 +100,7 @@ def _classified() -> Iterator[None]:
         with rest.reaching("Twilio"):
             yield
     except (TwilioException, ValueError) as exc:
-        raise Unavailable(f"Twilio's answer cannot be read ({type(exc).__name__})") from None
+        raise Unavailable(text("Twilio's answer cannot be read ({name})", name=type(exc).__name__)) from None
 
 
 def _raise_for_status(response: requests.Response, *_args: object, **_options: object) -> None:
@@ -108,9 +109,11 @@ def _raise_for_status(response: requests.Response, *_args: object, **_options: o
     if status < 300:
         return
     code = _error_code(response)
-    error_text = f"Twilio error {code}" if code else f"Twilio answered HTTP {status}"
-    fix = FIXABLE.get(code) or FIXABLE_STATUS.get(status)
-    raise rest.failure(error_text, response, fix=fix, busy=code in BUSY)
+    error_text = text("{api} answered HTTP {status}", api="Twilio", status=status)
+    if code:
+        error_text = text("Twilio error {code}", code=code)
+    cause = CAUSES.get(code) or STATUS_CAUSES.get(status)
+    raise rest.failure(error_text, response, cause=cause, busy=code in BUSY)
 
 
 def _error_code(response: requests.Response) -> int:

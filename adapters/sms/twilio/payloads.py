@@ -16,6 +16,7 @@ import msgspec
 from adapters.common.cursor import StoredCursor
 from gateway.domain.errors import Malformed, Unavailable, Untranslatable
 from gateway.domain.events import Delivery
+from gateway.domain.texts import text
 from gateway.ports import Envelope
 
 # Twilio's names of a message's state, in a callback or a resource.
@@ -68,25 +69,26 @@ class Cursor(StoredCursor):
     next: str | None = None  # path of the next page; `None`: begin a round
 
 
-def read_page(text: str) -> tuple[list[tuple[Listed, bytes]], str | None]:
+def read_page(page: str) -> tuple[list[tuple[Listed, bytes]], str | None]:
     """Return each message of a page with its exact JSON bytes, and the next page's path or `None`; raises `Unavailable`."""
     try:
-        page = msgspec.json.decode(text, type=_Page)
-        return [(msgspec.json.decode(raw, type=Listed), bytes(raw)) for raw in page.messages], page.next_page_uri
+        document = msgspec.json.decode(page, type=_Page)
+        rows = [(msgspec.json.decode(raw, type=Listed), bytes(raw)) for raw in document.messages]
+        return rows, document.next_page_uri
     except msgspec.DecodeError:
         # `from None`: the parser's message may quote a citizen's text.
-        raise Unavailable("Twilio's list of messages has an unexpected form") from None
+        raise Unavailable(text("Twilio's list of messages has an unexpected form")) from None
 
 
-def moment(text: str | None) -> datetime | None:
-    """Return an RFC 2822 time in UTC, `None` for an empty text; raises `Untranslatable`."""
-    if not text:
+def moment(value: str | None) -> datetime | None:
+    """Return an RFC 2822 time in UTC, `None` for an empty value; raises `Untranslatable`."""
+    if not value:
         return None
     try:
-        date = parsedate_to_datetime(text)
+        date = parsedate_to_datetime(value)
         return date.astimezone(UTC) if date.tzinfo else date.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as exc:
-        raise Untranslatable("a date is not in RFC 2822 form") from exc
+        raise Untranslatable(text("a date is not in RFC 2822 form")) from exc
 
 
 _SID = re.compile(rb"(?:SM|MM)[0-9a-fA-F]{32}")
@@ -98,13 +100,13 @@ def envelope(form: Mapping[bytes, bytes]) -> Envelope:
     # Strict, because names and values are signed in one run without borders: if other characters were allowed, the next
     # field's name could be moved into the sid, and one signed message would become many.
     if not _SID.fullmatch(sid):
-        raise Malformed("field MessageSid is missing or misshapen")
+        raise Malformed(text("field MessageSid is missing or misshapen"))
     key = sid.decode("ascii")
     status = (form.get(b"MessageStatus") or form.get(b"SmsStatus", b"")).decode("utf-8", "replace")
     if status in INBOUND:
         return Envelope(key, form.get(b"From", b"").decode("utf-8", "replace") or None)
     if not status.replace("_", "").isalnum() or len(status) > 32:
-        raise Malformed("field MessageStatus is misshapen")
+        raise Malformed(text("field MessageStatus is misshapen"))
     return Envelope(f"{key}:{status}", key)
 
 

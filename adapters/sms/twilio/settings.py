@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, field_validator
 
 from adapters.common.addresses import PlainHttp, check_private
+from gateway.domain.texts import text
 from gateway.ports import ChannelSettings, Secret
 
 API = "https://api.twilio.com"
@@ -37,9 +38,9 @@ class TwilioSettings(ChannelSettings):
     @field_validator("api_base")
     @classmethod
     def _keep_token_private(cls, value: str) -> str:
-        error_text = "must begin with https:// (http:// only on this machine): the auth token goes there"
+        error_text = text("must begin with https:// (http:// only on this machine): the auth token goes there")
         check_private(value, PlainHttp.THIS_MACHINE, error_text)
         url = urlsplit(value)
         if not url.hostname or url.path.strip("/") or url.query or url.fragment:
-            raise ValueError("must be scheme and host only, like https://api.twilio.com")
+            raise ValueError(text("must be scheme and host only, like https://api.twilio.com"))
         return value.rstrip("/")

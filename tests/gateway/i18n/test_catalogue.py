@@ -77,7 +77,12 @@ def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
             "unavailable: the database var/gateway.db cannot grow: the disk is full; make room",
             "unavailable: basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",
         ),
-        ("unavailable: Twilio error 20003", "unavailable: Twilio error 20003"),
+        ("unavailable: Twilio error 20003", "unavailable: kesalahan Twilio 20003"),
+        (
+            "unavailable: the phone answered HTTP 401; cause: user or password is wrong",
+            "unavailable: telepon menjawab HTTP 401; penyebab: user atau password salah",
+        ),
+        ("unavailable: a text of another version", "unavailable: a text of another version"),
         ("untranslatable", "untranslatable"),
     ],
 )

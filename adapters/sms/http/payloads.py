@@ -175,7 +175,7 @@ def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
     number, total = fields.number(parts.number or ""), fields.number(parts.total or "")
     if not 1 <= number <= total or total == 1:
         return None
-    # This reference may be any text; a hash makes it a number, and still tells the messages of one sender apart.
+    # This reference may be any text; a hash makes it a number that still distinguishes the messages of one sender.
     reference = digest(_octets(fields.bare(parts.reference or "")))[:16]
     return udh.Concatenation(int(reference, 16), 64, total, number)
 

@@ -56,7 +56,7 @@ PAGE_LIFE = timedelta(hours=1)  # a list that was read half and is older than th
 CLOCK_SLACK = timedelta(seconds=2)  # Twilio cuts times to the second
 MOST_ESCAPES = 50_000  # of the form %41; Twilio's longest text has 6,400
 MOST_FIELDS = 500  # Twilio sends about 20; an unsigned flood of fields must not hold up the others
-LOOK_BACK = 200  # `find` reads so many of the newest messages to a number
+LOOK_BACK = 200  # `find` reads at most so many of the newest messages to a number
 
 
 class TwilioSms:

@@ -86,16 +86,18 @@ class Receiver:
         while leases.lease(region, name, holder, _POLL_LEASE):
             page = channel.poller.poll(leases.position(region, name))
             now = self._spool.clock()
-            sealed = [self._spool.inbox.seal(incoming(channel, message, now)) for message in page.found]
+            sealed = [self._spool.inbox.seal(incoming(channel, message, now)) for message in page.messages]
             # Only messages of citizens count as recovered, not the report of a device about itself.
-            spoken = {row["id"] for row, message in zip(sealed, page.found, strict=True) if message.spoken}
+            from_citizens = {
+                row["id"] for row, message in zip(sealed, page.messages, strict=True) if message.from_citizen
+            }
             with self._spool.database.begin() as transaction:
                 if not leases.advance(transaction, region, name, holder, page.cursor):
                     break  # the lease was lost; the process that has it now will store this page
                 new = self._spool.inbox.add(transaction, sealed)
             stored += len(new)
-            recovered = len(new & spoken)
-            self._tally.count(channel.id, recovered, len(spoken) - recovered, now)
+            recovered = len(new & from_citizens)
+            self._tally.count(channel.id, recovered, len(from_citizens) - recovered, now)
             if recovered:
                 log.warning("recovered", region=region, channel=name, count=recovered)
             if not page.more:

@@ -132,7 +132,7 @@ class AndroidSms:
             rows = self._read_phone(state, now) if self._settings.local else self._read_server(state, now)
         except (Rejected, Untranslatable) as exc:  # no message is the cause, and a later poll may succeed
             raise Unavailable(exc.message) from None
-        return Batch(found=rows, cursor=state.dump(), more=state.offset > 0)
+        return Batch(messages=rows, cursor=state.dump(), more=state.offset > 0)
 
     def _read_phone(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
         answer = self._api.health()
@@ -201,4 +201,4 @@ def _if_changed(state: payloads.Cursor, notice: Notice, answer: bytes, now: date
     if notice.text == state.last_notice:
         return []
     state.last_notice = notice.text
-    return [FetchedMessage(Envelope(f"phone:{now.isoformat()}"), answer, spoken=False)]
+    return [FetchedMessage(Envelope(f"phone:{now.isoformat()}"), answer, from_citizen=False)]

@@ -183,7 +183,7 @@ class TwilioSms:
             if not resumed:
                 raise
             state.next = None  # Twilio no longer has this page of its list: the next poll begins the round again
-            return Batch(found=(), cursor=state.dump(), more=False)
+            return Batch(messages=(), cursor=state.dump(), more=False)
         moments = [message.moment(otherwise=now) for message, _ in listed]
         # Not after our own time: if Twilio's clock is ahead of ours, the next round must not skip a message.
         state.newest = min(now, max([state.newest, *moments]))
@@ -197,7 +197,7 @@ class TwilioSms:
             for message, raw in listed
             if message.direction == "inbound" and message.status == "received"
         ]
-        return Batch(found=messages, cursor=state.dump(), more=state.next is not None)
+        return Batch(messages=messages, cursor=state.dump(), more=state.next is not None)
 
     def reply(self, reply: Reply) -> Receipt:
         """Send one SMS, folded to GSM 7-bit if nothing is lost: fewer billed parts for the same text.

@@ -235,7 +235,7 @@ class Pages:
 
 
 def page(cursor: str, *keys: str, more: bool = False) -> Batch:
-    return Batch(found=[FetchedMessage(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
+    return Batch(messages=[FetchedMessage(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
 
 
 @pytest.fixture

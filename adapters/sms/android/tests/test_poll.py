@@ -38,7 +38,7 @@ def drain(adapter: AndroidSms, cursor: str | None = None) -> tuple[list[tuple[st
     rows: list[tuple[str, object]] = []
     for _ in range(50):
         batch = adapter.poll(cursor)
-        for row in batch.found:
+        for row in batch.messages:
             (event,) = adapter.translate(raw_message(row.payload, row.content_type))
             rows.append((row.envelope.key, event))
         cursor = batch.cursor

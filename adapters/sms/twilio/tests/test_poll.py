@@ -31,7 +31,7 @@ def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def keys_of(batch: Batch) -> list[str]:
-    return [message.envelope.key for message in batch.found]
+    return [message.envelope.key for message in batch.messages]
 
 
 def drain(adapter: TwilioSms, cursor: str | None = None) -> tuple[list[str], str]:
@@ -116,7 +116,7 @@ def test_a_page_that_twilio_no_longer_has(adapter: TwilioSms, fake: FakeTwilio, 
     fake.fail("reject:20006", on="list")
     lost = adapter.poll(first.cursor)
     assert not lost.more
-    assert not lost.found
+    assert not lost.messages
     assert sorted(drain(adapter, lost.cursor)[0]) == sorted(sent)
 
 
@@ -130,7 +130,7 @@ def test_half_read_list_is_begun_again_after_an_hour(adapter: TwilioSms, fake: F
 def test_message_still_arriving_waits(adapter: TwilioSms, fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "bagian pertama", call=False)
     fake.messages()[0].status = "receiving"
-    assert adapter.poll(None).found == []
+    assert adapter.poll(None).messages == []
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ def test_message_from_our_own_number_is_ignored(fake: FakeTwilio) -> None:
 
 def test_resource_with_media_refers_to_the_list(fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "", [("image/jpeg", b"x")], call=False)
-    (row,) = make(api_base=fake.url).poll(None).found
+    (row,) = make(api_base=fake.url).poll(None).messages
     (event,) = make().translate(raw_message(row.payload, row.content_type))
     sid = fake.messages()[0].sid
     assert [attachment.url for attachment in event.attachments] == [
@@ -57,7 +57,7 @@ def test_resource_with_media_refers_to_the_list(fake: FakeTwilio) -> None:
 def test_webhook_and_resource_become_the_same_message(fake: FakeTwilio) -> None:
     adapter = make(api_base=fake.url)
     fake.send(CITIZEN, "Jalan rusak 😭", call=False)
-    (row,) = adapter.poll(None).found
+    (row,) = adapter.poll(None).messages
     webhook = fake.webhook(fake.messages()[0])
     assert adapter.verify(webhook) == row.envelope
     (called,) = adapter.translate(stored(webhook))

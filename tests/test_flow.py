@@ -120,7 +120,9 @@ def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: Fake
     (case,) = stored(gateway, cases)
     (delivery,) = stored(gateway, outbox)
     assert not stored(gateway, tickets), "the centre gives the ticket"
-    assert (delivery.kind, delivery.case_id, delivery.correlation_id) == (Kind.DELIVER, case.id, correlation_id)
+    assert delivery.kind == Kind.DELIVER
+    assert delivery.case_id == case.id
+    assert delivery.correlation_id == correlation_id
     assert stored(gateway, inbox)[0].state == State.DONE
 
     # 6 deliver: the centre takes the complaint and gives it a number.
@@ -128,7 +130,8 @@ def test_an_sms_becomes_a_complaint_with_a_ticket(gateway: Gateway, twilio: Fake
     (complaint,) = stored(gateway, complaints)
     assert complaint.id == case.id, "the id is the idempotency key everywhere"
     assert complaint.description == "jalan berlubang di depan pasar, sudah ada yang jatuh"
-    assert (complaint.place_code, complaint.category) == ("18.10", "pekerjaan-umum")
+    assert complaint.place_code == "18.10"
+    assert complaint.category == "pekerjaan-umum"
     assert complaint.agency == "Dinas PUPR Kabupaten Pringsewu"
     assert check_ticket(complaint.ticket), "the last digit finds typing slips"
     assert stored(gateway, tickets)[0] == (case.id, complaint.ticket)

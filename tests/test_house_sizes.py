@@ -107,7 +107,8 @@ def test_a_verb_in_the_imperative_is_recognised(measures: ModuleType, line: str,
 def test_a_function_is_measured_without_decorators_and_docstring(measures: ModuleType) -> None:
     text = '@cache\ndef f() -> int:\n    """Return it.\n\n    Twice.\n    """\n    x = 1\n    return x\n'
     (size,) = measures.function_sizes([measures.Source(Path("a.py"), text)])
-    assert (size.lines, size.name) == (3, "a.py: f")
+    assert size.lines == 3
+    assert size.name == "a.py: f"
 
 
 @pytest.mark.parametrize(

@@ -36,8 +36,12 @@ def test_a_delivery_is_numbered_and_written_with_its_first_line_of_history(
     ticket = delivered.tickets[one.id]
     assert check_ticket(ticket)
     (row,), (line,) = rows(complaints), rows(history)
-    assert (row["ticket"], row["status"], row["created_at"]) == (ticket, "received", clock())
-    assert (line["complaint_id"], line["to_status"], line["why"]) == (one.id, "received", "18.10 route 1")
+    assert row["ticket"] == ticket
+    assert row["status"] == "received"
+    assert row["created_at"] == clock()
+    assert line["complaint_id"] == one.id
+    assert line["to_status"] == "received"
+    assert line["why"] == "18.10 route 1"
     assert line["actor"] == "gateway 00/sms"
 
 
@@ -84,7 +88,8 @@ def test_optional_fields_may_all_be_given_or_all_be_missing(
     one = complaint("SM1", **given)
     central.deliver([one])
     (row,) = rows(complaints)
-    assert (row["latitude"], row["occurred_on"]) == (one.place.latitude, one.occurred_on)
+    assert row["latitude"] == one.place.latitude
+    assert row["occurred_on"] == one.occurred_on
     assert (row["reporter"] is None) == one.anonymous
     assert row["sent_at"] is None
 
@@ -158,7 +163,9 @@ def test_find_tells_how_a_complaint_stands(
     found = central.find([one.id, new_id()])
     assert set(found) == {one.id}
     standing = found[one.id]
-    assert (standing.ticket, standing.status, standing.updated_at) == (ticket, Status.RECEIVED, clock())
+    assert standing.ticket == ticket
+    assert standing.status == Status.RECEIVED
+    assert standing.updated_at == clock()
     assert central.find([]) == {}
 
 
@@ -172,18 +179,14 @@ def test_amending_keeps_ticket_and_status_and_appends_to_history(
     changed = complaint("SM1", id=one.id, title="Jembatan putus", reporter=None, anonymous=True)
     central.amend(changed, "read again by a replay")
     (row,) = rows(complaints)
-    assert (row["ticket"], row["status"], row["title"], row["reporter"]) == (
-        ticket,
-        "in_progress",
-        "Jembatan putus",
-        None,
-    )
+    assert row["ticket"] == ticket
+    assert row["status"] == "in_progress"
+    assert row["title"] == "Jembatan putus"
+    assert row["reporter"] is None
     first, second = rows(history)
-    assert (second["from_status"], second["to_status"], second["why"]) == (
-        "in_progress",
-        "in_progress",
-        "read again by a replay",
-    )
+    assert second["from_status"] == "in_progress"
+    assert second["to_status"] == "in_progress"
+    assert second["why"] == "read again by a replay"
     assert first["to_status"] == "received"
 
 
@@ -228,7 +231,8 @@ def test_what_is_confidential_is_withheld(central: SqlCentralStore, complaint: C
     ticket = central.deliver([one]).tickets[one.id]
     shown = central.by_ticket(ticket)
     assert shown is not None
-    assert (shown["title"], shown["description"]) == ("(rahasia)", "(rahasia)")
+    assert shown["title"] == "(rahasia)"
+    assert shown["description"] == "(rahasia)"
     assert "berlubang" not in str(central.newest(10)) + str(shown)
 
 

@@ -56,7 +56,8 @@ def test_everything_is_under_the_new_key_afterwards(filled: Gateway, rows: Rows,
     assert all(alone.inbox.unseal(alone.inbox.get(row["id"])).payload for row in rows(inbox))
     with filled.database.read() as connection:
         readable, unreadable = alone.cases.get(connection, [row["id"] for row in rows(cases)])
-    assert (len(readable), unreadable) == (8, {})
+    assert len(readable) == 8
+    assert unreadable == {}
 
 
 def test_an_interrupted_rotation_is_finished_by_the_next(filled: Gateway, rows: Rows, clock: StillClock) -> None:

@@ -45,7 +45,8 @@ def test_a_preview_touches_nothing(site: Site, receive: Receive, drain: Drain, r
     drain(gateway)
     before = [rows(table) for table in (inbox, outbox, cases, complaints, history)]
     (change,) = replay_of(site.gateway(regions=MORE_ROUTES)).between(*day(clock))
-    assert (change.action, str(change.channel)) == ("amend", "00/sms")
+    assert change.action == "amend"
+    assert str(change.channel) == "00/sms"
     assert change.detail == "agency: Dinas PUPR Kabupaten Pringsewu → Dinas Bina Marga Kabupaten Pringsewu"
     assert [rows(table) for table in (inbox, outbox, cases, complaints, history)] == before
 
@@ -77,9 +78,12 @@ def test_a_new_reading_amends_the_centre_under_the_same_ticket(
     drain(gateway)
     (after,) = rows(complaints)
     assert after["agency"] == "Dinas Bina Marga Kabupaten Pringsewu"
-    assert (after["id"], after["ticket"], after["created_at"]) == (before["id"], before["ticket"], before["created_at"])
+    assert after["id"] == before["id"]
+    assert after["ticket"] == before["ticket"]
+    assert after["created_at"] == before["created_at"]
     first, second = rows(history)
-    assert (first["why"], second["why"]) == ("18.10 route 1", "read again by a replay")
+    assert first["why"] == "18.10 route 1"
+    assert second["why"] == "read again by a replay"
     assert len(rows(outbox, outbox.c.kind == Kind.REPLY.value)) == 1, "the citizen is not told a second time"
 
 
@@ -114,7 +118,9 @@ def test_who_was_anonymous_stays_so_whatever_the_new_reading_says(
     assert replay_of(gateway).apply_between(*day(clock)) == {"amend": 1}
     drain(gateway)
     (row,) = rows(complaints)
-    assert (row["anonymous"], row["confidential"], row["reporter"]) == (True, True, None)
+    assert row["anonymous"] is True
+    assert row["confidential"] is True
+    assert row["reporter"] is None
     assert row["description"] == "jalan berlubang sekali"
 
 
@@ -129,10 +135,12 @@ def test_dead_letters_are_previewed_and_given_back(
     drain(poorer)
     assert rows(inbox)[0]["state"] == State.DEAD
     (change,) = replay_of(poorer).dead(10)
-    assert (change.action, change.detail.split(":")[0]) == ("fail", "channel_gone")
+    assert change.action == "fail"
+    assert change.detail.split(":")[0] == "channel_gone"
     gateway = site.gateway(regions={"74.71-kendari.toml": text})
     (change,) = replay_of(gateway).dead(10)
-    assert (change.action, change.detail) == ("retry", "now reads as CitizenMessage")
+    assert change.action == "retry"
+    assert change.detail == "now reads as CitizenMessage"
     assert replay_of(gateway).apply_dead(10) == 1
     drain(gateway)
     assert rows(inbox)[0]["state"] == State.DONE
@@ -187,7 +195,8 @@ def test_a_message_read_as_nothing_before_opens_its_case_now(
     assert rows(cases) == []
     again = replay_of(gateway)
     (change,) = again.between(*day(clock))
-    assert (change.action, change.detail) == ("open", "a complaint for Meja Nasional SP4N-LAPOR!")
+    assert change.action == "open"
+    assert change.detail == "a complaint for Meja Nasional SP4N-LAPOR!"
     assert again.apply_between(*day(clock)) == {"open": 1}
     assert again.apply_between(*day(clock)) == {"none": 1}, "it waits for the worker"
     drain(gateway)
@@ -198,7 +207,8 @@ def test_what_is_still_waiting_is_left_alone(site: Site, receive: Receive, clock
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
     (change,) = replay_of(gateway).between(*day(clock))
-    assert (change.action, change.detail) == ("none", "still waits to be read")
+    assert change.action == "none"
+    assert change.detail == "still waits to be read"
 
 
 def test_one_case_that_cannot_be_read_does_not_stop_a_replay(

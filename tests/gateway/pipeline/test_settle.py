@@ -118,4 +118,5 @@ def test_rows_behind_a_failed_one_are_given_back_without_an_attempt(
     settler().settle(claim.id, [Failure(first, Unavailable("away"))], [second.id])
     waiting = spool.inbox.get(second.id)
     assert waiting is not None
-    assert (waiting.state, waiting.attempts) == (State.PENDING, 0)
+    assert waiting.state == State.PENDING
+    assert waiting.attempts == 0

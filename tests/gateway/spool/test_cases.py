@@ -48,8 +48,10 @@ def test_a_case_comes_back_as_it_was(spool: Spool, complaint: Callable[..., Comp
     with spool.database.read() as connection:
         found, unreadable = spool.cases.get(connection, [one.id, silent.id, new_id()])
     assert unreadable == {}
-    assert (found[one.id].complaint, found[one.id].contact) == (one, CITIZEN)
-    assert (found[silent.id].complaint, found[silent.id].contact) == (silent, None)
+    assert found[one.id].complaint == one
+    assert found[one.id].contact == CITIZEN
+    assert found[silent.id].complaint == silent
+    assert found[silent.id].contact is None
 
 
 def test_nothing_of_a_case_can_be_read_at_rest(spool: Spool, complaint: Callable[..., Complaint], rows: Rows) -> None:

@@ -47,12 +47,16 @@ def test_failures_are_remembered_since_the_first_until_one_succeeds(spool: Spool
     clock.advance(minutes=5)
     spool.leases.fail("00", "sms", "unavailable: 401")
     (row,) = spool.leases.all()
-    assert (row.failing_since, row.failed_at, row.reason) == (began, clock(), "unavailable: 401")
+    assert row.failing_since == began
+    assert row.failed_at == clock()
+    assert row.reason == "unavailable: 401"
     spool.leases.lease("00", "sms", mine, LEASE)
     with spool.database.begin() as connection:
         spool.leases.advance(connection, "00", "sms", mine, "1")
     (row,) = spool.leases.all()
-    assert (row.failing_since, row.reason, row.succeeded_at) == (None, None, clock())
+    assert row.failing_since is None
+    assert row.reason is None
+    assert row.succeeded_at == clock()
 
 
 def test_a_channel_never_polled_has_no_position(spool: Spool) -> None:

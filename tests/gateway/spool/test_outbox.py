@@ -34,7 +34,10 @@ def test_a_reply_comes_back_as_it_was(spool: Spool, clock: StillClock, rows: Row
     add(spool, draft("Laporan diterima 😊"))
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows
     reply = spool.outbox.unseal(row)
-    assert (reply.id, reply.to, reply.text, reply.created_at) == (row.id, CITIZEN, "Laporan diterima 😊", clock())
+    assert reply.id == row.id
+    assert reply.to == CITIZEN
+    assert reply.text == "Laporan diterima 😊"
+    assert reply.created_at == clock()
     assert CITIZEN.encode() not in rows(outbox)[0]["payload"]
 
 
@@ -44,7 +47,8 @@ def test_only_the_kinds_asked_for_are_claimed(spool: Spool) -> None:
     with spool.database.begin() as connection:
         spool.outbox.add_jobs(connection, Kind.DELIVER, [case])
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.DELIVER, Kind.AMEND]).rows
-    assert (row.kind, row.case_id) == (Kind.DELIVER, case.id)
+    assert row.kind == Kind.DELIVER
+    assert row.case_id == case.id
     assert [row.kind for row in spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows] == [Kind.REPLY]
 
 
@@ -85,7 +89,8 @@ def test_receipts_may_come_in_any_order(spool: Spool, rows: Rows, states: list[s
             error = "30005" if state == "failed" else None
             spool.receipts.note(connection, ChannelId("00", "sms"), "SMout", Delivery(state), error)
     (reference,) = rows(references)
-    assert (reference["delivery"], reference["outbox_id"]) == (kept, row.id)
+    assert reference["delivery"] == kept
+    assert reference["outbox_id"] == row.id
 
 
 def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, rows: Rows) -> None:
@@ -96,7 +101,9 @@ def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, row
     with spool.database.begin() as connection:
         spool.receipts.refer(connection, row, Receipt("SMout"))
     (reference,) = rows(references)
-    assert (reference["delivery"], reference["error"], reference["outbox_id"]) == ("failed", "30005", row.id)
+    assert reference["delivery"] == "failed"
+    assert reference["error"] == "30005"
+    assert reference["outbox_id"] == row.id
 
 
 def test_receipts_of_one_id_on_two_channels_are_two(spool: Spool, rows: Rows) -> None:

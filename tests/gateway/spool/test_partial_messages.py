@@ -41,11 +41,14 @@ def put(spool: Spool, incoming: Callable[..., Incoming]) -> Callable[..., tuple[
 
 def test_parts_of_one_group_make_one_draft(put: Any, spool: Spool) -> None:
     first, new = put(2)
-    assert (first.missing, first.open, new) == ([1, 3], True, True)
+    assert first.missing == [1, 3]
+    assert first.open is True
+    assert new is True
     second, _ = put(3)
     third, _ = put(1)
     assert first.id == second.id == third.id
-    assert (second.missing, third.missing) == ([1], [])
+    assert second.missing == [1]
+    assert third.missing == []
     assert third.first == first.numbers[2], "the part that came first, whatever its number"
     with spool.database.read() as connection:
         stored = spool.partial_messages.of_part(connection, third.numbers[3])
@@ -105,10 +108,14 @@ def test_a_closed_draft_takes_what_it_lacks_for_a_day(put: Any, spool: Spool, cl
         spool.partial_messages.close(connection, first.id)
     clock.advance(hours=23)
     late, new = put(3)
-    assert (late.id, late.open, late.missing, new) == (first.id, False, [2], True)
+    assert late.id == first.id
+    assert late.open is False
+    assert late.missing == [2]
+    assert new is True
     clock.advance(hours=2)
     other, _ = put(2)
-    assert (other.id == first.id, other.open) == (False, True)
+    assert (other.id == first.id) is False
+    assert other.open is True
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)

@@ -122,15 +122,19 @@ def test_a_wrong_password_is_refused(smsc: FakeSmsc) -> None:
 def test_a_citizen_writes(smsc: FakeSmsc, gateway: Gateway) -> None:
     assert gateway.result(in_background(lambda: smsc.send(CITIZEN, "Banjir 😭 {x}"))) == (200, None)
     (pdu,) = gateway.received
-    assert (pdu.source_addr, pdu.source_addr_ton) == (CITIZEN[1:].encode(), 1)
+    assert pdu.source_addr == CITIZEN[1:].encode()
+    assert pdu.source_addr_ton == 1
     assert pdu.short_message.decode("utf-16-be") == "Banjir 😭 {x}"
 
 
 def test_long_messages_are_cut_carelessly(smsc: FakeSmsc, gateway: Gateway) -> None:
     gateway.result(in_background(lambda: smsc.send(CITIZEN, "a" * 152 + "{" + "b" * 60)))
     first, second = (pdu.short_message for pdu in gateway.received)
-    assert (first[:3], first[4:6], second[4:6]) == (b"\x05\x00\x03", b"\x02\x01", b"\x02\x02")
-    assert (first[-1:], second[6:7]) == (b"\x1b", b"("), "the escape and its character are in two parts"
+    assert first[:3] == b"\x05\x00\x03"
+    assert first[4:6] == b"\x02\x01"
+    assert second[4:6] == b"\x02\x02"
+    assert first[-1:] == b"\x1b"
+    assert second[6:7] == b"(", "the escape and its character are in two parts"
 
 
 def test_a_refusal_is_reported(smsc: FakeSmsc, gateway: Gateway) -> None:
@@ -262,7 +266,8 @@ def settings(host: str) -> SmppSettings:
 
 def test_from_settings() -> None:
     smsc = FakeSmsc.from_settings(settings("127.0.0.1"), CONTEXT, deliver_to="http://127.0.0.1:1")
-    assert (smsc.url, smsc.sender) == ("smpp://127.0.0.1:17275", "1708")
+    assert smsc.url == "smpp://127.0.0.1:17275"
+    assert smsc.sender == "1708"
 
 
 def test_a_channel_of_a_real_operator_is_refused() -> None:
@@ -276,7 +281,8 @@ def test_plays_samples() -> None:
         assert simulator.send_one(CITIZEN, "x") is None, "nobody is connected yet"
         gateway = Gateway(smsc)
         totals = gateway.result(in_background(simulator.play))
-        assert (totals.sent, totals.accepted) == (len(load_samples(SAMPLES)) + 1, len(load_samples(SAMPLES)))
+        assert totals.sent == len(load_samples(SAMPLES)) + 1
+        assert totals.accepted == len(load_samples(SAMPLES))
         gateway.submit(b"Diterima")
         gateway.work_until(lambda: gateway.answers)
         assert simulator.wait_for_reply(CITIZEN, 5) == "Diterima"

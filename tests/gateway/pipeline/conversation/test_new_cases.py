@@ -31,7 +31,8 @@ def test_what_reads_like_a_new_report_is_one_and_says_why(
     talk("Lampu jalan mati")
     talk(second)
     first, other = sorted(rows(complaints), key=lambda row: row["ticket"])
-    assert (first["description"], other["description"]) == ("Lampu jalan mati", description)
+    assert first["description"] == "Lampu jalan mati"
+    assert other["description"] == description
     assert reasons(first) is None
     assert reasons(other).startswith(reason)
     assert rows(additions) == []
@@ -48,7 +49,8 @@ def test_another_regions_keyword_begins_a_report_of_its_own(
     receive(gateway, "sebelah masjid", "SM4")
     drain(gateway)
     first, other = sorted(rows(complaints), key=lambda row: row["ticket"])
-    assert (first["place_code"], other["place_code"]) == ("18.10", "74.71")
+    assert first["place_code"] == "18.10"
+    assert other["place_code"] == "74.71"
     assert {row["text"]: row["complaint_id"] for row in rows(additions)} == {
         "dekat pasar": first["id"],
         "sebelah masjid": other["id"],
@@ -59,14 +61,16 @@ def test_the_same_category_or_none_reads_like_more(talk: Any, rows: Rows) -> Non
     talk("Lampu jalan mati")
     talk("tolong jalan itu diperbaiki")
     talk("sudah lama")
-    assert (len(rows(complaints)), len(rows(additions))) == (1, 2)
+    assert len(rows(complaints)) == 1
+    assert len(rows(additions)) == 2
 
 
 def test_more_of_an_anonymous_report_shows_nobody(talk: Any, waves: Waves, rows: Rows) -> None:
     gateway = talk("ANONIM lampu kantor mati")
     talk("sejak kepala dinas diganti")
     (complaint,), (addition,) = rows(complaints), rows(additions)
-    assert (complaint["reporter"], addition["complaint_id"]) == (None, complaint["id"])
+    assert complaint["reporter"] is None
+    assert addition["complaint_id"] == complaint["id"]
     shown = json.dumps(gateway.central.by_ticket(complaint["ticket"]), default=str)
     for trace in (CITIZEN, CITIZEN[3:], "r1", "r2"):
         assert f'"{trace}"' not in shown

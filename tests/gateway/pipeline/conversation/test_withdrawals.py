@@ -31,7 +31,9 @@ def test_withdrawing_archives_at_the_centre_and_is_answered(talk: Any, waves: Wa
     (complaint,) = rows(complaints)
     assert complaint["status"] == Status.ARCHIVED
     line = rows(history)[-1]
-    assert (line["actor"], line["from_status"], line["to_status"]) == ("reporter", "received", "archived")
+    assert line["actor"] == "reporter"
+    assert line["from_status"] == "received"
+    assert line["to_status"] == "archived"
     assert line["why"] == "withdrawn by the reporter (BATAL)"
     assert waves.answers()[1:] == [gateway.settings.gateway.templates.withdrawn.format(ticket=ticket)]
 

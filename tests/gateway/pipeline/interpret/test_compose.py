@@ -54,10 +54,14 @@ def test_a_report_becomes_a_complaint_with_a_reason_for_everything() -> None:
     assert complaint is not None
     assert complaint.title == "jalan berlubang"
     assert complaint.description == "jalan berlubang\ndi depan pasar"
-    assert (complaint.place.code, complaint.place.reason) == ("18.10", "keyword: PRINGSEWU")
-    assert (complaint.category.value, complaint.category.reason) == ("pekerjaan-umum", "word: jalan")
-    assert (complaint.agency.value, complaint.agency.reason) == ("Dinas PUPR Kabupaten Pringsewu", "18.10 route 1")
-    assert (complaint.reporter.phone, complaint.reporter.name) == (CITIZEN, "Ibu Sari")
+    assert complaint.place.code == "18.10"
+    assert complaint.place.reason == "keyword: PRINGSEWU"
+    assert complaint.category.value == "pekerjaan-umum"
+    assert complaint.category.reason == "word: jalan"
+    assert complaint.agency.value == "Dinas PUPR Kabupaten Pringsewu"
+    assert complaint.agency.reason == "18.10 route 1"
+    assert complaint.reporter.phone == CITIZEN
+    assert complaint.reporter.name == "Ibu Sari"
     assert complaint.source.external_id == "SM1"
     assert found.contact == CITIZEN
 
@@ -65,14 +69,16 @@ def test_a_report_becomes_a_complaint_with_a_reason_for_everything() -> None:
 def test_a_keyword_counts_on_the_national_channel_only() -> None:
     complaint = compose("PRINGSEWU jalan berlubang", region="74.71").complaint
     assert complaint is not None
-    assert (complaint.place.code, complaint.description) == ("74.71", "PRINGSEWU jalan berlubang")
+    assert complaint.place.code == "74.71"
+    assert complaint.description == "PRINGSEWU jalan berlubang"
     assert complaint.place.reason == "the channel's region"
 
 
 def test_an_anonymous_complaint_has_no_reporter_and_its_sender_is_still_answered() -> None:
     found = compose("ANONIM jalan berlubang", sender_name="Ibu Sari")
     assert found.complaint is not None
-    assert (found.complaint.anonymous, found.complaint.reporter) == (True, None)
+    assert found.complaint.anonymous is True
+    assert found.complaint.reporter is None
     stored = dump(found.complaint)
     assert b"81200000001" not in stored
     assert b"Sari" not in stored
@@ -82,7 +88,8 @@ def test_an_anonymous_complaint_has_no_reporter_and_its_sender_is_still_answered
 def test_a_confidential_complaint_says_so() -> None:
     complaint = compose("RAHASIA jalan berlubang").complaint
     assert complaint is not None
-    assert (complaint.confidential, complaint.anonymous) == (True, False)
+    assert complaint.confidential is True
+    assert complaint.anonymous is False
     assert complaint.reporter is not None
 
 
@@ -100,14 +107,16 @@ def test_an_address_that_is_no_phone_is_answered_as_it_is() -> None:
     found = compose("jalan berlubang", sender="123456789", sender_is_phone=False)
     assert found.contact == "123456789"
     assert found.complaint is not None
-    assert (found.complaint.reporter.address, found.complaint.reporter.phone) == ("123456789", None)
+    assert found.complaint.reporter.address == "123456789"
+    assert found.complaint.reporter.phone is None
 
 
 def test_a_picture_without_text_is_a_complaint() -> None:
     attachments = (Attachment(url="https://api.twilio.com/x"),)
     complaint = compose("", attachments=attachments).complaint
     assert complaint is not None
-    assert (complaint.title, complaint.description) == ("(tanpa teks)", "(tanpa teks)")
+    assert complaint.title == "(tanpa teks)"
+    assert complaint.description == "(tanpa teks)"
     assert complaint.attachments == attachments
 
 

@@ -120,10 +120,13 @@ def test_category_and_class_tell_which_word_chose_them() -> None:
     )
     category, asked = enricher.category(words_of("Listrik mati")), enricher.classification(words_of("Mau tanya ya"))
     assert category is not None
-    assert (category.value, category.reason) == ("energi", "word: listrik")
-    assert (asked.value, asked.reason) == ("permintaan_informasi", "word: mau tanya")
+    assert category.value == "energi"
+    assert category.reason == "word: listrik"
+    assert asked.value == "permintaan_informasi"
+    assert asked.reason == "word: mau tanya"
     free = enricher.classification(words_of("Listrik mati"))
-    assert (free.value, free.reason) == ("pengaduan", "free text")
+    assert free.value == "pengaduan"
+    assert free.reason == "free text"
     assert enricher.category(words_of("apa saja")) is None
 
 

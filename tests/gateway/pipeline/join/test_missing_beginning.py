@@ -24,13 +24,17 @@ def test_without_its_beginning_a_message_is_treated_as_anonymous_and_confidentia
     gateway = waves.gateway()
     without(waves, gateway, drain, 1, SECRET)
     (row,) = rows(complaints)
-    assert (row["anonymous"], row["confidential"], row["reporter"]) == (True, True, None)
+    assert row["anonymous"] is True
+    assert row["confidential"] is True
+    assert row["reporter"] is None
     assert "its first part is missing" in row["reasons"]
     assert len(waves.answers()) == 1, "its sender is answered all the same"
     waves.part(gateway, 1, SECRET)
     drain(gateway)
     (row,) = rows(complaints)
-    assert (row["anonymous"], row["confidential"], row["reporter"]) == (True, True, None)
+    assert row["anonymous"] is True
+    assert row["confidential"] is True
+    assert row["reporter"] is None
     assert row["description"] == "guru di SD Kendari minta pungli"
 
 
@@ -41,7 +45,9 @@ def test_a_late_beginning_that_asks_for_no_secrecy_ends_it(waves: Waves, rows: R
     waves.part(gateway, 1, THREE)
     drain(gateway)
     (row,) = rows(complaints)
-    assert (row["anonymous"], row["confidential"], row["description"]) == (False, False, WHOLE)
+    assert row["anonymous"] is False
+    assert row["confidential"] is False
+    assert row["description"] == WHOLE
     assert gateway.central.reporter(row["reporter"]).phone == CITIZEN
     assert "first part" not in row["reasons"]
 

@@ -130,7 +130,9 @@ def test_a_late_part_of_an_addition_completes_the_addition(waves: Waves, rows: R
     waves.part(gateway, 2, THREE)
     drain(gateway)
     (after,) = rows(additions)
-    assert (after["id"], after["complaint_id"], after["text"]) == (addition["id"], case["id"], WHOLE)
+    assert after["id"] == addition["id"]
+    assert after["complaint_id"] == case["id"]
+    assert after["text"] == WHOLE
     assert [line["why"] for line in rows(history)][-1] == "addition by the reporter: a late part of it came"
     assert len(rows(complaints)) == 1
 

@@ -105,7 +105,7 @@ def test_every_setting_is_documented() -> None:
 def test_every_command_and_option_is_documented() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     for name, command in commands().items():
-        assert f"\n## `{name}`\n" in page, f"make docs: {name} is missing in commands.md"
+        assert page.count(f"\n### `{name}`\n") == 2, f"make docs: {name} is missing in commands.md"
         assert command.help, f"give the command {name} a docstring"
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden:

@@ -1,12 +1,14 @@
-"""Settings → one wired gateway. The only place where concrete classes meet."""
+"""Build one gateway from settings: with `wiring`, the only place that knows all concrete classes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from gateway.central.port import CentralStore
+from gateway.central.tables import metadata as central_metadata
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import Misconfigured, Unavailable
 from gateway.domain.texts import text
@@ -25,8 +27,11 @@ from gateway.runtime.worker import Stage
 from gateway.settings.files import Settings
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
+from gateway.spool.tables import metadata as spool_metadata
 from gateway.storage import migrate
 from gateway.storage.database import Database
+from gateway.storage.encrypted import missing_key
+from gateway.storage.tables import TableSet
 from gateway.wiring import Wiring
 
 STAGES = ("intake", "gather", "deliver", "acknowledge")
@@ -34,7 +39,7 @@ STAGES = ("intake", "gather", "deliver", "acknowledge")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Gateway:
-    """One process's gateway. Nothing runs yet."""
+    """The gateway of one process, before anything runs."""
 
     settings: Settings
     channels: Mapping[ChannelId, Channel]
@@ -56,51 +61,60 @@ class Gateway:
 
     @property
     def polled(self) -> list[Channel]:
-        """The channels that are asked by the clock."""
+        """The channels that are polled."""
         return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
 
     @property
-    def tables(self) -> list[tuple[Database, str]]:
-        """Which part's tables are in which database."""
-        return [(self.database, "spool"), (self.central_database, "central")]
+    def tables(self) -> list[TableSet]:
+        """The tables of this gateway, with their databases."""
+        return [
+            TableSet("spool", spool_metadata, self.database),
+            TableSet("central", central_metadata, self.central_database),
+        ]
 
     def require_tables(self) -> None:
-        """Raise `Misconfigured` where tables are missing or old; change nothing.
-
-        A centre that cannot be asked now is no reason not to hear citizens: deliveries wait for it.
-        """
-        for database, part in self.tables:
-            try:
-                behind = migrate.pending(database, [part])
-            except Unavailable as exc:
-                if database is self.database:
-                    raise
-                log.warning("centre not reachable", reason=exc.reason)
-                continue
-            if behind:
-                raise Misconfigured(
-                    text("the {part} tables are missing or old; run: run_gateway.py migrate", part=part)
-                )
+        """Raise `Misconfigured` if tables are missing or old; change nothing."""
+        for tables in self.tables:
+            with self._tolerating_an_absent_centre(tables.database):
+                if migrate.pending(tables.database, [tables.part]):
+                    raise Misconfigured(
+                        text("the {part} tables are missing or old; run: run_gateway.py migrate", part=tables.part)
+                    )
 
     def require_keys(self) -> None:
-        """Raise `Misconfigured` where what is stored needs a key that is not configured."""
-        if missing := self.spool.missing_key():
+        """Raise `Misconfigured` if stored values need a key that is not configured."""
+        for tables in self.tables:
+            with self._tolerating_an_absent_centre(tables.database):
+                self._require_key(missing_key(tables.database, tables.metadata, self.spool.keyring))
+
+    @contextmanager
+    def _tolerating_an_absent_centre(self, database: Database) -> Iterator[None]:
+        """Go on if the centre's own database does not answer: citizens are heard, and deliveries wait for it."""
+        try:
+            yield
+        except Unavailable as exc:
+            if database is self.database:
+                raise
+            log.warning("centre not reachable", reason=exc.reason)
+
+    def _require_key(self, missing: str | None) -> None:
+        if missing:
             raise Misconfigured(
                 text(
-                    "stored values need key {missing}, which is not in [encryption] keys; put the old key back (where it is lost for good: keep this database apart, and start on an empty one)",
+                    "stored values need key {missing}, which is not in [encryption] keys; put the old key back (if it is lost for good: keep this database aside, and start with an empty one)",
                     missing=missing,
                 )
             )
 
     def prepare(self) -> None:
-        """Bring embedded tables up to date, and free their claims: their one process is just starting.
+        """Migrate embedded tables and end all leases in them, because their only process is just starting.
 
-        Raises `Misconfigured` where PostgreSQL's tables are behind: to migrate those is their operator's decision.
+        Raises `Misconfigured` if tables in PostgreSQL are missing or old: the operator decides when to migrate them.
         """
-        for database, part in self.tables:
-            if database.is_sqlite:
-                database.claim_file()
-                migrate.migrate(database, [part])
+        for tables in self.tables:
+            if tables.database.is_sqlite:
+                tables.database.claim_file()
+                migrate.migrate(tables.database, [tables.part])
         self.require_tables()
         self.require_keys()
         if self.database.is_sqlite:

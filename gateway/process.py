@@ -1,4 +1,4 @@
-"""One process: what listens, what works, and how both end."""
+"""Run one process: listen, work, and end both in good order."""
 
 from __future__ import annotations
 
@@ -25,29 +25,32 @@ from gateway.web.door.front_door import FrontDoor
 from gateway.web.operator.app import create_app
 
 _FLASK_THREADS = 4
-_LAST_MOMENTS = 1.0  # seconds after the time to end, to close in good order
+_LAST_MOMENTS = 1.0  # seconds to close connections, after the time for work in flight
 
 
 class Process:
-    """Runs a gateway until SIGTERM or SIGINT; what is in flight is finished."""
+    """One process of a gateway; it runs until SIGTERM or SIGINT, and finishes work in flight."""
 
     def __init__(
         self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool, share_port: bool = False
     ) -> None:
-        self._gateway, self._listen, self._jobs, self._share_port = gateway, listen, jobs, share_port
+        self._gateway = gateway
+        self._listen = listen
+        self._jobs = jobs
+        self._share_port = share_port
         chosen = [stage for name, stage in gateway.stages.items() if name in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
-        # Where replies are sent and the clock is kept: a connection that is held serves both ways.
+        # Connections are held in the process that sends replies and runs the jobs: they carry both directions.
         self._holds_lines = jobs and "acknowledge" in stages
         self._deadline: float | None = None  # time.monotonic()
 
     def run(self, ready: Callable[[int | None], None] = lambda port: None) -> None:
-        """Run; `ready` is called once with the port that is listened on.
+        """Run until a signal; call `ready` once, with the port or `None`.
 
-        Raises `Unavailable` where that is taken, `Misconfigured` where it can never be listened on.
+        Raises `Unavailable` if another program has the port, `Misconfigured` if the address can never be used.
         """
-        listener = self._own_port() if self._listen else None  # first: who has no port calls nobody
-        _leave_startup_to_itself()
+        listener = self._own_port() if self._listen else None  # first: without its port a process must call no provider
+        _tune_garbage_collector()
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
             self._gateway.committer.on_commit = self._worker.wake
@@ -82,18 +85,18 @@ class Process:
             access_log=False,
             log_config=None,
             server_header=False,
-            proxy_headers=False,  # the public URL is configured; a proxy's word is never taken
+            proxy_headers=False,  # the public URL is configured, never taken from a request
             timeout_keep_alive=int(server.keep_alive),
             timeout_graceful_shutdown=int(server.shutdown_timeout),
         )
-        # uvicorn ends by raising the signal that stopped it once more, for whoever had it before. That is us, and we
-        # still have work to finish.
+        # At its end uvicorn raises its signal once more, for the earlier handler. That would end this process before
+        # it has finished its work.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         _Server(config, self._gateway, ready, self._begin_end).run(sockets=[listener])
 
     def _listener(self) -> socket.socket:
-        """Return the listening socket; with a shared port the kernel spreads connections over the processes."""
+        """Return the listening socket; with a shared port the kernel distributes connections among the processes."""
         server = self._gateway.settings.gateway.server
         family = socket.AF_INET6 if ":" in server.host else socket.AF_INET
         listener = socket.socket(family, socket.SOCK_STREAM)
@@ -146,29 +149,29 @@ class Process:
         self._begin_end()
 
     def _begin_end(self) -> None:
-        """Start the clock that a signal sets: `shutdown_timeout` holds for all that is in flight together."""
+        """Set the deadline after a signal: all work in flight together has `shutdown_timeout`."""
         timeout = self._gateway.settings.gateway.server.shutdown_timeout
         self._deadline = time.monotonic() + timeout
-        # Python waits at its end for every thread that calls a provider, and a silent provider takes its time. What is
-        # cut off is safe: its lease ends, and the reply is looked up before it is sent again.
+        # At its end Python waits for every thread, and a call to a silent provider may take long. To cut it off is
+        # safe: the lease ends, and the reply is looked up before it is sent again.
         last = threading.Timer(timeout + _LAST_MOMENTS, os._exit, [0])
         last.daemon = True
         last.start()
 
     def _stop(self) -> None:
-        left = self._deadline - time.monotonic() if self._deadline else 0.0  # no signal: it could not even begin
+        left = self._deadline - time.monotonic() if self._deadline else 0.0  # 0 without a signal: the start failed
         if self._worker and not self._worker.stop(max(left, _LAST_MOMENTS / 2)):
-            log.warning("work unfinished", reason="its lease will end and another worker take it over")
+            log.warning("work unfinished", reason="its lease will end, and another worker will take it over")
         self._gateway.lines.stop(_LAST_MOMENTS * 2)
         self._gateway.jobs.stop()
         self._gateway.close()
         log.info("stopped")
 
 
-def _leave_startup_to_itself() -> None:
-    """Keep the garbage collector from walking through every imported module again and again: a quarter of the work.
+def _tune_garbage_collector() -> None:
+    """Exclude the imported modules from garbage collection: to visit them again and again costs a quarter of the work.
 
-    Batches make many objects and hardly a cycle; what the collector is for still gets collected, only less often.
+    Batches make many objects and few cycles, so the collector also runs less often.
     """
     gc.collect()
     gc.freeze()
@@ -176,7 +179,7 @@ def _leave_startup_to_itself() -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server that says when it listens and when it ends, and finishes commits before that."""
+    """uvicorn's server, with a call when it listens and one when it ends; it finishes commits at its end."""
 
     def __init__(
         self,
@@ -186,7 +189,9 @@ class _Server(uvicorn.Server):
         ending: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._gateway, self._ready, self._ending = gateway, ready, ending
+        self._gateway = gateway
+        self._ready = ready
+        self._ending = ending
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -1,4 +1,4 @@
-"""The parts of one gateway, made from settings, room by room."""
+"""Make the parts of one gateway from settings, room by room."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gateway.storage.database import Database
 
 
 class Wiring:
-    """Makes the parts of one gateway, room by room; what several rooms share is made once."""
+    """The parts of one gateway; parts that several rooms share are made once."""
 
     def __init__(self, settings: Settings, registry: Registry, clock: Clock) -> None:
         file = settings.gateway
@@ -53,16 +53,16 @@ class Wiring:
         self.activity = ActivityLog(self.spool.activity)
         self.region_names = {region.file.code: region.file.name for region in settings.regions}
         self.replies = Replies(file.templates, self.region_names)
-        self.composer = Composer(file, [region.file for region in settings.regions])
+        self.composer = Composer(file, [region.file for region in settings.regions], file.templates)
         self.handover = Handover()
         self.lease = timedelta(seconds=self.work.lease)
         window = timedelta(seconds=file.conversation.window)
         self.casework = Casework(self.spool, self.handover, window=window, lease=self.lease)
         parts_wait = timedelta(seconds=file.conversation.parts_wait)
-        self.joining = Joining(self.spool, self.channels, self.composer, parts_wait)
+        self.joining = Joining(self.spool, self.channels, self.composer, file.templates, parts_wait)
 
     def receiving(self) -> tuple[Receiver, Committer, GroupCommit]:
-        """Make what takes webhooks, polls and held connections into the inbox."""
+        """Make the parts that receive webhooks, polls and messages of held connections."""
         server = self.file.server
         tally = Tally(self.channels.values(), self.metrics, self.activity)
         committer = Committer(self.spool.inbox, tally, self.metrics)
@@ -101,7 +101,7 @@ class Wiring:
 
     def delivering(self) -> Deliverer:
         """Make the stage that calls the central store."""
-        # The centre may take later what it cannot take now: known errors are tried again without limit.
+        # The centre may accept later what it refuses now, so known errors are retried without limit.
         policy = self._policy(attempts=self.work.attempts, patient=True, foreign=True)
         return Deliverer(
             self.spool,
@@ -159,22 +159,22 @@ def make_keyring(settings: Settings) -> Keyring:
 
 def make_channels(settings: Settings, registry: Registry) -> dict[ChannelId, Channel]:
     """Return one channel with its adapter for each configured one."""
-    made = [
+    adapters = [
         (config, registry.adapter(config.adapter_key)(config.settings, config.context)) for config in settings.channels
     ]
-    # Of all channels: two of our own numbers must not begin to talk with each other.
-    ours = frozenset(
-        address for _, adapter in made if isinstance(adapter, Replier) for address in adapter.own_addresses
+    # The numbers of all channels: two numbers of ours must never answer each other.
+    own_addresses = frozenset(
+        address for _, adapter in adapters if isinstance(adapter, Replier) for address in adapter.own_addresses
     )
     channels = {}
-    for config, adapter in made:
+    for config, adapter in adapters:
         answers = isinstance(adapter, Replier)
         channels[ChannelId(config.region, config.name)] = Channel(
             region=config.region,
             name=config.name,
             adapter_key=config.adapter_key,
             adapter=adapter,
-            own_addresses=ours,
+            own_addresses=own_addresses,
             replies=config.replies and answers,
         )
     return channels
@@ -200,7 +200,7 @@ def open_database(url: str, pool: int) -> Database:
             )
         ) from exc
     except Exception as exc:
-        # Not the URL itself: a password may stand anywhere in it.
+        # Without the URL: a password may be anywhere in it.
         raise Misconfigured(
             text("the database URL cannot be used ({error}); see [database] url", error=type(exc).__name__)
         ) from exc

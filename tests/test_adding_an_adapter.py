@@ -102,7 +102,7 @@ class PigeonPost:
     def poll(self, cursor: str | None) -> Batch:
         start = int(cursor or 0)
         messages = [FetchedMessage(Envelope(p["id"], p["from"]), json.dumps(p).encode()) for p in self.sky[start:]]
-        return Batch(found=messages, cursor=str(len(self.sky)), more=False)
+        return Batch(messages=messages, cursor=str(len(self.sky)), more=False)
 
     def reply(self, reply: Reply) -> Receipt:
         self.flown.append(reply)

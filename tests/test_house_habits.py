@@ -1,7 +1,10 @@
 """The habits of a project that others run: a way to report a weakness, a version with its changelog, CI."""
 
 import re
+from importlib.metadata import version
 from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
 
 import gateway
 
@@ -45,3 +48,19 @@ def test_the_workflow_runs_what_contributors_run() -> None:
 
 def test_the_workflow_runs_on_the_system_that_we_promise() -> None:
     assert "container: debian:12\n" in text_of(".github/workflows/ci.yml")
+
+
+def test_one_minor_version_of_the_http_server_is_allowed() -> None:
+    """The front door overrides methods that uvicorn does not promise to keep."""
+    specifier = uvicorn_specifier()
+    minors = {minor for minor in range(100) if specifier.contains(f"0.{minor}.0")}
+    assert len(minors) == 1
+
+
+def test_the_installed_http_server_is_the_allowed_one() -> None:
+    assert uvicorn_specifier().contains(version("uvicorn"))
+
+
+def uvicorn_specifier() -> SpecifierSet:
+    (line,) = re.findall(r"^    uvicorn(\S+)$", text_of("setup.cfg"), re.MULTILINE)
+    return SpecifierSet(line)

@@ -13,34 +13,19 @@ MODULE = 250
 FUNCTION = 30
 TEST_FILE = 400
 ANY = 40  # the aim
-ANY_LEFT = 180  # how many there are: lower this with each that goes, never raise it
-ANY_WITHOUT_REASON_LEFT = 146
+ANY_LEFT = 54  # how many there are: lower this with each that goes, never raise it
+ANY_WITHOUT_REASON_LEFT = 35
 
 # A path, or "path: function", with the reason why it may be longer. Add one only if no cut makes the code clearer.
 EXCEPTIONS: dict[str, str] = {}
 
 # What is still longer than its limit, with its lines today: it may only shrink, and goes from here once it fits.
 LEFT: dict[str, int] = {
-    "gateway/spool/queue.py": 298,
-    "gateway/spool/cases.py": 254,
-    "adapters/sms/smpp/simulator/smsc.py": 252,
-    "gateway/central/sql.py": 252,
-    "adapters/sms/smpp/pdu.py": 251,
-    "gateway/web/operator/app.py: create_app": 50,
     "gateway/settings/reader.py: _Reader.compare": 43,
-    "gateway/spool/outbox.py: Outbox.add_cases": 41,
-    "gateway/storage/database.py: Database.__init__": 41,
-    "gateway/pipeline/replay.py: Replay._preview": 38,
     "gateway/cli/try_message.py: _stages": 37,
-    "gateway/pipeline/interpret/compose.py: Composer._complaint": 37,
-    "gateway/storage/database.py: Database.insert": 36,
-    "gateway/central/sql.py: SqlCentralStore._row": 34,
     "gateway/observe/logs.py: configure": 33,
     "gateway/settings/reader.py: _Reader.channels": 33,
-    "gateway/pipeline/deliver.py: Deliverer.__init__": 32,
-    "gateway/central/sql.py: SqlCentralStore._store": 31,
     "gateway/cli/replay.py: _show": 31,
-    "gateway/pipeline/interpret/commands.py: _report": 31,
 }
 
 

@@ -1,1 +1,1 @@
-"""What every channel may use: signatures, the cursor of polls, clients of HTTP APIs."""
+"""Hold what several channels share: signatures, poll cursors, clients of HTTP APIs, the rule where a password may be sent."""

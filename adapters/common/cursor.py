@@ -1,4 +1,4 @@
-"""How far a poll has come, as the text that the core keeps for the adapter."""
+"""Store the position of a poll: the core keeps it as text for the adapter."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Self
 import msgspec
 
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 
 
 class StoredCursor(msgspec.Struct):
-    """The base of each adapter's own cursor."""
+    """The base of each adapter's cursor."""
 
     def dump(self) -> str:
         """Return the cursor as JSON text."""
@@ -18,8 +19,8 @@ class StoredCursor(msgspec.Struct):
 
     @classmethod
     def load(cls, stored: str) -> Self:
-        """Read what `dump` wrote; raises `Unavailable` for anything else."""
+        """Read a cursor that `dump` wrote; raises `Unavailable` for any other text."""
         try:
             return msgspec.json.decode(stored, type=cls)
         except msgspec.DecodeError as exc:
-            raise Unavailable("the stored cursor cannot be read; reset it to begin again") from exc
+            raise Unavailable(text("the stored cursor cannot be read; reset it to begin again")) from exc

@@ -1,4 +1,4 @@
-"""HMAC signatures of webhooks, with the key that holds and the one before a change."""
+"""Check HMAC signatures of webhooks, with the present key and the one before a change."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from gateway.ports import Secret
 
 
 def keys_of(*secrets: Secret | None) -> tuple[bytes, ...]:
-    """Return the keys that are set, to be prepared once."""
+    """Return the secrets that are set, as bytes; call it once, not per request."""
     return tuple(secret.reveal().encode() for secret in secrets if secret)
 
 
 def signed_by(
-    keys: Iterable[bytes], signed: bytes, given: bytes, algorithm: str, encoding: Literal["hex", "base64"]
+    keys: Iterable[bytes], content: bytes, signature: bytes, algorithm: str, encoding: Literal["hex", "base64"]
 ) -> bool:
-    """Tell whether one of the keys made the signature that was given; hex digits may be capitals."""
+    """Return whether one of the keys made this signature of the content; hex digits may be capitals.
+
+    `algorithm` is the name of a hash as `hashlib` has it, such as "sha256".
+    """
     hexadecimal = encoding == "hex"
-    shown = given.lower() if hexadecimal else given
+    expected = signature.lower() if hexadecimal else signature
     for key in keys:
-        digest = hmac.digest(key, signed, algorithm)
-        if hmac.compare_digest(digest.hex().encode() if hexadecimal else b64encode(digest), shown):
+        digest = hmac.digest(key, content, algorithm)
+        if hmac.compare_digest(digest.hex().encode() if hexadecimal else b64encode(digest), expected):
             return True
     return False

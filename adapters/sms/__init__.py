@@ -1,5 +1,4 @@
-"""Short messages: one module per provider, with its page beside it; what it is split into begins with its name.
+"""Serve SMS: one folder per provider, and the modules that all of them may use.
 
-What they share: `gsm` and `udh` (how a text is coded and cut), `signature` (of webhooks), `cursor` (of polls), `rest`
-(clients of HTTP APIs).
+`gsm` codes and cuts texts, `udh` reads the header of a part, `joining` joins the parts of a long message.
 """

@@ -1,4 +1,4 @@
-"""How an SMS text is coded and counted: GSM 7-bit where it fits, UCS-2 where it does not.
+"""Code, decode and count the text of an SMS: in GSM 7-bit if it fits, else in UCS-2.
 
 Tables and part sizes: 3GPP TS 23.038 (GSM 03.38), sections 6.2.1 and 6.2.1.1, and TS 23.040, section 9.2.3.24.
 """
@@ -11,7 +11,7 @@ BASIC = (
     "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-EXTENSION = "\f^{}\\[~]|€"  # each takes an escape septet and its own
+EXTENSION = "\f^{}\\[~]|€"  # each takes two septets: the escape and its own
 
 _ESCAPE = "\x1b"
 _EXTENSION_CODES = b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65"  # in the order of EXTENSION
@@ -19,11 +19,11 @@ _EXTENSION_CODES = b"\x0a\x14\x28\x29\x2f\x3c\x3d\x3e\x40\x65"  # in the order o
 _GSM7 = frozenset(BASIC + EXTENSION)
 _TWO_SEPTETS = frozenset(EXTENSION)
 _USER_DATA = 140  # octets of one SMS
-_GSM7_SINGLE, _UCS2_SINGLE = 160, 70  # septets, or UTF-16 units
+_GSM7_SINGLE, _UCS2_SINGLE = 160, 70  # septets, and UTF-16 units, of a message in one part
 
 _TABLE = BASIC[:0x1B] + _ESCAPE + BASIC[0x1B:]  # by code
 _EXTENDED = {chr(code): char for code, char in zip(_EXTENSION_CODES, EXTENSION, strict=True)}
-# What is no septet at all shows that the alphabet is another one: it must be seen, not guessed.
+# A code beyond 7 bits shows that the text has another alphabet. It is marked, because a guess would hide that.
 _TO_TEXT = dict(enumerate(_TABLE)) | dict.fromkeys(range(0x80, 0x100), "\ufffd")
 _TO_CODES = {ord(char): chr(code) for code, char in enumerate(_TABLE)} | {
     ord(char): _ESCAPE + code for code, char in _EXTENDED.items()
@@ -40,46 +40,48 @@ _FOLD = str.maketrans(
 
 
 def fits_gsm7(text: str) -> bool:
-    """Tell whether every character is in the GSM 7-bit tables."""
+    """Return whether every character is in the GSM 7-bit tables."""
     return _GSM7.issuperset(text)
 
 
 def to_gsm7(text: str) -> str:
-    """Fold typographic signs so that the text fits GSM 7-bit.
+    """Fold typographic signs so that the text fits GSM 7-bit; return it unchanged if it would not fit even then.
 
-    Where something would still not fit (an emoji, another script) the text comes back unchanged: it costs UCS-2
-    parts anyway, so folding would spoil it for nothing.
+    A text with an emoji or another script is sent and billed in UCS-2 anyway, so folding would only spoil it.
     """
     folded = unicodedata.normalize("NFC", text).translate(_FOLD)
     return folded if fits_gsm7(folded) else text
 
 
 def encode(text: str) -> bytes:
-    """Return the septets of a text that fits, one in each byte, as SMPP carries them."""
+    """Return the septets of a text that fits GSM 7-bit, one per byte, as SMPP carries them."""
     return text.translate(_TO_CODES).encode("latin-1")
 
 
 def decode(septets: bytes) -> str:
-    """Return the text of septets, one in each byte; a code beyond 7 bits becomes U+FFFD."""
+    """Return the text of septets, one per byte; a code beyond 7 bits becomes U+FFFD."""
     first, *escaped = septets.decode("latin-1").split(_ESCAPE)
     text = [first.translate(_TO_TEXT)]
     for piece in escaped:
-        # TS 23.038, 6.2.1.1: a code that the extension has not is shown as the basic table has it, and an escape that
-        # escapes nothing as a space.
-        escape = _EXTENDED.get(piece[:1]) or piece[:1].translate(_TO_TEXT) or " "
-        text += [escape, piece[1:].translate(_TO_TEXT)]
+        # TS 23.038, 6.2.1.1: a code that the extension lacks is read by the basic table, and an escape before nothing
+        # as a space.
+        char = _EXTENDED.get(piece[:1]) or piece[:1].translate(_TO_TEXT) or " "
+        text += [char, piece[1:].translate(_TO_TEXT)]
     return "".join(text)
 
 
 def parts(text: str, header: int = 6) -> int:
-    """Count the parts an SMS of this text is sent and billed as; an empty text takes none."""
+    """Return the number of parts in which a text is sent and billed; 0 for an empty text.
+
+    `header` is the number of octets that the header takes in each part of several.
+    """
     return len(segments(text, header))
 
 
 def segments(text: str, header: int = 6) -> list[str]:
-    """Cut a text into the parts it is sent as; `header` is the octets that each part of several gives away.
+    """Cut a text into the parts in which it is sent; `header` is the number of octets it takes in each part of several.
 
-    An escaped character and a surrogate pair are never split across two parts, so a part may stay one unit short.
+    A part never ends inside an escaped character or a surrogate pair, so it may be one unit shorter than the limit.
     """
     if fits_gsm7(text):
         widths, single, room = [2 if char in _TWO_SEPTETS else 1 for char in text], _GSM7_SINGLE, _USER_DATA - header

@@ -1,4 +1,4 @@
-"""The User Data Header of a short message: which part of which long message this is.
+"""Read the User Data Header of a short message: the place of a part in a long message.
 
 Source: 3GPP TS 23.040, sections 9.2.3.24 (the header), .1 (8-bit reference) and .8 (16-bit reference).
 """
@@ -9,12 +9,13 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from gateway.domain.errors import Untranslatable
+from gateway.domain.texts import text
 
 _CONCATENATED = {0x00: 1, 0x08: 2}  # information element → bytes of its reference number
 
 
 class Concatenation(NamedTuple):
-    """Where a part belongs."""
+    """The place of a part in a long message."""
 
     reference: int
     bits: int  # 8 or 16: equal numbers of different width are different messages
@@ -23,28 +24,28 @@ class Concatenation(NamedTuple):
 
     @property
     def group(self) -> str:
-        """What all parts of the message have in common."""
+        """Return the name that is equal for all parts of the message."""
         return f"udh{self.bits}:{self.reference}:{self.total}"
 
 
 def split(user_data: bytes) -> tuple[bytes, bytes]:
-    """Return header (without its length byte) and text of user data that begins with a header.
+    """Return the header (without its length byte) and the content of user data that begins with a header.
 
-    Raises `Untranslatable` where the announced length is not there.
+    Raises `Untranslatable` if the data is shorter than the length byte says.
     """
     if not user_data or len(user_data) <= user_data[0]:
-        raise Untranslatable("the user data header is cut off")
+        raise Untranslatable(text("the user data header is cut off"))
     end = 1 + user_data[0]
     return user_data[1:end], user_data[end:]
 
 
 def concatenation(header: bytes) -> Concatenation | None:
-    """Read a header (without its length byte); `None` where it says nothing of parts, or nothing possible."""
+    """Return the place of a part from a header (without its length byte); `None` if it has none or an impossible one."""
     for element, value in _elements(header):
         width = _CONCATENATED.get(element)
         if width is not None and len(value) == width + 2:
             total, number = value[width], value[width + 1]
-            # TS 23.040: a part numbered 0 or beyond the total is to be ignored, and taken for a whole message.
+            # TS 23.040: ignore a part number of 0 or beyond the total, and take the message for a whole one.
             if 1 <= number <= total and total > 1:
                 return Concatenation(int.from_bytes(value[:width], "big"), 8 * width, total, number)
     return None

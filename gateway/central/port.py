@@ -1,4 +1,4 @@
-"""The port to the central LAPOR store. Its driver `sql` is in this package; others fit the same methods."""
+"""The port to the central LAPOR store. Each driver implements it; `sql` is the driver for SQL databases."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from uuid import UUID
 from gateway.domain.complaint import Addition, Complaint, Status
 from gateway.domain.errors import GatewayError
 
-__all__ = ["CentralStore", "Delivered", "Standing"]
+__all__ = ["ANONYMOUS", "CONFIDENTIAL", "CentralStore", "Delivered", "Standing"]
+
+CONFIDENTIAL = "(rahasia)"  # in place of content that the citizen asked to keep secret
+ANONYMOUS = "(anonim)"  # in place of an id that could reveal an anonymous reporter
 
 
 @dataclass(frozen=True, slots=True)
 class Delivered:
-    """What became of a batch: a ticket for each complaint taken, an error for each that was not."""
+    """The result of a batch: a ticket per complaint that was stored, an error per complaint that was not."""
 
     tickets: dict[UUID, str]
     refused: dict[UUID, GatewayError]
@@ -24,7 +27,7 @@ class Delivered:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Standing:
-    """How a complaint stands at the centre."""
+    """Ticket, status and agency of a complaint at the centre."""
 
     ticket: str
     status: Status
@@ -33,40 +36,41 @@ class Standing:
 
 
 class CentralStore(Protocol):
-    """Where complaints end up. A complaint's id is the idempotency key of every call."""
+    """The central store. The id of a complaint is the idempotency key of every call."""
 
     def deliver(self, complaints: Sequence[Complaint]) -> Delivered:
-        """Store complaints and give each a ticket; one that is already there keeps its ticket and is not changed.
+        """Store complaints and give each a ticket; a stored complaint keeps its ticket and is not changed.
 
-        Raises `Unavailable` where nothing can be said of the whole batch.
+        Raises `Unavailable` if the result of the whole batch is unknown.
         """
 
     def amend(self, complaint: Complaint, why: str) -> None:
-        """Rewrite what a replay reads differently, with a line of history; raises `Unavailable` or `Rejected`."""
+        """Replace the content of a complaint, with a line of history; raises `Unavailable` or `Rejected`."""
 
     def add(self, complaint_id: UUID, addition: Addition) -> Standing:
-        """Add what the reporter wrote later, once for each addition's id; with another text it replaces the former.
+        """Add a further message of the reporter, once per addition id; if its text changed, replace the stored text.
 
-        Raises `Unavailable` where the complaint is not there.
+        Raises `Unavailable` if the complaint is not there.
         """
 
     def withdraw(self, complaint_id: UUID, why: str) -> Standing:
-        """Archive an open complaint whose reporter takes it back; one that has ended is left as it is.
+        """Archive a complaint for its reporter, unless it has ended already.
 
-        Raises `Unavailable` where it is not there.
+        Raises `Unavailable` if the complaint is not there.
         """
 
     def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
-        """Look complaints up by id; an unknown id is left out. Raises `Unavailable`."""
+        """Return complaints by id; unknown ids are left out. Raises `Unavailable`."""
 
     def newest(self, limit: int) -> list[dict[str, object]]:
-        """Return the newest complaints in short, newest first: ticket, status, category, agency, title, created_at.
+        """Return the newest complaints, newest first: ticket, status, category, agency, title, created_at.
 
-        The title of a confidential complaint is withheld. Raises `Unavailable`.
+        The title of a confidential complaint is `CONFIDENTIAL`. Raises `Unavailable`.
         """
 
     def by_ticket(self, ticket: str) -> dict[str, object] | None:
         """Return one complaint with `history` and `additions`, or `None` if no complaint has the ticket.
 
-        Never the reporter; the content of a confidential complaint is withheld. Raises `Unavailable`.
+        Without the reporter. The content of a confidential complaint is `CONFIDENTIAL`, the external id of an anonymous
+        one is `ANONYMOUS`. Raises `Unavailable`.
         """

@@ -5,14 +5,10 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from gateway.storage.database import Instant
+from gateway.storage.encrypted import encrypted_column
+from gateway.storage.tables import new_metadata
 
-metadata = sa.MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+metadata = new_metadata()
 
 complaints = sa.Table(
     "complaint",
@@ -33,7 +29,7 @@ complaints = sa.Table(
     sa.Column("longitude", sa.Double),
     sa.Column("anonymous", sa.Boolean, nullable=False),
     sa.Column("confidential", sa.Boolean, nullable=False),
-    sa.Column("reporter", sa.LargeBinary),  # encrypted JSON; NULL for an anonymous complaint
+    encrypted_column("reporter", "reporter"),  # JSON; NULL for an anonymous complaint
     sa.Column("attachments", sa.Text, nullable=False),  # JSON list of claim checks
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),

@@ -47,7 +47,7 @@ def keys_rotate(app: App, batch: int, yes: bool) -> None:
                     "restarted since?"
                 )
                 click.confirm(localize(question, app.language), abort=True, err=True)
-            for column, total in rekey(gateway.spool, gateway.central_database, batch):
+            for column, total in rekey(gateway.tables, gateway.spool.keyring, batch):
                 app.say(text("{column}: {total} values encrypted anew", column=column, total=total))
             app.say(text("4. now remove the old keys from [encryption] keys, and restart every process"))
         finally:

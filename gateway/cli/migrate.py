@@ -20,8 +20,8 @@ def migrate(app: App) -> None:
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:
-            for database, part in gateway.tables:
-                version = run_migrations(database, [part])[part]
-                app.say(text("{part}: version {version}", part=part, version=version))
+            for tables in gateway.tables:
+                version = run_migrations(tables.database, [tables.part])[tables.part]
+                app.say(text("{part}: version {version}", part=tables.part, version=version))
         finally:
             gateway.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 from datetime import UTC, datetime
 
 import click
@@ -65,19 +64,19 @@ def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
     for change in changes:
         counts[change.action] = counts.get(change.action, 0) + 1
         if as_json:
-            print_json(asdict(change))
+            print_json(_as_json(change))
         elif change.action == "fail":
             failures.setdefault(change.detail, []).append(change)
         elif change.action != "none":
             moment = f"{change.received_at:%Y-%m-%d %H:%M}"
-            click.echo(f"{change.message}  {moment}  {change.address}  {change.action}: {change.detail}")
+            click.echo(f"{change.message}  {moment}  {change.channel}  {change.action}: {change.detail}")
     if as_json:
         return
     for reason, failed in failures.items():
         first = failed[0]
         more = text(" and {count} more", count=len(failed) - 1) if len(failed) > 1 else ""
         click.echo(
-            f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.address}{localize(more, app.language)}  "
+            f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.channel}{localize(more, app.language)}  "
             f"fail: {localize(reason, app.language)}"
         )
     read = sum(counts.values())
@@ -90,6 +89,16 @@ def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
         app.say(text("{messages} read; would be: {total}.  To do it: --yes", messages=messages, total=total))
     else:
         app.say(text("{messages} read; would be: {total}.", messages=messages, total=total))
+
+
+def _as_json(change: Change) -> dict[str, object]:
+    return {
+        "message": change.message,
+        "received_at": change.received_at,
+        "address": str(change.channel),
+        "action": change.action,
+        "detail": change.detail,
+    }
 
 
 def _counted(counts: Mapping[str, int], language: Language) -> Text:

@@ -8,8 +8,10 @@ from gateway.bootstrap import build
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.texts import text
 from gateway.i18n import localize
-from gateway.operations.status import ChannelReport, Report, report
+from gateway.operations.status import STATE_NAMES, ChannelReport, Report, report
 from gateway.operations.status_json import as_json as report_as_json
+
+_NEEDS_ACTION = text("NEEDS ACTION")
 
 
 @click.command()
@@ -47,9 +49,9 @@ def _print(app: App, found: Report) -> None:
 
 
 def _print_channel(app: App, channel: ChannelReport) -> None:
-    state = text("flowing") if channel.healthy else text("NEEDS ACTION")
-    click.echo(
-        f"{channel.region}/{channel.name} · {channel.region_name} ({channel.adapter}): {localize(state, app.language)}"
-    )
+    state = localize(STATE_NAMES[channel.state], app.language)
+    if not channel.healthy:
+        state = f"{state} · {localize(_NEEDS_ACTION, app.language)}"
+    click.echo(f"{channel.region}/{channel.name} · {channel.region_name} ({channel.adapter}): {state}")
     for sentence in channel.sentences:
         click.echo(f"  - {localize(sentence.text, app.language)}")

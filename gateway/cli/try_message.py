@@ -48,7 +48,7 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
             raise Misconfigured(
                 text("there is no channel {address}; configured: {listed}", address=repr(address), listed=listed)
             )
-        composer = Composer(settings.gateway, [one.file for one in settings.regions])
+        composer = Composer(settings.gateway, [one.file for one in settings.regions], settings.gateway.templates)
         stages = list(_stages(settings, channel, composer, sample.read_bytes()))
     if as_json:
         print_json([{"stage": stage, "result": result} for stage, result, _ in stages])
@@ -102,7 +102,7 @@ def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePa
     """Tell what a part waits for, and what it reads like alone."""
     missing = [number for number in range(1, part.total + 1) if number != part.number]
     try:
-        alone = join(channel, {part.number: raw}, part.total).text
+        alone = join(channel, {part.number: raw}, part.total, settings.gateway.templates).text
     except GatewayError as exc:
         return "join", {"error": exc.reason}, True
     waits = {"waits_for": missing, "seconds": settings.gateway.conversation.parts_wait} if missing else {}

@@ -1,4 +1,4 @@
-"""The Canonical Data Model: what every message becomes. Frozen, no I/O.
+"""The canonical data model: every report becomes a `Complaint`. Immutable values, no I/O.
 
 Field names are LAPOR!'s own form in English; the enums' values are the words its users see.
 """
@@ -13,7 +13,7 @@ import msgspec
 
 
 class Classification(StrEnum):
-    """LAPOR!'s three classes, and what is true before anybody has judged."""
+    """LAPOR!'s three classes, and "unknown" for a report that is not judged yet."""
 
     COMPLAINT = "pengaduan"
     ASPIRATION = "aspirasi"
@@ -22,7 +22,7 @@ class Classification(StrEnum):
 
 
 class Status(StrEnum):
-    """Where a complaint stands; foreign systems' words are mapped onto these."""
+    """Status of a complaint; the words of other systems are mapped onto these."""
 
     RECEIVED = "received"
     VERIFIED = "verified"
@@ -39,7 +39,7 @@ ENDED = frozenset({Status.RESOLVED, Status.CLOSED, Status.REJECTED, Status.ARCHI
 
 
 class Reporter(msgspec.Struct, frozen=True, kw_only=True):
-    """Who complains. Encrypted wherever it rests; absent for an anonymous complaint at the centre."""
+    """The reporter. Stored encrypted only; an anonymous complaint has none at the centre."""
 
     address: str  # on the channel: E.164 phone, short code, user id
     phone: str | None = None  # E.164
@@ -48,7 +48,7 @@ class Reporter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim check: where the file can be fetched later, not the file."""
+    """A claim check: the address from which the file can be fetched later, not the file."""
 
     url: str
     media_type: str | None = None
@@ -56,30 +56,30 @@ class Attachment(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where it happened, no more precise than we are sure of."""
+    """The place of the event, only as precise as it is certain."""
 
     text: str | None = None  # as the citizen wrote it
-    code: str | None = None  # Kemendagri code of the deepest level we are sure of
+    code: str | None = None  # Kemendagri code of the lowest certain level
     latitude: float | None = None  # degrees, WGS 84
     longitude: float | None = None
-    reason: str | None = None  # which rule set the code
+    reason: str | None = None  # the rule that set the code
 
 
 class Source(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the message came in."""
+    """The channel and the message of which the complaint was made."""
 
-    region: str  # Kemendagri code of the region whose channel it was; "00" is national
+    region: str  # Kemendagri code of the channel's region; "00" is national
     channel: str
     adapter: str
     external_id: str  # the provider's own id of the message …
     received_at: datetime
     sent_at: datetime | None = None
     foreign_ticket: str | None = None
-    made_id: bool = False  # … or one made of number and text, which leads whoever has it to the number
+    made_id: bool = False  # … or a hash of number and text, if the provider has no ids; it can reveal the number
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that a rule or a person chose, with the reason kept beside it."""
+    """A value that a rule or a person chose, with the reason."""
 
     value: str
     reason: str
@@ -97,28 +97,28 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     source: Source
     reporter: Reporter | None  # None: withheld because anonymous
-    anonymous: bool = False  # anonim: the agency and the public never see who
-    confidential: bool = False  # rahasia: the public never sees what
+    anonymous: bool = False  # anonim: agency and public never see the reporter
+    confidential: bool = False  # rahasia: the public never sees the content
     occurred_on: date | None = None
-    apart: str | None = None  # why it is no addition to an earlier complaint that its reporter had just made
+    apart: str | None = None  # why it is not an addition to the earlier complaint of its reporter
     attachments: tuple[Attachment, ...] = ()
 
 
 class Addition(msgspec.Struct, frozen=True, kw_only=True):
-    """What a reporter wrote later about a complaint of theirs."""
+    """A further message of the reporter about a complaint."""
 
     id: UUID  # a keyed hash of the message's id at its provider; the idempotency key
     text: str
     at: datetime  # when the message came
-    reason: str  # by which rule it belongs to the complaint
+    reason: str  # the rule by which it belongs to the complaint
     attachments: tuple[Attachment, ...] = ()
 
 
-HIDDEN_ID = "-"  # stands for an id that leads to the reporter: to the number it is made of, or to the provider's record
+HIDDEN_ID = "-"  # in place of an id that could reveal the reporter: by its number, or by the provider's record
 
 
 def for_centre(complaint: Complaint) -> Complaint:
-    """Return the complaint as the central store may see it. Pure.
+    """Return the complaint in the form that the central store may get. Pure.
 
     An anonymous complaint has no reporter and no provider's id. An id that is a hash of number and text is withheld
     too: a person who knows the text could try all numbers against it.
@@ -140,5 +140,5 @@ def dump(complaint: Complaint) -> bytes:
 
 
 def load(stored: bytes) -> Complaint:
-    """Return the complaint that `dump` wrote; raises `msgspec.ValidationError` for anything else."""
+    """Return the complaint of JSON bytes of `dump`; raises `msgspec.ValidationError` for other bytes."""
     return _decoder.decode(stored)

@@ -1,8 +1,8 @@
-"""Every error the gateway knows: a closed list.
+"""The errors of the gateway: a closed list.
 
-Each class says what to do about it (`action`), whose fault it is (`blame`) and carries a `code` that logs and
-metrics count. The message is for an operator: it names fields and codes, never a citizen's words or number.
-An exception that is not on this list is treated as `Unavailable`: retried with backoff, then dead.
+Each class has an `action` (the consequence), a `blame` (the party that must act) and a `code` for logs and metrics. The
+message is for an operator: it names fields and codes, never a citizen's words or number. An exception that is not on
+this list is treated as `Unavailable`: retried with backoff, then dead.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import ClassVar
 
 
 class Action(StrEnum):
-    """What becomes of the message."""
+    """The consequence of an error for its message."""
 
     REFUSE = "refuse"  # answered with an HTTP error, not stored, counted
     RETRY = "retry"  # tried again later, with capped and jittered backoff
@@ -21,7 +21,7 @@ class Action(StrEnum):
 
 
 class Blame(StrEnum):
-    """Who has to change something before it can work."""
+    """The party that must act before it can work."""
 
     SENDER = "sender"
     PROVIDER = "provider"
@@ -40,23 +40,23 @@ class GatewayError(Exception):
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after = retry_after  # seconds, when the other side said so
+        self.retry_after = retry_after  # seconds, if the other side asked for a wait
 
     @property
     def reason(self) -> str:
-        """`code` or `code: message`, as stored beside a row and shown to operators."""
+        """The stored reason of a failed row: `code` or `code: message`."""
         return f"{self.code}: {self.message}" if self.message else self.code
 
 
 class Refused(GatewayError):
-    """The base of what the front door turns away; nothing is stored."""
+    """The base of errors for which the front door refuses a request; nothing is stored."""
 
     action = Action.REFUSE
     blame = Blame.SENDER
 
 
 class Malformed(Refused):
-    """The request is not what this channel's provider sends."""
+    """The request does not have the form of this channel's provider."""
 
     code, status = "malformed", 400
 
@@ -112,13 +112,13 @@ class Unavailable(GatewayError):
 
 
 class Throttled(Unavailable):
-    """The other side asks us to slow down."""
+    """The other side asks for fewer requests."""
 
     code = "throttled"
 
 
 class Rejected(GatewayError):
-    """The other side refused for good; trying again would not help."""
+    """The other side refused for good; another attempt would not help."""
 
     code = "rejected"
     action = Action.DEAD

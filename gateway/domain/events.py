@@ -1,4 +1,4 @@
-"""What adapters turn raw messages into: a closed list."""
+"""The events into which adapters translate raw messages: a closed list."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from gateway.domain.complaint import Attachment
 
 
 class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
-    """One message that somebody wrote to us on a channel."""
+    """One message of a citizen on a channel."""
 
     external_id: str  # unique in the channel for ever; the same message has the same id however it reaches us
-    # The id is a hash of number and text, not the provider's own. Who knows the text could try all numbers against it:
-    # the centre never gets it.
+    # True if the id is a hash of number and text, not the provider's own. The centre never gets such an id: a person
+    # who knows the text could try all numbers against it.
     made_id: bool = False
     sender: str  # the address as the provider gives it; enrich makes a phone E.164
     recipient: str  # our own address that was written to
@@ -27,9 +27,9 @@ class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MessagePart(msgspec.Struct, frozen=True, kw_only=True):
-    """One part of a long message. The core waits for the others, and then lets the adapter join them (`ports.Joiner`)."""
+    """One part of a long message. The core waits for the others, then the adapter joins them (`ports.Joiner`)."""
 
-    group: str  # what all parts of the message have in common, and no other message of the sender at that time
+    group: str  # equal for all parts of the message, and different for other messages of the sender at that time
     number: int  # from 1
     total: int
     sender: str
@@ -37,7 +37,7 @@ class MessagePart(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Delivery(StrEnum):
-    """How far a reply of ours has come; later values never give way to earlier ones."""
+    """Delivery state of a reply; an earlier state never replaces a later one."""
 
     SENT = "sent"
     DELIVERED = "delivered"
@@ -45,21 +45,21 @@ class Delivery(StrEnum):
 
 
 class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider tells what became of a reply we sent."""
+    """The provider's report about a reply that we sent."""
 
-    external_id: str  # what `Receipt.external_id` said when we sent it
+    external_id: str  # the `Receipt.external_id` or one of `others` of the reply
     state: Delivery
     error: str | None = None  # the provider's code, never its free text
 
 
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified message that asks nothing of us; kept, counted, not delivered."""
+    """A verified message that needs no action; stored and counted, not delivered."""
 
     why: str
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider tells how its device or line is; shown to the operator."""
+    """The provider's report about its device or line, for the operator."""
 
     well: bool
     text: str  # one short line in Bahasa Indonesia; no person's data

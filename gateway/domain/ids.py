@@ -13,11 +13,11 @@ new_id = uuid7
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """Return the lowest id that could have been made at the moment: bounds a range of ids by time."""
+    """Return the lowest possible id of a moment, to bound a range of ids by time."""
     milliseconds = int(moment.timestamp() * 1000)
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (0b10 << 62))
 
 
 def time_of(identifier: UUID) -> datetime:
-    """Return the moment a version 7 id was made, to the millisecond."""
+    """Return the moment at which a version 7 id was made, to the millisecond."""
     return datetime.fromtimestamp((identifier.int >> 80) / 1000, UTC)

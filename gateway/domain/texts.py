@@ -1,22 +1,33 @@
-"""Texts for people: an English sentence and the values in it, kept apart so that it can be shown in another language."""
+"""Texts for people: an English sentence and its values, kept apart so that it can be shown in another language."""
 
 from __future__ import annotations
 
 from typing import Self
 
 
+class Localizable(str):
+    """A value of a text that each language writes in its own form, such as a moment; as a string it is English."""
+
+    __slots__ = ()
+
+    def localized(self, language: str) -> str:
+        """Return the value as the language ("id", "en") writes it."""
+        raise NotImplementedError
+
+
 class Text(str):
-    """A filled English sentence that remembers its pattern; logs and the database keep the plain English."""
+    """A filled English sentence that keeps its pattern and values; logs and the database store the plain English."""
 
     __slots__ = ("pattern", "values")
     pattern: str
     values: dict[str, object]
 
     def __new__(cls, pattern: str, /, **values: object) -> Self:
-        """Fill the pattern's `{placeholders}`; without values the pattern is taken as it stands."""
-        made = super().__new__(cls, pattern.format(**values) if values else pattern)
-        made.pattern, made.values = pattern, values
-        return made
+        """Fill the pattern's `{placeholders}`; a pattern without values is not formatted."""
+        filled = super().__new__(cls, pattern.format(**values) if values else pattern)
+        filled.pattern = pattern
+        filled.values = values
+        return filled
 
 
 def text(pattern: str, /, **values: object) -> Text:

@@ -18,7 +18,7 @@ def make_ticket(number: int) -> str:
 
 
 def check_ticket(text: str) -> bool:
-    """Tell whether the text can be a ticket: digits only, the check digit right."""
+    """Return whether the text can be a ticket: digits only, with a right check digit."""
     try:
         damm.validate(text)
     except ValidationError:

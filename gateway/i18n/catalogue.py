@@ -1,7 +1,7 @@
 """Show texts in the reader's language, by the gettext catalogue in `locale/`.
 
-Code and database hold plain English. A `Text` still knows its pattern and values; a stored reason is matched against the
-catalogue's patterns, so that what was written yesterday is shown in the language of today's reader.
+Code and database hold plain English. A `Text` has its pattern and values; a stored reason is matched against the
+catalogue's patterns, so that today's reader gets yesterday's reasons in the language of today.
 """
 
 from __future__ import annotations
@@ -14,13 +14,11 @@ from functools import cache
 from pathlib import Path
 from string import Formatter
 
-from gateway.domain.texts import Text
+from gateway.domain.texts import Localizable, Text
 
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
 _REASON = re.compile(r"([a-z_]+: )(.+)", re.DOTALL)  # a stored reason: an error's code, which stays, and its message
-
-
 _ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values have no spaces
 
 
@@ -32,7 +30,7 @@ class Language(StrEnum):
 
 
 def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language to speak: the option's, else the locale's if that is English, else Bahasa Indonesia."""
+    """Return the language of the option or LAPOR_LANG, else English if the locale is English, else Indonesian."""
     asked = option or environment.get("LAPOR_LANG")
     if asked:
         return Language(asked)
@@ -41,20 +39,23 @@ def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
     return Language.ENGLISH if re.match(r"en([_.@]|$)", locale) else Language.INDONESIAN
 
 
-def localize(given: str, language: Language) -> str:
-    """Return a text in a language; a text that the catalogue lacks stays as it is."""
+def localize(english: str, language: Language) -> str:
+    """Return a text in a language; a text that the catalogue lacks stays English."""
+    if isinstance(english, Localizable):
+        return english.localized(language.value)
     if language is Language.ENGLISH:
-        return str(given)
-    if isinstance(given, Text):
+        return str(english)
+    if isinstance(english, Text):
         values = {
-            name: localize(value, language) if isinstance(value, str) else value for name, value in given.values.items()
+            name: localize(value, language) if isinstance(value, str) else value
+            for name, value in english.values.items()
         }
-        translated = _translations().gettext(given.pattern)
-        return translated.format(**values) if given.values else translated
-    if shown := _match(given, language):
-        return shown
-    reason = _REASON.fullmatch(given)
-    return reason[1] + localize(reason[2], language) if reason else str(given)
+        translated = _translations().gettext(english.pattern)
+        return translated.format(**values) if english.values else translated
+    if matched := _match(english, language):
+        return matched
+    reason = _REASON.fullmatch(english)
+    return reason[1] + localize(reason[2], language) if reason else str(english)
 
 
 @cache
@@ -89,13 +90,13 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _match(given: str, language: Language) -> str | None:
+def _match(english: str, language: Language) -> str | None:
     """Return a plain English text in the language, by the pattern that it was made of; `None` if no pattern fits."""
-    translated = _translations().gettext(given)
-    if translated != given:
+    translated = _translations().gettext(english)
+    if translated != english:
         return translated
     for expression, pattern in _patterns():
-        if match := expression.fullmatch(given):
+        if match := expression.fullmatch(english):
             values = {name: localize(value, language) for name, value in match.groupdict().items()}
             return _translations().gettext(pattern).format_map(values)
     return None

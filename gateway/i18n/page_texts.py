@@ -1,4 +1,4 @@
-"""The texts that stand in the pages' templates: the catalogue is extracted from Python alone."""
+"""The texts of the pages' templates, again: the catalogue is extracted from Python files only."""
 
 from __future__ import annotations
 
@@ -15,6 +15,6 @@ PAGE_TEXTS = (
     text("The gateway does not run"),
     text("needs action"),
     text("Back to the status page"),
-    text("{count} messages wait to be read, the oldest for {age}"),
-    text("{count} deliveries or replies wait to be sent, the oldest for {age}"),
+    text("{count} messages wait to be read, the oldest {since}"),
+    text("{count} deliveries or replies wait to be sent, the oldest {since}"),
 )

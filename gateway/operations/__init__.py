@@ -1,1 +1,1 @@
-"""What an operator asks of a running installation: its status, new keys."""
+"""Operations on a running installation: its status, new keys."""

@@ -1,47 +1,42 @@
-"""Encrypts stored values again with the key that encrypts now, so that an old key can be thrown away."""
+"""Encrypt stored values again with the first key, so that an old key can be thrown away."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from uuid import UUID
 
 import sqlalchemy as sa
 
-from gateway.central.tables import complaints
-from gateway.spool import Spool
-from gateway.spool.tables import cases, inbox, outbox
+from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
-
-_COLUMNS: tuple[tuple[sa.Table, str, bytes], ...] = (
-    (inbox, "payload", b"inbox"),
-    (outbox, "payload", b"outbox"),
-    (cases, "complaint", b"case"),
-    (cases, "contact", b"contact"),
-    (complaints, "reporter", b"reporter"),
-)
+from gateway.storage.encrypted import EncryptedColumn, encrypted_columns
+from gateway.storage.tables import TableSet
 
 
-def rekey(spool: Spool, central: Database, batch: int) -> Iterator[tuple[str, int]]:
-    """Go through every encrypted column; yield `(table.column, values encrypted anew)` as each is finished.
+def rekey(tables: Sequence[TableSet], keyring: Keyring, batch: int) -> Iterator[tuple[str, int]]:
+    """Encrypt every encrypted column with the first key, `batch` rows in one transaction.
 
-    Raises `Undecryptable` where a value's key is missing; what was done before stays done.
+    Yields `("table.column", number of values encrypted anew)` after each column. Raises `Undecryptable` if the ring
+    lacks the key of a value; finished batches stay finished.
     """
-    for table, column, purpose in _COLUMNS:
-        database = central if table is complaints else spool.database
-        total, after = 0, UUID(int=0)
-        while True:
-            changed, last = _page(spool, database, table, column, purpose, after, batch)
-            total += changed
-            if last is None:
-                break
-            after = last
-        yield f"{table.name}.{column}", total
+    for table_set in tables:
+        for encrypted in encrypted_columns(table_set.metadata):
+            total, after = 0, UUID(int=0)
+            while True:
+                changed, last = _page(table_set.database, keyring, encrypted, after, batch)
+                total += changed
+                if last is None:
+                    break
+                after = last
+            yield encrypted.name, total
 
 
 def _page(
-    spool: Spool, database: Database, table: sa.Table, name: str, purpose: bytes, after: UUID, batch: int
+    database: Database, keyring: Keyring, encrypted: EncryptedColumn, after: UUID, batch: int
 ) -> tuple[int, UUID | None]:
-    column, keyring = table.c[name], spool.keyring
+    """Encrypt the next rows after an id; return how many values changed, and the last id or `None` at the end."""
+    column, purpose = encrypted
+    table = column.table
     chosen = (
         sa.select(table.c.id, column)
         .where(table.c.id > after, column.is_not(None))
@@ -49,12 +44,12 @@ def _page(
         .limit(batch)
         .with_for_update()
     )
-    with database.begin() as connection:
-        rows = connection.execute(chosen).all()
+    with database.begin() as transaction:
+        rows = transaction.execute(chosen).all()
         old = [row for row in rows if not keyring.is_current(row[1])]
         if old:
-            connection.execute(
-                sa.update(table).where(table.c.id == sa.bindparam("row")).values({name: sa.bindparam("sealed")}),
+            transaction.execute(
+                sa.update(table).where(table.c.id == sa.bindparam("row")).values({column.name: sa.bindparam("sealed")}),
                 [{"row": row.id, "sealed": keyring.encrypt(keyring.decrypt(row[1], purpose), purpose)} for row in old],
             )
     return len(old), rows[-1].id if rows else None

@@ -1,4 +1,4 @@
-"""Write the status report as plain values, in one language, for machines."""
+"""Convert the status report to plain values, in one language, for programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from gateway.operations.status import ChannelReport, Report
 
 
 def as_json(report: Report, language: Language) -> dict[str, object]:
-    """Return the report as values that JSON knows; texts are in the language, moments in UTC (ISO 8601)."""
+    """Return the report as JSON values, with texts in one language and moments in UTC (ISO 8601)."""
     return {
         "at": report.at.isoformat(),
         "language": language.value,
@@ -26,6 +26,7 @@ def _channel(channel: ChannelReport, language: Language) -> dict[str, object]:
         "region_name": channel.region_name,
         "name": channel.name,
         "adapter": channel.adapter,
+        "state": channel.state.value,
         "healthy": channel.healthy,
         "waiting": channel.waiting,
         "dead": channel.dead,

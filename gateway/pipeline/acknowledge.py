@@ -1,7 +1,7 @@
-"""To the citizen, on the channel they used.
+"""Send replies to citizens, each on the channel that the citizen used.
 
-At least once: where an attempt's answer was lost, the provider is asked first whether the message went out. Only where
-it cannot tell, and the crash fell between its answer and our commit, may a citizen read the same reply twice.
+At least once: if the provider's answer to an attempt was lost, the adapter first looks the reply up at the provider. A
+citizen gets a reply twice only if the provider has no such look-up and we crashed between its answer and our commit.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from gateway.spool.tables import Kind
 
 
 class Acknowledger:
-    """Empties the part of the outbox that is meant for citizens."""
+    """The stage that empties the outbox of replies."""
 
     name = "acknowledge"
 
@@ -51,9 +51,9 @@ class Acknowledger:
         self._pool = ThreadPoolExecutor(threads, "reply")
 
     def run_once(self) -> int:
-        """Send one batch; return how many replies it had. Replies to one citizen keep their order."""
-        # Small claims: all of a claim must be sent before its lease ends, whatever the provider's time-out.
-        # What goes over a connection that another process holds is that process's to send.
+        """Send one batch; return the number of its replies. Replies to one citizen keep their order."""
+        # Small claims: all replies of a claim must be sent before its lease ends, even if each call times out.
+        # Not the replies of connections that another process holds: only that process can send them.
         claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY], leaving=self._elsewhere())
         if not claim.rows:
             return 0
@@ -61,7 +61,7 @@ class Acknowledger:
         lanes: dict[UUID, list[OutboxRow]] = {}
         for row in claim.rows:
             lanes.setdefault(row.lane, []).append(row)
-        # list(): an exception of a thread must reach the caller.
+        # list() raises the exception of a thread here.
         list(self._pool.map(lambda rows: self._send_lane(claim.id, rows), lanes.values()))
         return len(claim.rows)
 
@@ -72,7 +72,7 @@ class Acknowledger:
     def _send_lane(self, claim: UUID, rows: Sequence[OutboxRow]) -> None:
         """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
         for position, row in enumerate(rows):
-            # The replies before it may have taken long: one that another worker has taken over is theirs to send.
+            # The replies before it may have taken long, and another worker may have claimed this one since.
             if not self._spool.outbox.hold(claim, row.id, self._lease):
                 continue
             try:
@@ -82,12 +82,12 @@ class Acknowledger:
                 self._settler.settle(claim, [Failure(row, exc)])
                 if self._settler.gives_up(row, exc):
                     continue
-                with self._spool.database.begin() as connection:
-                    self._spool.outbox.give_back(connection, claim, [other.id for other in rows[position + 1 :]])
+                with self._spool.database.begin() as transaction:
+                    self._spool.outbox.give_back(transaction, claim, [other.id for other in rows[position + 1 :]])
                 return
-            with self._spool.database.begin() as connection:
-                if self._spool.outbox.finish(connection, claim, [row.id]):
-                    self._spool.receipts.refer(connection, row, receipt)
+            with self._spool.database.begin() as transaction:
+                if self._spool.outbox.finish(transaction, claim, [row.id]):
+                    self._spool.receipts.refer(transaction, row, receipt)
             self._metrics.replies.labels(row.region, row.channel, outcome).inc()
             self._activity.note(row.region, row.channel, "replied", self._spool.clock())
             log.info(
@@ -101,8 +101,8 @@ class Acknowledger:
     def _send(self, row: OutboxRow) -> tuple[Receipt, str]:
         adapter = channel_of(self._channels, row.region, row.channel).replier
         reply = self._spool.outbox.unseal(row)
-        if row.attempts > 1:  # an earlier attempt's answer may have been lost on the way
-            found: Receipt | None = adapter.find(reply)
-            if found is not None:
-                return found, "found"
+        if row.attempts > 1:  # the answer to an earlier attempt may have been lost
+            receipt: Receipt | None = adapter.find(reply)
+            if receipt is not None:
+                return receipt, "found"
         return adapter.reply(reply), "sent"

@@ -1,6 +1,6 @@
-"""Does a report open a case, or does it belong to the one its sender has just opened? Writes what follows from that.
+"""File reports: open a case, or add the report to the case that its sender has just opened.
 
-One message makes one complaint, or one addition to one: what is already known by its external id does nothing again.
+One message makes one complaint, or one addition to one: a message whose external id is known changes nothing.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -18,7 +17,7 @@ from gateway.domain.complaint import Addition, Complaint
 from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import Report
 from gateway.spool import Spool
-from gateway.spool.cases import LastCase, NewCase, opened
+from gateway.spool.case import CaseReference, LastCase, NewCase
 from gateway.spool.outbox import Hold
 from gateway.spool.tables import Kind
 from gateway.storage import Transaction
@@ -26,27 +25,19 @@ from gateway.storage import Transaction
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filing:
-    """A report that is to be filed: as a case of its own, or with an earlier one."""
+    """A report that is to be filed: as a new case, or as an addition to an earlier one."""
 
     report: Report
     case: NewCase
 
     @property
     def heard_at(self) -> datetime:
-        """When the message came."""
+        """The time when the message came."""
         return self.case.opened_at
 
 
-class _Keyed(NamedTuple):
-    """A filing with the keyed hashes of its message and its sender."""
-
-    filing: Filing
-    external: UUID
-    sender: UUID
-
-
-def reads_apart(report: Report, complaint: Complaint, earlier: Complaint) -> str | None:
-    """Return why a further message reads like a report of its own, or `None` where it adds to the earlier. Pure."""
+def reason_to_stand_alone(report: Report, complaint: Complaint, earlier: Complaint) -> str | None:
+    """Return why a further message is a report of its own, or `None` if it is an addition to the earlier one. Pure."""
     if not report.plain:
         return "a command word: BARU, ANONIM, RAHASIA or a region's"
     before, now = earlier.category, complaint.category
@@ -60,114 +51,120 @@ def reads_apart(report: Report, complaint: Complaint, earlier: Complaint) -> str
     return None
 
 
-def _stated_reason(report: Report, why: str | None, earlier: LastCase | None) -> str | None:
-    """Return what a complaint may say of the reason why it stands alone. Pure.
+def _stated_reason(report: Report, reason: str | None, earlier: LastCase | None) -> str | None:
+    """Return the reason that the complaint may state, or `None`. Pure.
 
-    Nothing that shows whose an anonymous report is: of an anonymous one the same words whether or not its sender had
-    written before, and of one that follows an anonymous one nothing.
+    The reason must not reveal the sender of an anonymous report. An anonymous report always states the same reason,
+    whether or not its sender wrote before; a report after an anonymous one states none.
     """
     if report.headless:
         return "its first part is missing: it may have begun with ANONIM or RAHASIA"
     if report.anonymous:
         return "ANONIM: always a report of its own"
-    return None if earlier is None or earlier.complaint.anonymous else why
+    return None if earlier is None or earlier.complaint.anonymous else reason
 
 
 class Casework:
-    """Files reports."""
+    """Files reports in the spool."""
 
     def __init__(self, spool: Spool, handover: Handover, *, window: timedelta, lease: timedelta) -> None:
-        self._spool, self._handover = spool, handover
-        self._window, self._lease = window, lease
+        self._spool = spool
+        self._handover = handover
+        self._window = window
+        self._lease = lease
 
-    def file(self, connection: Transaction, filings: Sequence[Filing]) -> PreclaimedBatch | None:
+    def file(self, transaction: Transaction, filings: Sequence[Filing]) -> PreclaimedBatch | None:
         """Open cases and add to cases, in the order in which the messages came.
 
-        Returns the deliveries that go straight to the deliverer beside us, once the transaction has committed.
+        Returns the deliveries that are handed to this process's deliverer after the transaction has committed.
         """
         if not filings:
             return None
-        keyed = [_Keyed(filing, *self._spool.cases.keys_of(filing.case)) for filing in filings]
-        last_cases = self._last_cases(connection, keyed)
-        known = self._known(connection, keyed, last_cases)
+        last_cases = self._last_cases(transaction, filings)
+        known = self._known(transaction, filings, last_cases)
         new: list[NewCase] = []
         further: list[tuple[Filing, LastCase]] = []
-        for filing, external, sender in keyed:
-            if external in known:
+        for filing in filings:
+            case, sender = filing.case, filing.case.sender_key
+            if case.message_key in known:
                 continue
-            known.add(external)
-            case, earlier = filing.case, self._earlier(last_cases.get(sender), filing.heard_at)
-            why = reads_apart(filing.report, case.complaint, earlier.complaint) if earlier else None
-            if earlier is not None and why is None:
+            known.add(case.message_key)
+            earlier = self._near(last_cases.get(sender), filing.heard_at)
+            reason = reason_to_stand_alone(filing.report, case.complaint, earlier.complaint) if earlier else None
+            if earlier is not None and reason is None:
                 further.append((filing, earlier))
                 last_cases[sender] = earlier.heard_again(filing.heard_at)
                 continue
-            if told := _stated_reason(filing.report, why, earlier):
-                case = case.told_apart(told)
+            if stated := _stated_reason(filing.report, reason, earlier):
+                case = case.standing_alone(stated)
             new.append(case)
             last_cases[sender] = LastCase(case.complaint.id, case.complaint, filing.heard_at)
-        handed = self._open(connection, new)
-        for filing, earlier in further:  # after the cases they may belong to: the centre hears of those first
-            self._follow(connection, filing, earlier)
-        return handed
+        batch = self._open(transaction, new)
+        for filing, earlier in further:  # after the new cases: the centre must get a complaint before its additions
+            self._follow(transaction, filing, earlier)
+        return batch
 
-    def _last_cases(self, connection: Transaction, keyed: Sequence[_Keyed]) -> dict[UUID, LastCase]:
+    def _last_cases(self, transaction: Transaction, filings: Sequence[Filing]) -> dict[UUID, LastCase]:
         if not self._window:
             return {}
-        since = min(one.filing.heard_at for one in keyed) - self._window
-        return self._spool.cases.last_cases(connection, list({one.sender for one in keyed}), since)
+        since = min(filing.heard_at for filing in filings) - self._window
+        return self._spool.cases.last_cases(transaction, list({filing.case.sender_key for filing in filings}), since)
 
     def _known(
-        self, connection: Transaction, keyed: Sequence[_Keyed], last_cases: Mapping[UUID, LastCase]
+        self, transaction: Transaction, filings: Sequence[Filing], last_cases: Mapping[UUID, LastCase]
     ) -> set[UUID]:
-        """Return those messages that were filed before, as far as that matters.
+        """Return the keys of messages that were filed before.
 
-        Whether one has opened a case is asked only where it could be added to one: to open it again does nothing.
+        Cases are searched only for messages that could be additions: to open a case again does nothing anyway.
         """
-        cases, writers = self._spool.cases, Counter(one.sender for one in keyed)
-        doubtful = [one.external for one in keyed if one.sender in last_cases or writers[one.sender] > 1]
-        everything = [one.external for one in keyed]
-        return cases.with_follow_up(connection, everything) | cases.with_case(connection, doubtful)
+        writers = Counter(filing.case.sender_key for filing in filings)
+        messages = [filing.case.message_key for filing in filings]
+        doubtful = [
+            filing.case.message_key
+            for filing in filings
+            if filing.case.sender_key in last_cases or writers[filing.case.sender_key] > 1
+        ]
+        cases = self._spool.cases
+        return cases.with_follow_up(transaction, messages) | cases.with_case(transaction, doubtful)
 
-    def _earlier(self, last: LastCase | None, at: datetime) -> LastCase | None:
-        """Return a sender's last case if it is near enough: a replayed message may also be older than that case."""
+    def _near(self, last: LastCase | None, at: datetime) -> LastCase | None:
+        """Return the last case if the message came within the window around it; a replayed message may be older."""
         return last if last and self._window and abs(at - last.heard_at) <= self._window else None
 
-    def _follow(self, connection: Transaction, filing: Filing, earlier: LastCase) -> None:
-        external, _ = self._spool.cases.keys_of(filing.case)
-        if self._spool.cases.follow(connection, earlier.id, external, filing.heard_at):
+    def _follow(self, transaction: Transaction, filing: Filing, earlier: LastCase) -> None:
+        if self._spool.cases.follow(transaction, earlier.id, filing.case.message_key, filing.heard_at):
             seconds = round(abs(filing.heard_at - earlier.heard_at).total_seconds())
-            self.add(connection, earlier.id, filing, f"{seconds} s after the message before, and it reads like more")
+            self.add(transaction, earlier.id, filing, f"{seconds} s after the message before, and it reads like more")
 
-    def add(self, connection: Transaction, case_id: UUID, filing: Filing, reason: str) -> None:
-        """Queue what a further message says for the case's complaint at the centre."""
-        said = filing.case.complaint
-        external, _ = self._spool.cases.keys_of(filing.case)
+    def add(self, transaction: Transaction, case_id: UUID, filing: Filing, reason: str) -> None:
+        """Queue a further message as an addition to the complaint at the centre."""
+        complaint = filing.case.complaint
         addition = Addition(
-            id=external, text=said.description, at=filing.heard_at, reason=reason, attachments=said.attachments
+            id=filing.case.message_key,
+            text=complaint.description,
+            at=filing.heard_at,
+            reason=reason,
+            attachments=complaint.attachments,
         )
-        job = _job(case_id, said, filing.case.correlation_id)
-        self._spool.outbox.add_cases(connection, Kind.ADD, [job], content=msgspec.json.encode(addition))
+        case = _reference(case_id, complaint, filing.case.correlation_id)
+        self._spool.outbox.add_jobs(transaction, Kind.ADD, [case], content=msgspec.json.encode(addition))
 
-    def _open(self, connection: Transaction, new: Sequence[NewCase]) -> PreclaimedBatch | None:
+    def _open(self, transaction: Transaction, new: Sequence[NewCase]) -> PreclaimedBatch | None:
+        """Open cases and queue their deliveries; claim these at once if the deliverer beside us has room."""
         if not new:
             return None
-        rows = self._spool.cases.create(connection, new)
-        claim = self._handover.reserve() if rows else None
+        cases = self._spool.cases.create(transaction, new)
+        claim = self._handover.reserve() if cases else None
         hold = Hold(claim, self._lease) if claim else None
-        jobs = self._spool.outbox.add_cases(connection, Kind.DELIVER, rows, hold)
-        if claim is None:
-            return None
-        by_id = {case.complaint.id: case for case in new}
-        return PreclaimedBatch(claim, jobs, {row["id"]: opened(by_id[row["id"]], row) for row in rows})
+        jobs = self._spool.outbox.add_jobs(transaction, Kind.DELIVER, cases, hold=hold)
+        return PreclaimedBatch(claim, jobs, {case.id: case for case in cases}) if claim else None
 
-    def amend(self, connection: Transaction, complaint: Complaint, correlation_id: UUID, why: str) -> None:
-        """Rewrite a case's complaint, here and at the centre."""
-        self._spool.cases.rewrite(connection, complaint)
-        job = _job(complaint.id, complaint, correlation_id)
-        self._spool.outbox.add_cases(connection, Kind.AMEND, [job], content=why.encode())
+    def amend(self, transaction: Transaction, complaint: Complaint, correlation_id: UUID, why: str) -> None:
+        """Replace the complaint of a case, here and at the centre."""
+        self._spool.cases.rewrite(transaction, complaint)
+        case = _reference(complaint.id, complaint, correlation_id)
+        self._spool.outbox.add_jobs(transaction, Kind.AMEND, [case], content=why.encode())
 
 
-def _job(case_id: UUID, said: Complaint, correlation_id: UUID) -> dict[str, Any]:
-    source = said.source
-    return {"id": case_id, "region": source.region, "channel": source.channel, "correlation_id": correlation_id}
+def _reference(case_id: UUID, complaint: Complaint, correlation_id: UUID) -> CaseReference:
+    return CaseReference(case_id, complaint.source.region, complaint.source.channel, correlation_id)

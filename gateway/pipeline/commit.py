@@ -1,7 +1,7 @@
-"""Group commit: every webhook waits for the one transaction that holds its row.
+"""Group commit: one transaction stores the rows of many webhooks, and each webhook waits for it.
 
-While a commit is under way the next group gathers by itself, so a lone request waits for nobody, and under load one
-commit serves many.
+While one group is being committed, the next group collects. So a single request never waits for others, and under load
+one commit serves many requests.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from gateway.spool.inbox import Inbox, Incoming, SealedRow
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 
-Done = Callable[[bool | Overloaded], None]  # whether the message was new, or why it is not durable
+Done = Callable[[bool | Overloaded], None]  # called with: True if the message was new, or the reason if not durable
 
 
 class Tally:
-    """Counts what was accepted, by channel."""
+    """Counts accepted messages per channel."""
 
     def __init__(self, channels: Iterable[Channel], metrics: Metrics, activity: ActivityLog) -> None:
         self._activity = activity
@@ -38,7 +38,7 @@ class Tally:
         self._known = {channel: metrics.duplicates.labels(*channel) for channel in ids}
 
     def count(self, channel: ChannelId, new: int, known: int, at: datetime) -> None:
-        """Add messages that are durable: new ones, and repeated ones."""
+        """Count durable messages: new ones, and repeated deliveries of known ones."""
         if new:
             self._new[channel].inc(new)
         if known:
@@ -48,18 +48,19 @@ class Tally:
 
 
 class Committer:
-    """Writes sealed rows into the inbox, and tells what became of each. Whoever calls it waits."""
+    """Writes sealed rows into the inbox, and returns the outcome of each. Blocks its caller."""
 
     def __init__(self, inbox: Inbox, tally: Tally, metrics: Metrics) -> None:
-        self.inbox, self._tally = inbox, tally
+        self.inbox = inbox
+        self._tally = tally
         self._batch = metrics.batch.labels("receive")
-        self._turned_away = 0  # messages, since the database went away
-        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker in the same process
+        self._turned_away = 0  # messages since the database stopped answering
+        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker of the same process
 
     def write(self, rows: Sequence[SealedRow]) -> list[bool | GatewayError]:
-        """Commit sealed rows; where they cannot be written together, each alone, so that a bad one fails by itself.
+        """Commit sealed rows; if they cannot be written together, write each alone, so that only the bad row fails.
 
-        Returns for each row, in their order, whether it was new, or why it could not be written.
+        Returns one outcome per row, in the order of the rows: True if it was new, False if known, or the error.
         """
         self._batch.observe(len(rows))
         try:
@@ -67,7 +68,7 @@ class Committer:
             return [True] * len(rows) if len(new) == len(rows) else [row["id"] in new for row in rows]
         except Unavailable as exc:
             return [exc] * len(rows)
-        except Exception as exc:  # noqa: BLE001  whatever it is, each request of the group gets its answer
+        except Exception as exc:  # noqa: BLE001  each request of the group must get an answer
             if len(rows) == 1:
                 return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
         return [outcome for row in rows for outcome in self.write([row])]
@@ -76,12 +77,12 @@ class Committer:
         try:
             return self.inbox.commit(rows)
         except Unavailable:
-            # A restarted database leaves dead connections in the pool; the second attempt makes a fresh one.
-            # Repeating is harmless: rows have dedupe keys.
+            # After a restart of the database the pool has dead connections; the second attempt opens a new one.
+            # To repeat is harmless: the rows have dedupe keys.
             return self.inbox.commit(rows)
 
     def count(self, rows: Sequence[SealedRow], outcomes: Sequence[bool | GatewayError]) -> None:
-        """Count, log and wake the worker once a group: once a message would cost more than the message."""
+        """Update metrics, log and wake the worker once per group; per message would cost more than storing it."""
         stored = Counter(
             (row["region"], row["channel"], outcome)
             for row, outcome in zip(rows, outcomes, strict=True)
@@ -96,51 +97,57 @@ class Committer:
             log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
         elif fresh:
             log.info("accepted", count=fresh)
-        self._tell_failures([outcome for outcome in outcomes if isinstance(outcome, GatewayError)])
+        self._log_failures([outcome for outcome in outcomes if isinstance(outcome, GatewayError)])
         self.on_commit()
 
-    def _tell_failures(self, errors: Sequence[GatewayError]) -> None:
-        """Log an outage when it begins and when it is over: whoever repeats fast would fill the log meanwhile."""
-        away = [error for error in errors if isinstance(error, Unavailable)]
+    def _log_failures(self, errors: Sequence[GatewayError]) -> None:
+        """Log an outage once at its begin and once at its end: providers that retry fast would fill the log."""
+        unavailable = [error for error in errors if isinstance(error, Unavailable)]
         for error in errors:
             if not isinstance(error, Unavailable):
                 log.error("not committed", count=1, reason=error.reason)
-        if away and not self._turned_away:
-            log.error("not committed", count=len(away), reason=away[0].reason)
-        if not away and self._turned_away:
+        if unavailable and not self._turned_away:
+            log.error("not committed", count=len(unavailable), reason=unavailable[0].reason)
+        if not unavailable and self._turned_away:
             log.warning("committing again", count=self._turned_away)
             self._turned_away = 0
-        self._turned_away += len(away)
+        self._turned_away += len(unavailable)
 
 
 class _Waiting(NamedTuple):
     row: SealedRow
     channel: ChannelId
     done: Done
-    since: float  # on the loop's clock
+    since: float  # time of the event loop, seconds
 
 
 class GroupCommit:
-    """Writes waiting rows in groups, one transaction at a time, on a thread of its own."""
+    """Commits waiting messages in groups, one transaction at a time, on its own thread."""
 
     def __init__(self, committer: Committer, *, group: int, queue: int, share: float, timeout: float) -> None:
+        """Take the most messages of a group and of the queue, a channel's share of the queue, and seconds to wait."""
         self._committer = committer
-        self._group, self._limit, self._timeout = group, queue, timeout
+        self._group = group
+        self._limit = queue
+        self._timeout = timeout
         self._channel_limit = max(1, int(queue * share))
         self._waiting: deque[_Waiting] = deque()
-        self._in_flight: dict[int, _Waiting] = {}  # those of the group under way that have no answer yet
+        self._in_flight: dict[int, _Waiting] = {}  # messages of the current group without an answer, by position
         self._per_channel: Counter[ChannelId] = Counter()
-        self._idle: asyncio.Event | None = None  # set while no group is under way; made in the loop it serves
+        self._idle: asyncio.Event | None = None  # set while no group is being committed; belongs to one event loop
         self._watch: asyncio.TimerHandle | None = None
         self._groups: SimpleQueue[tuple[asyncio.AbstractEventLoop, list[SealedRow]] | None] = SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def put(self, message: Incoming) -> asyncio.Future[bool]:
-        """As `submit`; the future fails with `Overloaded` where the commit fails or takes too long."""
+        """Queue a message; the future has its outcome, or fails with `Overloaded` if the commit fails or is too slow.
+
+        Raises `Overloaded` or `ChannelBusy` if too many messages wait already.
+        """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def done(outcome: bool | Overloaded) -> None:
-            if future.done():  # its request gave up waiting; a redelivery will find it stored
+            if future.done():  # the request was cancelled; a redelivery finds the message stored
                 return
             if isinstance(outcome, Overloaded):
                 future.set_exception(outcome)
@@ -151,9 +158,9 @@ class GroupCommit:
         return future
 
     def submit(self, message: Incoming, done: Done) -> None:
-        """Queue a message; `done` is called once, on the loop: when it is durable, or will not be in time.
+        """Queue a message; call `done` once, in the event loop, if it is durable or cannot be in time.
 
-        Raises `Overloaded` or `ChannelBusy` where too many wait already.
+        Raises `Overloaded` or `ChannelBusy` if too many messages wait already.
         """
         channel = ChannelId(message.region, message.channel)
         if len(self._waiting) >= self._limit:
@@ -167,7 +174,7 @@ class GroupCommit:
             self._begin()
         if self._idle is not None and self._idle.is_set():
             self._idle.clear()
-            loop.call_soon(self._next)  # not at once: what else arrived in this turn of the loop joins the group
+            loop.call_soon(self._next)  # not now: messages of this turn of the loop join the group
 
     def _begin(self) -> None:
         self._idle = asyncio.Event()
@@ -176,7 +183,7 @@ class GroupCommit:
         self._thread.start()
 
     def _next(self) -> None:
-        """Send the next group on its way."""
+        """Give the next group to the thread."""
         loop = asyncio.get_running_loop()
         count = min(self._group, len(self._waiting))
         self._in_flight = {number: self._waiting.popleft() for number in range(count)}
@@ -191,14 +198,14 @@ class GroupCommit:
             loop.call_soon_threadsafe(self._finish, rows, outcomes)
 
     def _finish(self, rows: Sequence[SealedRow], outcomes: Sequence[bool | GatewayError]) -> None:
-        """Answer a group, and begin the next."""
+        """Begin the next group, then answer the requests of this one."""
         answered, self._in_flight = self._in_flight, {}
         for row in rows:
             self._per_channel[ChannelId(row["region"], row["channel"])] -= 1
         if self._waiting:
-            self._next()  # before the answers: the database need not wait for them
+            self._next()  # before the answers, so that the database does not wait for them
         else:
-            assert self._idle is not None  # noqa: S101  a group was under way
+            assert self._idle is not None  # noqa: S101  `submit` made it before the first group
             self._idle.set()
             if self._watch is not None:
                 self._watch.cancel()
@@ -211,27 +218,28 @@ class GroupCommit:
             waiting.done(outcome)
 
     def _give_up_on_old(self) -> None:
-        """Answer those who have waited too long for a database that hangs. One timer for all: they are many."""
+        """Answer the requests that wait longer than the timeout, if the database hangs. One timer serves all."""
         loop = asyncio.get_running_loop()
         latest = loop.time() - self._timeout
         late = [number for number, waiting in self._in_flight.items() if waiting.since <= latest]
-        told = [self._in_flight.pop(number) for number in late]
+        given_up = [self._in_flight.pop(number) for number in late]
         while self._waiting and self._waiting[0].since <= latest:
-            # It is not written at all, and its provider is told so: nothing that was refused is stored in secret.
-            told.append(self._waiting.popleft())
-            self._per_channel[told[-1].channel] -= 1
+            # Removed from the queue: a message that we refused must not be stored.
+            given_up.append(self._waiting.popleft())
+            self._per_channel[given_up[-1].channel] -= 1
         self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
-        for waiting in told:
+        for waiting in given_up:
             waiting.done(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))
 
     async def close(self) -> None:
-        """Wait for what is under way, then end the thread."""
+        """Wait until no group is being committed, then end the thread."""
         if self._idle is None or self._thread is None:
             return
         await self._idle.wait()
         self._groups.put(None)
         self._thread.join()
-        self._idle = self._thread = None
+        self._idle = None
+        self._thread = None
 
 
 def _unforeseen(error: Exception) -> Rejected:

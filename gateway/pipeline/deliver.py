@@ -1,7 +1,7 @@
-"""To the central store, which gives the ticket.
+"""Deliver complaints to the central store, which gives the tickets.
 
-Claim, commit, call, record: no call happens inside a transaction. A delivery is repeated until the centre answers;
-its id makes that harmless, and only a complaint that the centre refuses for good becomes a dead letter.
+Claim, commit, call, record: no call is made inside a transaction. A delivery is repeated until the centre answers; the
+complaint's id makes that harmless. Only a complaint that the centre refuses for good becomes a dead letter.
 """
 
 from __future__ import annotations
@@ -23,20 +23,19 @@ from gateway.pipeline.interpret.replies import Replies
 from gateway.pipeline.settle import Failure, Settler, count_held_back
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
-from gateway.spool.cases import Case
+from gateway.spool.case import Case
 from gateway.spool.outbox import Job, NewReply
 from gateway.spool.tables import Kind
 from gateway.storage import Transaction
 
-_KINDS = [Kind.DELIVER, Kind.AMEND, Kind.ADD, Kind.WITHDRAW, Kind.INQUIRE]
 _NEEDS_COMPLAINT = frozenset({Kind.DELIVER, Kind.AMEND})
-_EVERY = 4  # of so many batches one is claimed from the outbox, however much is handed over
+_EVERY = 4  # one of so many batches is claimed from the outbox, even if handed-over batches wait
 
 _Work = Callable[[UUID, Sequence[Job], Mapping[UUID, Case]], None]
 
 
 class Deliverer:
-    """Empties the part of the outbox that is meant for the centre."""
+    """The stage that empties the outbox of jobs for the centre."""
 
     name = "deliver"
 
@@ -62,35 +61,39 @@ class Deliverer:
         self._settler = settler
         self._handover = handover
         self._turn = 0  # counts batches, modulo _EVERY
-        self._works: Mapping[str, _Work] = {  # in this order: nothing is told of a complaint before it is delivered
+        self._batch = batch
+        self._lease = lease
+        self._replies_per_hour = replies_per_hour
+
+    def _works(self) -> dict[Kind, _Work]:
+        """Return the work per kind of job, in the order of work: a complaint is delivered before its other jobs."""
+        return {
             Kind.DELIVER: self._deliver,
             Kind.AMEND: self._amend,
             Kind.ADD: self._add,
             Kind.WITHDRAW: self._withdraw,
             Kind.INQUIRE: self._inquire,
         }
-        self._batch = batch
-        self._lease = lease
-        self._replies_per_hour = replies_per_hour
 
     def run_once(self) -> int:
-        """Work on one batch; return how many rows it had."""
+        """Process one batch; return the number of its rows."""
         self._turn = (self._turn + 1) % _EVERY
-        if self._turn and (handed := self._handover.take()):
-            self._metrics.batch.labels(self.name).observe(len(handed.jobs))
-            self._attempt(self._deliver, handed.claim, handed.jobs, handed.cases)
-            return len(handed.jobs)
+        if self._turn and (preclaimed := self._handover.take()):
+            self._metrics.batch.labels(self.name).observe(len(preclaimed.jobs))
+            self._attempt(self._deliver, preclaimed.claim, preclaimed.jobs, preclaimed.cases)
+            return len(preclaimed.jobs)
         return self._from_outbox()
 
     def close(self) -> None:
-        """Give back what was handed over and not begun."""
-        for handed in self._handover.close():
-            with self._spool.database.begin() as connection:
-                ids = [job.id for job in handed.jobs]
-                self._spool.outbox.give_back(connection, handed.claim, ids, pause=timedelta())
+        """Give back the handed-over batches that were not begun."""
+        for preclaimed in self._handover.close():
+            with self._spool.database.begin() as transaction:
+                ids = [job.id for job in preclaimed.jobs]
+                self._spool.outbox.give_back(transaction, preclaimed.claim, ids, pause=timedelta())
 
     def _from_outbox(self) -> int:
-        claim = self._spool.outbox.claim(self._batch, self._lease, kinds=_KINDS)
+        works = self._works()
+        claim = self._spool.outbox.claim(self._batch, self._lease, kinds=list(works))
         if not claim.rows:
             return 0
         self._metrics.batch.labels(self.name).observe(len(claim.rows))
@@ -109,122 +112,122 @@ class Deliverer:
             else:
                 by_kind.setdefault(job.kind, []).append(job)
         self._settler.settle(claim.id, failures)
-        for kind, work in self._works.items():
+        for kind, work in works.items():
             if jobs_of_kind := by_kind.get(kind):
                 self._attempt(work, claim.id, jobs_of_kind, cases)
         return len(claim.rows)
 
-    def _attempt(self, work: _Work, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        """Do one kind of work; what fails is done again row by row, so that only the bad row pays."""
+    def _attempt(self, work: _Work, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        """Do one kind of work; if it fails, repeat it per job, so that only the bad job fails."""
         try:
-            work(claim, rows, cases)
-        except Exception as exc:  # noqa: BLE001  decided by the settler
-            if len(rows) > 1 and not isinstance(exc, Unavailable):
-                for row in rows:
-                    self._attempt(work, claim, [row], cases)
+            work(claim, jobs, cases)
+        except Exception as exc:  # noqa: BLE001  the settler decides: retry or dead letter
+            if len(jobs) > 1 and not isinstance(exc, Unavailable):
+                for job in jobs:
+                    self._attempt(work, claim, [job], cases)
                 return
-            self._settler.settle(claim, [Failure(row, exc) for row in rows])
+            self._settler.settle(claim, [Failure(job, exc) for job in jobs])
 
-    def _deliver(self, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        outcome = self.central.deliver([for_centre(_complaint(cases[row.case_id])) for row in rows])
-        done = [row for row in rows if row.case_id in outcome.tickets]
-        with self._spool.database.begin() as connection:
-            ours = self._spool.outbox.finish(connection, claim, [row.id for row in done])
-            done = [row for row in done if row.id in ours]
-            self._spool.cases.number(connection, [(row.case_id, outcome.tickets[row.case_id]) for row in done])
+    def _deliver(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        outcome = self.central.deliver([for_centre(_complaint(cases[job.case_id])) for job in jobs])
+        tickets, refused = outcome.tickets, outcome.refused
+        done = [job for job in jobs if job.case_id in tickets]
+        with self._spool.database.begin() as transaction:
+            finished = self._spool.outbox.finish(transaction, claim, [job.id for job in done])
+            done = [job for job in done if job.id in finished]
+            self._spool.cases.add_tickets(transaction, {job.case_id: tickets[job.case_id] for job in done})
             replies = [
-                self._reply(
-                    row, cases[row.case_id], self._ticket_text(cases[row.case_id], outcome.tickets[row.case_id])
-                )
-                for row in done
-                if cases[row.case_id].contact
+                self._reply(job, case, self._ticket_text(case, tickets[job.case_id]))
+                for job in done
+                if (case := cases[job.case_id]).contact
             ]
-            self._queue(connection, replies)
+            self._queue(transaction, replies)
+        self._count(done)
+        log_batch("delivered", done, **({"ticket": tickets[done[0].case_id]} if done else {}))
+        failures = [Failure(job, refused[job.case_id], final=True) for job in jobs if job.case_id in refused]
+        self._settler.settle(claim, failures)
+
+    def _count(self, delivered: Sequence[Job]) -> None:
         now = self._spool.clock()
-        for address, count in Counter((row.region, row.channel) for row in done).items():
-            self._metrics.delivered.labels(*address).inc(count)
-            self._activity.note(*address, "delivered", now)
-        log_batch("delivered", done, **({"ticket": outcome.tickets[done[0].case_id]} if done else {}))
-        refused = [
-            Failure(row, outcome.refused[row.case_id], final=True) for row in rows if row.case_id in outcome.refused
-        ]
-        self._settler.settle(claim, refused)
+        for channel, count in Counter((job.region, job.channel) for job in delivered).items():
+            self._metrics.delivered.labels(*channel).inc(count)
+            self._activity.note(*channel, "delivered", now)
 
-    def _amend(self, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        for row in rows:
+    def _amend(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        for job in jobs:
             try:
-                why = self._spool.outbox.content(row).decode() if row.payload else "read again by a replay"
-                self.central.amend(for_centre(_complaint(cases[row.case_id])), why)
+                why = self._spool.outbox.content(job).decode() if job.payload else "read again by a replay"
+                self.central.amend(for_centre(_complaint(cases[job.case_id])), why)
             except GatewayError as exc:
-                self._settler.settle(claim, [Failure(row, exc)])
+                self._settler.settle(claim, [Failure(job, exc)])
                 continue
-            with self._spool.database.begin() as connection:
-                self._spool.outbox.finish(connection, claim, [row.id])
+            with self._spool.database.begin() as transaction:
+                self._spool.outbox.finish(transaction, claim, [job.id])
 
-    def _add(self, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        def add(row: Job) -> str:
-            addition = msgspec.json.decode(self._spool.outbox.content(row), type=Addition)
-            return self._replies.added(self.central.add(row.case_id, addition).ticket)
+    def _add(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        def add(job: Job) -> str:
+            addition = msgspec.json.decode(self._spool.outbox.content(job), type=Addition)
+            return self._replies.added(self.central.add(job.case_id, addition).ticket)
 
-        self._one_by_one(claim, rows, cases, add, asked=False)
+        self._one_by_one(claim, jobs, cases, add, asked=False)
 
-    def _withdraw(self, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        def withdraw(row: Job) -> str:
-            standing = self.central.withdraw(row.case_id, "withdrawn by the reporter (BATAL)")
+    def _withdraw(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        def withdraw(job: Job) -> str:
+            standing = self.central.withdraw(job.case_id, "withdrawn by the reporter (BATAL)")
             if standing.status is Status.ARCHIVED:
                 return self._replies.withdrawn(standing.ticket)
             return self._status_text(standing)
 
-        self._one_by_one(claim, rows, cases, withdraw, asked=True)
+        self._one_by_one(claim, jobs, cases, withdraw, asked=True)
 
     def _one_by_one(
         self,
         claim: UUID,
-        rows: Sequence[Job],
+        jobs: Sequence[Job],
         cases: Mapping[UUID, Case],
-        tell: Callable[[Job], str],
+        call: Callable[[Job], str],
         *,
         asked: bool,
     ) -> None:
-        """Tell the centre something about each case, and the citizen what came of it. They are few."""
-        for row in rows:
+        """Make one call to the centre per job, and queue the text that it returns as a reply. Such jobs are few."""
+        for job in jobs:
             try:
-                text = tell(row)
+                text = call(job)
             except GatewayError as exc:
-                self._settler.settle(claim, [Failure(row, exc)])
+                self._settler.settle(claim, [Failure(job, exc)])
                 continue
-            with self._spool.database.begin() as connection:
-                ours = self._spool.outbox.finish(connection, claim, [row.id])
-                if ours and cases[row.case_id].contact:
-                    self._queue(connection, [self._reply(row, cases[row.case_id], text, asked=asked)])
+            with self._spool.database.begin() as transaction:
+                finished = self._spool.outbox.finish(transaction, claim, [job.id])
+                if finished and cases[job.case_id].contact:
+                    self._queue(transaction, [self._reply(job, cases[job.case_id], text, asked=asked)])
 
-    def _inquire(self, claim: UUID, rows: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        standings = self.central.find([row.case_id for row in rows])
+    def _inquire(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
+        standings = self.central.find([job.case_id for job in jobs])
         unknown = Rejected("the centre does not know it")
-        missing = [Failure(row, unknown, final=True) for row in rows if row.case_id not in standings]
+        missing = [Failure(job, unknown, final=True) for job in jobs if job.case_id not in standings]
         self._settler.settle(claim, missing)
-        found = [row for row in rows if row.case_id in standings]
-        with self._spool.database.begin() as connection:
-            ours = self._spool.outbox.finish(connection, claim, [row.id for row in found])
+        answered = [job for job in jobs if job.case_id in standings]
+        with self._spool.database.begin() as transaction:
+            finished = self._spool.outbox.finish(transaction, claim, [job.id for job in answered])
             replies = [
-                self._reply(row, cases[row.case_id], self._status_text(standings[row.case_id]), asked=True)
-                for row in found
-                if row.id in ours and cases[row.case_id].contact
+                self._reply(job, case, self._status_text(standings[job.case_id]), asked=True)
+                for job in answered
+                if job.id in finished and (case := cases[job.case_id]).contact
             ]
-            self._queue(connection, replies)
+            self._queue(transaction, replies)
 
-    def _queue(self, connection: Transaction, replies: Sequence[NewReply]) -> None:
-        for held in self._spool.outbox.add_replies(connection, replies, self._replies_per_hour):
-            count_held_back(self._metrics, held)
+    def _queue(self, transaction: Transaction, replies: Sequence[NewReply]) -> None:
+        for reply in self._spool.outbox.add_replies(transaction, replies, self._replies_per_hour):
+            count_held_back(self._metrics, reply)
 
-    def _reply(self, row: Job, case: Case, text: str, *, asked: bool = False) -> NewReply:
+    def _reply(self, job: Job, case: Case, text: str, *, asked: bool = False) -> NewReply:
         return NewReply(
-            region=row.region,
-            channel=row.channel,
+            region=job.region,
+            channel=job.channel,
             to=case.contact or "",
             text=text,
-            correlation_id=row.correlation_id,
-            case_id=row.case_id,
+            correlation_id=job.correlation_id,
+            case_id=job.case_id,
             asked=asked,
         )
 
@@ -236,5 +239,5 @@ class Deliverer:
 
 
 def _complaint(case: Case) -> Complaint:
-    assert case.complaint is not None  # noqa: S101  `_from_outbox` lets no other case through
+    assert case.complaint is not None  # noqa: S101  `_from_outbox` takes out every other case
     return case.complaint

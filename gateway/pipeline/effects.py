@@ -1,6 +1,6 @@
-"""What follows from what citizens said: cases, additions, answers, withdrawals, all in one transaction.
+"""Write the effects of interpreted messages: cases, additions, replies and withdrawals, in one transaction.
 
-Used for messages that came whole (`intake`) and for those joined of parts (`gather`).
+`intake` uses it for whole messages, `gather` for messages joined of parts.
 """
 
 from __future__ import annotations
@@ -15,17 +15,12 @@ from gateway.observe.logs import log_batch
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.casework import Casework, Filing
 from gateway.pipeline.handover import Handover, PreclaimedBatch
-from gateway.pipeline.interpret.commands import (
-    Consent,
-    Report,
-    StatusQuery,
-    Withdrawal,
-)
+from gateway.pipeline.interpret.commands import Consent, Report, StatusQuery, Withdrawal
 from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.interpret.replies import Replies
 from gateway.pipeline.settle import count_held_back
 from gateway.spool import Spool
-from gateway.spool.cases import NewCase
+from gateway.spool.case import CaseReference, NewCase
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind
 from gateway.storage import Transaction
@@ -33,15 +28,15 @@ from gateway.storage import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What is to be done once the transaction has committed."""
+    """Written effects, with the work that is left until the transaction has committed."""
 
-    said: Sequence[InterpretedMessage]
-    handed: Sequence[PreclaimedBatch]
-    held: Sequence[NewReply]
+    messages: Sequence[InterpretedMessage]
+    preclaimed: Sequence[PreclaimedBatch]
+    held_back: Sequence[NewReply]
 
 
 class EffectWriter:
-    """Writes them."""
+    """Writes the effects of interpreted messages."""
 
     def __init__(
         self,
@@ -53,109 +48,113 @@ class EffectWriter:
         *,
         replies_per_hour: int,
     ) -> None:
-        self._spool, self._casework, self._handover = spool, casework, handover
+        self._spool = spool
+        self._casework = casework
+        self._handover = handover
         self._replies = replies
         self._metrics = metrics
         self._replies_per_hour = replies_per_hour
 
-    def write(self, connection: Transaction, said: Sequence[InterpretedMessage]) -> Effects:
-        """Write what follows from messages, in their order."""
-        handed: list[PreclaimedBatch | None] = []
+    def write(self, transaction: Transaction, messages: Sequence[InterpretedMessage]) -> Effects:
+        """Write the effects of messages, in the order of the messages."""
+        batches: list[PreclaimedBatch | None] = []
         filings: list[Filing] = []
         replies: list[NewReply] = []
-        for one in said:
-            if one.late or isinstance(one.composed.request, Withdrawal):  # it changes what those before it began
-                handed.append(self._casework.file(connection, filings))
+        for message in messages:
+            if message.late or isinstance(message.composed.request, Withdrawal):
+                # It changes cases that the messages before it open, so these are written first.
+                batches.append(self._casework.file(transaction, filings))
                 filings = []
-            if filing := _filing(one):
-                if not (one.late and self._complete(connection, filing, one.late)):
+            if filing := self._filing(message):
+                if not (message.late and self._complete(transaction, filing, message.late)):
                     filings.append(filing)
-            elif reply := self._answer(connection, one):
+            elif reply := self._answer(transaction, message):
                 replies.append(reply)
-        handed.append(self._casework.file(connection, filings))
-        held = self._spool.outbox.add_replies(connection, replies, self._replies_per_hour)
-        return Effects(said, [one for one in handed if one], held)
+        batches.append(self._casework.file(transaction, filings))
+        held_back = self._spool.outbox.add_replies(transaction, replies, self._replies_per_hour)
+        return Effects(messages, [batch for batch in batches if batch], held_back)
 
-    def committed(self, written: Effects) -> None:
-        """Pass on and count what is now durable."""
-        for handed in written.handed:
-            self._handover.put(handed)
-        for reply in written.held:
+    def committed(self, effects: Effects) -> None:
+        """Hand over, count and log the effects after their transaction has committed."""
+        for batch in effects.preclaimed:
+            self._handover.put(batch)
+        for reply in effects.held_back:
             count_held_back(self._metrics, reply)
-        log_batch("intake", written.said)
+        log_batch("intake", effects.messages)
 
-    def _complete(self, connection: Transaction, filing: Filing, late: LatePart) -> bool:
-        """Put a message's late part where the rest of it went; `False` where that went nowhere."""
+    def _filing(self, message: InterpretedMessage) -> Filing | None:
+        """Return the filing of a report, or `None` if the message is a command."""
+        composed, cases = message.composed, self._spool.cases
+        complaint = composed.complaint
+        if complaint is None or not isinstance(composed.request, Report):
+            return None
+        source = complaint.source
+        case = NewCase(
+            complaint=complaint,
+            message_key=cases.message_key(source.region, source.channel, source.external_id),
+            sender_key=cases.sender_key(source.region, source.channel, composed.sender),
+            contact=composed.contact,
+            correlation_id=message.correlation_id,
+            opened_at=message.received_at,
+        )
+        return Filing(report=composed.request, case=case)
+
+    def _complete(self, transaction: Transaction, filing: Filing, late: LatePart) -> bool:
+        """Add a late part to the case of its message; return `False` if the message has no case."""
         complaint, cases = filing.case.complaint, self._spool.cases
-        address = (complaint.source.region, complaint.source.channel, complaint.source.external_id)
-        case = cases.of_message(connection, *address)
+        case = cases.of_message(transaction, filing.case.message_key)
         if case is not None and case.complaint is not None:
             if late is LatePart.FIRST:
                 amended = msgspec.structs.replace(complaint, id=case.id)
             else:
                 amended = with_identity(complaint, case.complaint)
-            self._casework.amend(connection, amended, filing.case.correlation_id, "a late part of the message came")
+            self._casework.amend(transaction, amended, filing.case.correlation_id, "a late part of the message came")
             return True
-        case_id = case.id if case else cases.followed(connection, *address)
+        case_id = case.id if case else cases.followed(transaction, filing.case.message_key)
         if case_id is None:
             return False
-        self._casework.add(connection, case_id, filing, "a late part of it came")
+        self._casework.add(transaction, case_id, filing, "a late part of it came")
         return True
 
-    def _answer(self, connection: Transaction, one: InterpretedMessage) -> NewReply | None:
-        """Return the reply to a command; what the centre must be asked or told first is queued instead."""
-        request = one.composed.request
+    def _answer(self, transaction: Transaction, message: InterpretedMessage) -> NewReply | None:
+        """Return the reply to a command; return `None` if the centre must answer first, and queue a job for it."""
+        request = message.composed.request
         if isinstance(request, Report):
             return None
-        if isinstance(request, Consent):
-            sender = one.composed.sender
-            self._spool.consents.record(connection, one.region, one.channel, sender, given=request.given)
-            return self._reply(one, self._replies.to_command(request))
         if isinstance(request, StatusQuery | Withdrawal):
-            if self._queue(connection, one, request):
+            if self._queue(transaction, message, request):
                 return None
-            return self._reply(one, self._replies.status_unknown(request.ticket))
-        return self._reply(one, self._replies.to_command(request))
+            return self._reply(message, self._replies.status_unknown(request.ticket))
+        if isinstance(request, Consent):
+            sender = message.composed.sender
+            self._spool.consents.record(transaction, message.region, message.channel, sender, given=request.given)
+        return self._reply(message, self._replies.to_command(request))
 
-    def _queue(self, connection: Transaction, one: InterpretedMessage, request: StatusQuery | Withdrawal) -> bool:
-        """Queue what is asked about a ticket, if it is the sender's own."""
-        cases = self._spool.cases
-        case_id = cases.owned(connection, request.ticket, one.region, one.channel, one.composed.sender)
+    def _queue(self, transaction: Transaction, message: InterpretedMessage, request: StatusQuery | Withdrawal) -> bool:
+        """Queue a question or a withdrawal for the centre; return `False` if the ticket is not the sender's."""
+        cases, sender = self._spool.cases, message.composed.sender
+        case_id = cases.owned(transaction, request.ticket, message.region, message.channel, sender)
         if case_id is None:
             return False
         if isinstance(request, Withdrawal):
-            cases.withdraw(connection, case_id, one.received_at)
+            cases.withdraw(transaction, case_id, message.received_at)
         kind = Kind.WITHDRAW if isinstance(request, Withdrawal) else Kind.INQUIRE
-        job = {"id": case_id, "region": one.region, "channel": one.channel, "correlation_id": one.correlation_id}
-        self._spool.outbox.add_cases(connection, kind, [job])
+        case = CaseReference(case_id, message.region, message.channel, message.correlation_id)
+        self._spool.outbox.add_jobs(transaction, kind, [case])
         return True
 
-    def _reply(self, one: InterpretedMessage, text: str) -> NewReply | None:
-        contact = one.composed.contact
+    def _reply(self, message: InterpretedMessage, text: str) -> NewReply | None:
+        contact = message.composed.contact
         if contact is None:
             return None
         return NewReply(
-            region=one.region,
-            channel=one.channel,
+            region=message.region,
+            channel=message.channel,
             to=contact,
             text=text,
-            correlation_id=one.correlation_id,
+            correlation_id=message.correlation_id,
             asked=True,
         )
-
-
-def _filing(one: InterpretedMessage) -> Filing | None:
-    composed = one.composed
-    if composed.complaint is None or not isinstance(composed.request, Report):
-        return None
-    case = NewCase(
-        complaint=composed.complaint,
-        sender=composed.sender,
-        contact=composed.contact,
-        correlation_id=one.correlation_id,
-        opened_at=one.received_at,
-    )
-    return Filing(report=composed.request, case=case)
 
 
 def with_identity(complaint: Complaint, original: Complaint) -> Complaint:

@@ -1,7 +1,7 @@
-"""From intake straight to the deliverer of the same process: the way through the outbox's claim is spared.
+"""Hand over new cases from intake to the deliverer of the same process, which need not claim them from the outbox.
 
-The rows are in the outbox all the same, already claimed: if this process dies, their lease ends and another delivers
-them. There is room for a few batches; what finds none is queued for whoever comes first.
+The jobs are in the outbox too, already claimed: if this process dies, their lease ends and another process delivers
+them. There is room for a few batches; if there is none, the jobs are queued unclaimed.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import NamedTuple
 from uuid import UUID
 
 from gateway.domain.ids import new_id
-from gateway.spool.cases import Case
+from gateway.spool.case import Case
 from gateway.spool.outbox import Job
 
-_ROOM = 2  # batches: they wait for one batch's delivery at most twice, far less than a lease
+_ROOM = 2  # batches: a batch waits for two deliveries at most, far less than its lease
 
 
 class PreclaimedBatch(NamedTuple):
-    """Deliveries that are claimed for the deliverer beside us, with their cases."""
+    """Deliveries that are claimed for the deliverer of the same process, with their cases by id."""
 
     claim: UUID
     jobs: Sequence[Job]
@@ -34,22 +34,22 @@ class Handover:
         self._open = False
 
     def reserve(self) -> UUID | None:
-        """Return the claim under which to write the next batch's deliveries; `None` where nobody would take them."""
+        """Return the id of a claim for the next batch, or `None` if there is no room or no deliverer."""
         return new_id() if self._open and len(self._waiting) < _ROOM else None
 
-    def put(self, handed: PreclaimedBatch) -> None:
-        """Give a batch whose transaction has committed."""
-        if handed.jobs:
-            self._waiting.append(handed)
+    def put(self, batch: PreclaimedBatch) -> None:
+        """Add a batch; its transaction must have committed."""
+        if batch.jobs:
+            self._waiting.append(batch)
 
     def take(self) -> PreclaimedBatch | None:
-        """Return the oldest batch. Who calls this once is relied on to go on calling, or to `close`."""
+        """Remove and return the oldest batch, or `None`. A caller must go on calling, or call `close` at its end."""
         self._open = True
         return self._waiting.popleft() if self._waiting else None
 
     def close(self) -> list[PreclaimedBatch]:
-        """Take no more; return what still waits, to be given back."""
+        """Accept no more batches; return the waiting ones, whose jobs the caller must give back."""
         self._open = False
-        left = list(self._waiting)
+        waiting = list(self._waiting)
         self._waiting.clear()
-        return left
+        return waiting

@@ -1,8 +1,7 @@
-"""Stages 2 to 5 for a claimed batch: translate, assemble, enrich, route, and one transaction for all results.
+"""Interpret a claimed batch of the inbox (stages 2 to 5), and write all effects in one transaction.
 
-A batch with one bad row fails that row alone: what cannot be interpreted is known before the transaction, and where
-the batch cannot be written, its rows are written one by one. Behind a row that is to be tried again, its sender's
-later ones wait.
+A bad row fails alone: a row that cannot be interpreted is taken out before the transaction, and if the transaction
+fails, the rows are written one by one. If a row is to be tried again, later rows of the same sender wait for it.
 """
 
 from __future__ import annotations
@@ -32,18 +31,18 @@ from gateway.spool.rows import InboxRow
 
 @dataclass(frozen=True, slots=True)
 class _InterpretedRow:
-    """A row and what it turned out to be."""
+    """A row with its events, by type."""
 
     row: InboxRow
-    kinds: list[str] = field(default_factory=list)  # of its events
-    said: list[InterpretedMessage] = field(default_factory=list)
+    event_types: list[str] = field(default_factory=list)
+    messages: list[InterpretedMessage] = field(default_factory=list)
     parts: list[MessagePart] = field(default_factory=list)
     receipts: list[DeliveryReceipt] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
 
 class _Failures:
-    """What of a batch did not work, and what must wait behind it so that a sender's messages keep their order."""
+    """The failed rows of a batch, and the rows that wait behind them so that a sender's messages keep their order."""
 
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
@@ -52,13 +51,13 @@ class _Failures:
         self.behind: list[UUID] = []
 
     def add(self, row: InboxRow, error: Exception) -> None:
-        """Note a failed row; if it will be tried again, its lane is blocked."""
+        """Add a failed row; block its lane if it will be tried again."""
         self.all.append(Failure(row, error))
         if not self._settler.gives_up(row, error):
             self._lanes.add(row.lane)
 
     def hold(self, row: InboxRow) -> bool:
-        """Tell whether the row must wait for an earlier one of its sender, and remember that it does."""
+        """Return whether a row must wait for an earlier one of its lane; if so, add it to `behind`."""
         if row.lane in self._lanes:
             self.behind.append(row.id)
             return True
@@ -66,7 +65,7 @@ class _Failures:
 
 
 class Intake:
-    """Empties the inbox."""
+    """The stage that empties the inbox."""
 
     name = "intake"
 
@@ -84,13 +83,19 @@ class Intake:
         batch: int,
         lease: timedelta,
     ) -> None:
-        self._spool, self._channels, self._composer, self._joining = spool, channels, composer, joining
-        self._consequences, self._metrics, self._activity, self._settler = effects, metrics, activity, settler
+        self._spool = spool
+        self._channels = channels
+        self._composer = composer
+        self._joining = joining
+        self._effects = effects
+        self._metrics = metrics
+        self._activity = activity
+        self._settler = settler
         self._batch = batch
         self._lease = lease
 
     def run_once(self) -> int:
-        """Work on one batch; return how many rows it had. Raises `Unavailable` where the database fails."""
+        """Process one batch; return the number of its rows. Raises `Unavailable` if the database fails."""
         claim = self._spool.inbox.claim(self._batch, self._lease)
         if not claim.rows:
             return 0
@@ -102,7 +107,7 @@ class Intake:
                 continue
             try:
                 interpreted.append(self._interpret(row))
-            except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
+            except Exception as exc:  # noqa: BLE001  the settler decides: retry or dead letter
                 failures.add(row, exc)
         self._count(interpreted)
         self._write(claim, interpreted, failures)
@@ -114,18 +119,18 @@ class Intake:
 
     def _interpret(self, row: InboxRow) -> _InterpretedRow:
         raw = self._spool.inbox.unseal(row)
-        found = _InterpretedRow(row)
+        interpreted = _InterpretedRow(row)
         channel = channel_of(self._channels, raw.region, raw.channel)
         for event in translate(self._channels, raw):
-            found.kinds.append(type(event).__name__)
+            interpreted.event_types.append(type(event).__name__)
             if isinstance(event, DeliveryReceipt):
-                found.receipts.append(event)
+                interpreted.receipts.append(event)
             elif isinstance(event, Notice):
-                found.notices.append(event)
+                interpreted.notices.append(event)
             elif isinstance(event, MessagePart):
-                found.parts.append(event)
+                interpreted.parts.append(event)
             elif isinstance(event, CitizenMessage):
-                found.said.append(
+                interpreted.messages.append(
                     InterpretedMessage(
                         composed=self._composer.compose(event, raw, channel, new_id()),
                         region=raw.region,
@@ -134,15 +139,21 @@ class Intake:
                         received_at=raw.received_at,
                     )
                 )
-        return found
+        return interpreted
 
     def _count(self, interpreted: Sequence[_InterpretedRow]) -> None:
-        """Count once a batch: a label is looked up at the cost of a regular expression."""
-        events = Counter((one.row.region, one.row.channel, kind) for one in interpreted for kind in one.kinds)
+        """Count events and receipts once per batch: each look-up of a label costs a regular expression."""
+        events = Counter(
+            (entry.row.region, entry.row.channel, event_type)
+            for entry in interpreted
+            for event_type in entry.event_types
+        )
         for labels, count in events.items():
             self._metrics.translated.labels(*labels).inc(count)
         receipts = Counter(
-            (one.row.region, one.row.channel, r.state.value) for one in interpreted for r in one.receipts
+            (entry.row.region, entry.row.channel, receipt.state.value)
+            for entry in interpreted
+            for receipt in entry.receipts
         )
         for labels, count in receipts.items():
             self._metrics.receipts.labels(*labels).inc(count)
@@ -153,34 +164,34 @@ class Intake:
         try:
             self._write_together(claim, interpreted)
         except Unavailable:
-            raise  # the database has not answered: whatever the rows hold, it is not their fault
-        except Exception as exc:  # noqa: BLE001  decided per row: retry or dead letter
+            raise  # the database did not answer: no row is the cause
+        except Exception as exc:  # noqa: BLE001  the settler decides: retry or dead letter
             if len(interpreted) == 1:
                 failures.add(interpreted[0].row, exc)
                 return
-            for one in interpreted:
-                if not failures.hold(one.row):
-                    self._write(claim, [one], failures)
+            for entry in interpreted:
+                if not failures.hold(entry.row):
+                    self._write(claim, [entry], failures)
 
     def _write_together(self, claim: Claim[InboxRow], interpreted: Sequence[_InterpretedRow]) -> None:
         spool = self._spool
-        with spool.database.begin() as connection:
-            # First, and only what is still ours goes on: a batch that took too long may have been taken over.
-            ours = spool.inbox.finish(connection, claim.id, [one.row.id for one in interpreted])
-            kept = [one for one in interpreted if one.row.id in ours]
-            said: list[InterpretedMessage] = []
-            for one in kept:
-                said += one.said
-                for part in one.parts:
-                    if joined := self._joining.add(connection, one.row, part):
-                        said.append(joined)
-            written = self._consequences.write(connection, said)
-            for one in kept:
-                channel = ChannelId(one.row.region, one.row.channel)
-                for receipt in one.receipts:
-                    spool.receipts.note(connection, channel, receipt.external_id, receipt.state, receipt.error)
-        self._consequences.committed(written)
-        for one in kept:
-            for notice in one.notices:
+        with spool.database.begin() as transaction:
+            # Finish first, and go on with finished rows only: if the lease ended, another worker has the others now.
+            finished = spool.inbox.finish(transaction, claim.id, [entry.row.id for entry in interpreted])
+            interpreted = [entry for entry in interpreted if entry.row.id in finished]
+            messages: list[InterpretedMessage] = []
+            for entry in interpreted:
+                messages += entry.messages
+                for part in entry.parts:
+                    if joined := self._joining.add(transaction, entry.row, part):
+                        messages.append(joined)
+            effects = self._effects.write(transaction, messages)
+            for entry in interpreted:
+                channel = ChannelId(entry.row.region, entry.row.channel)
+                for receipt in entry.receipts:
+                    spool.receipts.note(transaction, channel, receipt.external_id, receipt.state, receipt.error)
+        self._effects.committed(effects)
+        for entry in interpreted:
+            for notice in entry.notices:
                 what = "well" if notice.well else "unwell"
-                self._activity.note(one.row.region, one.row.channel, what, one.row.received_at, notice.text)
+                self._activity.note(entry.row.region, entry.row.channel, what, entry.row.received_at, notice.text)

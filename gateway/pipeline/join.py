@@ -1,7 +1,7 @@
-"""Long messages that come in parts: wait for all of them, but not for ever.
+"""Join long messages that come in parts.
 
-A part is durable in the inbox before it gets here. When the last one is there, or the time is over, the adapter joins
-the stored parts; what never came is said in the message itself. A part that comes later still completes it.
+Every part is durable in the inbox already. When the last part has come, or the waiting time is over, the adapter joins
+the stored parts; a note in the message says which are missing. A part that comes later still completes the message.
 """
 
 from __future__ import annotations
@@ -19,55 +19,62 @@ from gateway.pipeline.interpret.compose import Composer
 from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.interpret.translate import Channels, channel_of
 from gateway.ports import Channel, Joiner, RawMessage
+from gateway.settings.templates import Templates
 from gateway.spool import Spool
 from gateway.spool.partial_messages import PartialMessage
 from gateway.spool.rows import InboxRow
 from gateway.storage import Transaction
 
-_MOST = 255  # parts of one message: what a byte can count, as SMS does
+_MOST = 255  # parts of one message: SMS counts them in one byte
 
 
 class Joining:
-    """Puts parts together."""
+    """Stores parts, and joins those of one message."""
 
-    def __init__(self, spool: Spool, channels: Channels, composer: Composer, wait: timedelta) -> None:
-        self._spool, self._channels, self._composer, self._wait = spool, channels, composer, wait
+    def __init__(
+        self, spool: Spool, channels: Channels, composer: Composer, templates: Templates, wait: timedelta
+    ) -> None:
+        self._spool = spool
+        self._channels = channels
+        self._composer = composer
+        self._templates = templates
+        self._wait = wait
 
-    def add(self, connection: Transaction, row: InboxRow, part: MessagePart) -> InterpretedMessage | None:
-        """Add a part; return the message if it is complete now, or was sent on without this part before."""
+    def add(self, transaction: Transaction, row: InboxRow, part: MessagePart) -> InterpretedMessage | None:
+        """Add a part; return the message if it is complete now, or was joined without this part before."""
         if not 1 <= part.number <= part.total <= _MOST:
             raise Untranslatable(f"part {part.number} of {part.total}")
-        partial, new = self._spool.partial_messages.add(connection, row, part, self._wait)
+        partial, new = self._spool.partial_messages.add(transaction, row, part, self._wait)
         if partial.open and partial.missing:
             return None
         if partial.open or not new:
-            return self.send_on(connection, partial)
-        return self._read(connection, partial, LatePart.FIRST if part.number == 1 else LatePart.OTHER)
+            return self.join_now(transaction, partial)
+        return self._interpret(transaction, partial, LatePart.FIRST if part.number == 1 else LatePart.OTHER)
 
-    def send_on(self, connection: Transaction, partial: PartialMessage) -> InterpretedMessage:
-        """Join what there is, and close the partial message; raises `Untranslatable` or `ChannelGone`."""
-        said = self._read(connection, partial)
-        self._spool.partial_messages.close(connection, partial.id)
-        return said
+    def join_now(self, transaction: Transaction, partial: PartialMessage) -> InterpretedMessage:
+        """Join the parts that have come, and close the partial message; raises `Untranslatable` or `ChannelGone`."""
+        message = self._interpret(transaction, partial)
+        self._spool.partial_messages.close(transaction, partial.id)
+        return message
 
-    def again(self, connection: Transaction, inbox_id: UUID) -> InterpretedMessage | None:
-        """Join a sent message once more, by the row of the part that came first; `None` for every other row."""
-        partial = self._spool.partial_messages.of_part(connection, inbox_id)
+    def again(self, transaction: Transaction, inbox_id: UUID) -> InterpretedMessage | None:
+        """Join a closed message once more, if the row is the part that came first; return `None` for other rows."""
+        partial = self._spool.partial_messages.of_part(transaction, inbox_id)
         if partial is None or partial.open or partial.first != inbox_id:
             return None
-        return self._read(connection, partial)
+        return self._interpret(transaction, partial)
 
-    def _read(
-        self, connection: Transaction, partial: PartialMessage, late: LatePart | None = None
+    def _interpret(
+        self, transaction: Transaction, partial: PartialMessage, late: LatePart | None = None
     ) -> InterpretedMessage:
-        """Return what the message says, under the correlation id and the time of the part that came first."""
+        """Join and interpret the parts; the message has the correlation id and the time of the part that came first."""
         channel = channel_of(self._channels, partial.region, partial.channel)
-        stored = self._spool.inbox.among(connection, list(partial.numbers.values()))
-        opened = {number: self._spool.inbox.unseal(stored[row_id]) for number, row_id in partial.numbers.items()}
+        stored = self._spool.inbox.among(transaction, list(partial.numbers.values()))
+        parts = {number: self._spool.inbox.unseal(stored[row_id]) for number, row_id in partial.numbers.items()}
         message = msgspec.structs.replace(
-            join(channel, opened, partial.total), external_id=partial.external_id, made_id=False
+            join(channel, parts, partial.total, self._templates), external_id=partial.external_id, made_id=False
         )
-        raw = next(one for one in opened.values() if one.id == partial.first)
+        raw = next(part for part in parts.values() if part.id == partial.first)
         return InterpretedMessage(
             composed=self._composer.compose(message, raw, channel, new_id(), headless=1 in partial.missing),
             region=raw.region,
@@ -78,13 +85,16 @@ class Joining:
         )
 
 
-def join(channel: Channel, parts: Mapping[int, RawMessage], total: int) -> CitizenMessage:
-    """Return the message of its parts, by number; under it is written which never came. Pure."""
+def join(channel: Channel, parts: Mapping[int, RawMessage], total: int, templates: Templates) -> CitizenMessage:
+    """Return the message of its parts, by number, with a note below it if parts are missing. Pure.
+
+    Raises `Untranslatable` if the adapter cannot join parts.
+    """
     if not isinstance(channel.adapter, Joiner):
         raise Untranslatable("this channel's adapter cannot join parts")
     message = channel.adapter.join([parts.get(number) for number in range(1, total + 1)])
     missing = ", ".join(str(number) for number in range(1, total + 1) if number not in parts)
     if not missing:
         return message
-    note = f"[Pesan tidak lengkap: bagian {missing} dari {total} tidak diterima]"
+    note = templates.incomplete.format(missing=missing, total=total)
     return msgspec.structs.replace(message, text=f"{message.text}\n\n{note}")

@@ -1,4 +1,4 @@
-"""Verify, store durably, only then accept: webhooks by group commit, polls page by page."""
+"""Receive messages: verify, store durably, and only then accept. Webhooks in groups, polls page by page."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 
 _POLL_LEASE = timedelta(seconds=120)
-_RETRY_AFTER = 60.0  # seconds, after a fault of an adapter: somebody has to mend it
-_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # not kept with a message
+_RETRY_AFTER = 60.0  # seconds, if an adapter has a fault: a person must repair it
+_CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # headers that are not stored
 
 
 class Receiver:
-    """Takes verified messages into the inbox, from webhooks and polls alike."""
+    """Stores verified messages of webhooks and polls in the inbox."""
 
     def __init__(self, spool: Spool, tally: Tally, commit: GroupCommit) -> None:
-        self._spool, self._tally, self._commit = spool, tally, commit
+        self._spool = spool
+        self._tally = tally
+        self._commit = commit
 
     async def webhook(self, channel: Channel, request: WebhookRequest) -> tuple[UUID, Response]:
-        """Store one webhook and return its correlation id and the answer; raises a `Refused` otherwise."""
+        """Store one webhook; return its correlation id and the answer. Raises a `Refused` if it is not stored."""
         message = self._incoming(channel, request)
         await self._commit.put(message)
         return message.id, channel.webhook.accepted(request)
@@ -35,9 +37,9 @@ class Receiver:
     def take(
         self, channel: Channel, request: WebhookRequest, answer: Callable[[UUID, Response | Overloaded], None]
     ) -> None:
-        """Verify and queue a webhook; `answer` is called once it is durable, or cannot be. Raises a `Refused` at once.
+        """Verify and queue a webhook; call `answer` if it is durable or cannot be. Raises a `Refused` if not queued.
 
-        As `webhook`, for the express lane: without a task and a future for each request.
+        Does the same as `webhook`, for the express lane, without a task and a future per request.
         """
         message = self._incoming(channel, request)
 
@@ -52,7 +54,7 @@ class Receiver:
         except Refused:
             raise
         except Exception as exc:
-            # A fault of the adapter: the provider is told to come again, and has its answer all the same.
+            # The adapter has a fault: the answer asks the provider to try again later.
             log.error("verify failed", region=channel.region, channel=channel.name, exc_info=exc)
             raise Overloaded("the channel's adapter failed; see the log", retry_after=_RETRY_AFTER) from exc
         return Incoming(
@@ -66,9 +68,9 @@ class Receiver:
         )
 
     def poll(self, channel: Channel, holder: UUID) -> int | None:
-        """Ask a provider for what is new, page by page; return how many messages were not known yet.
+        """Fetch new messages of a provider, page by page; return how many were not known yet.
 
-        Each page is stored in the transaction that moves the cursor. `None`: another poller holds the lease.
+        Each page is stored in the transaction that moves the cursor. Returns `None` if another process has the lease.
         """
         leases = self._spool.leases
         if not leases.lease(channel.region, channel.name, holder, _POLL_LEASE):
@@ -84,15 +86,18 @@ class Receiver:
         while leases.lease(region, name, holder, _POLL_LEASE):
             page = channel.poller.poll(leases.position(region, name))
             now = self._spool.clock()
-            sealed = [self._spool.inbox.seal(incoming(channel, found, now)) for found in page.found]
-            spoken = {row["id"] for row, found in zip(sealed, page.found, strict=True) if found.spoken}
-            with self._spool.database.begin() as connection:
-                if not leases.advance(connection, region, name, holder, page.cursor):
-                    break  # the lease was lost meanwhile; whoever has it will read this page
-                new = self._spool.inbox.add(connection, sealed)
+            sealed = [self._spool.inbox.seal(incoming(channel, message, now)) for message in page.messages]
+            # Only messages of citizens count as recovered, not the report of a device about itself.
+            from_citizens = {
+                row["id"] for row, message in zip(sealed, page.messages, strict=True) if message.from_citizen
+            }
+            with self._spool.database.begin() as transaction:
+                if not leases.advance(transaction, region, name, holder, page.cursor):
+                    break  # the lease was lost; the process that has it now will store this page
+                new = self._spool.inbox.add(transaction, sealed)
             stored += len(new)
-            recovered = len(new & spoken)
-            self._tally.count(channel.id, recovered, len(spoken) - recovered, now)
+            recovered = len(new & from_citizens)
+            self._tally.count(channel.id, recovered, len(from_citizens) - recovered, now)
             if recovered:
                 log.warning("recovered", region=region, channel=name, count=recovered)
             if not page.more:
@@ -100,14 +105,14 @@ class Receiver:
         return stored
 
 
-def incoming(channel: Channel, found: FetchedMessage, now: datetime) -> Incoming:
-    """Return what a poll or a held connection found as a message to be stored."""
+def incoming(channel: Channel, fetched: FetchedMessage, now: datetime) -> Incoming:
+    """Return a fetched message in the form in which it is stored."""
     return Incoming(
         id=new_id(),
         region=channel.region,
         channel=channel.name,
-        envelope=found.envelope,
-        content_type=found.content_type,
-        payload=found.payload,
+        envelope=fetched.envelope,
+        content_type=fetched.content_type,
+        payload=fetched.payload,
         received_at=now,
     )

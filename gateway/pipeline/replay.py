@@ -1,7 +1,7 @@
-"""Sends stored messages through stages 2 to 5 again: dead letters after a fix, or a time range after a mistake.
+"""Replay stored messages through stages 2 to 5: dead letters after a fix, or a time range after a mistake.
 
-A preview tells what would change before anything does. A complaint that is already at the centre is amended there; it
-keeps its ticket, its id and who may ask about it.
+A preview shows all changes before they are made. A complaint that is already at the centre is amended there; it keeps
+its id, its ticket and the sender who may ask for its status.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.events import CitizenMessage, Event, MessagePart
@@ -37,18 +39,32 @@ _COMPARED = (
     "confidential",
     "attachments",
 )
-_SHOWN = frozenset({"classification", "category", "agency"})  # the rest may quote the citizen
+_SHOWN = frozenset({"classification", "category", "agency"})  # values of other fields may quote the citizen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """What a replay of one message would do."""
+    """The effect that a replay of one message would have."""
 
     message: UUID
     received_at: datetime
-    address: str  # region/channel
+    channel: ChannelId
     action: str  # open, amend, retry, none, fail
     detail: str
+
+
+class _Reading(NamedTuple):
+    """The complaint of a report as it reads now, and as it was read before, or `None` if it has no case."""
+
+    now: Complaint
+    before: Complaint | None
+
+
+class _Preview(NamedTuple):
+    """The change of one message, and the complaints to amend."""
+
+    change: Change
+    amended: Sequence[Complaint] = ()
 
 
 class Replay:
@@ -57,47 +73,50 @@ class Replay:
     def __init__(
         self, spool: Spool, channels: Channels, composer: Composer, joining: Joining, casework: Casework
     ) -> None:
-        self._spool, self._channels, self._composer = spool, channels, composer
-        self._joining, self._casework = joining, casework
+        self._spool = spool
+        self._channels = channels
+        self._composer = composer
+        self._joining = joining
+        self._casework = casework
 
     def dead(self, limit: int) -> Iterator[Change]:
-        """Tell what each dead letter would become; those of the outbox are tried again as they are."""
+        """Yield the change of each dead letter, oldest first; rows of the outbox are tried again as they are."""
         for row in reversed(self._spool.inbox.dead(limit)):
-            yield self._preview(row)[0]
+            yield self._preview(row).change
         for job in reversed(self._spool.outbox.dead(limit)):
             yield Change(
                 message=job.id,
                 received_at=job.created_at,
-                address=f"{job.region}/{job.channel}",
+                channel=ChannelId(job.region, job.channel),
                 action="retry",
                 detail=f"{job.kind} once more, after {job.reason}",
             )
 
     def between(self, start: datetime, end: datetime) -> Iterator[Change]:
-        """Tell what each message received in a time range would change."""
+        """Yield the change of each message received in a time range, oldest first."""
         for row in self._rows(start, end):
-            yield self._preview(row)[0]
+            yield self._preview(row).change
 
     def apply_dead(self, limit: int) -> int:
-        """Give dead letters, of the inbox and the outbox, back to the workers; return how many."""
+        """Make up to `limit` dead letters of each queue pending again; return their number."""
         count = 0
         for queue in (self._spool.inbox, self._spool.outbox):
             ids = [row.id for row in queue.dead(limit)]
             if ids:
-                with self._spool.database.begin() as connection:
-                    count += queue.reopen(connection, ids)
+                with self._spool.database.begin() as transaction:
+                    count += queue.reopen(transaction, ids)
         return count
 
     def apply_between(self, start: datetime, end: datetime) -> dict[str, int]:
-        """Do what `between` told; return how many messages each action touched. Safe to repeat."""
+        """Apply the changes that `between` yields; return the number of messages per action. Safe to repeat."""
         counts: dict[str, int] = {}
         for row in self._rows(start, end):
             change, amended = self._preview(row)
-            with self._spool.database.begin() as connection:
+            with self._spool.database.begin() as transaction:
                 if change.action in ("open", "retry"):
-                    self._spool.inbox.reopen(connection, [row.id])
+                    self._spool.inbox.reopen(transaction, [row.id])
                 for complaint in amended:
-                    self._casework.amend(connection, complaint, row.id, "read again by a replay")
+                    self._casework.amend(transaction, complaint, row.id, "read again by a replay")
             counts[change.action] = counts.get(change.action, 0) + 1
         return counts
 
@@ -107,74 +126,79 @@ class Replay:
             yield from page
             after = page[-1].id
 
-    def _preview(self, row: InboxRow) -> tuple[Change, list[Complaint]]:
-        def change(action: str, detail: str) -> Change:
-            return Change(
-                message=row.id,
-                received_at=row.received_at,
-                address=f"{row.region}/{row.channel}",
-                action=action,
-                detail=detail,
-            )
-
+    def _preview(self, row: InboxRow) -> _Preview:
         if row.state in (State.PENDING, State.CLAIMED):
-            return change("none", "still waits to be read"), []
+            return _Preview(_change(row, "none", "still waits to be read"))
         try:
             raw = self._spool.inbox.unseal(row)
             channel = channel_of(self._channels, raw.region, raw.channel)
             events = translate(self._channels, raw)
             readings = [] if row.state == State.DEAD else list(self._readings(raw, channel, events))
         except Unavailable:
-            raise  # the database is away: that says nothing of this message
+            raise  # the database did not answer: the message is not the cause
         except GatewayError as exc:
-            return change("fail", exc.reason), []
-        except Exception as exc:  # noqa: BLE001  shown to the operator: it is what the worker would meet
-            return change("fail", type(exc).__name__), []
+            return _Preview(_change(row, "fail", exc.reason))
+        except Exception as exc:  # noqa: BLE001  the operator sees the error that the worker would meet
+            return _Preview(_change(row, "fail", type(exc).__name__))
         if row.state == State.DEAD:
-            kinds = ", ".join(type(event).__name__ for event in events) or "nothing"
-            return change("retry", f"now reads as {kinds}"), []
-        details: list[str] = []
-        amended: list[Complaint] = []
-        opens = False
-        for complaint, before in readings:
-            if before is None:
-                opens = True
-                details.append(f"a complaint for {complaint.agency.value}")
-            elif differences := _differences(before, complaint):
-                amended.append(with_identity(complaint, before))
-                details += differences
-        action = "open" if opens else "amend" if amended else "none"
-        return change(action, "; ".join(details) or "reads the same"), amended
+            types = ", ".join(type(event).__name__ for event in events) or "nothing"
+            return _Preview(_change(row, "retry", f"now reads as {types}"))
+        return _compare(row, readings)
 
-    def _readings(
-        self, raw: RawMessage, channel: Channel, events: Sequence[Event]
-    ) -> Iterator[tuple[Complaint, Complaint | None]]:
-        """Yield each report as it reads now, and as it was read when it came, if it was."""
-        with self._spool.database.read() as connection:
+    def _readings(self, raw: RawMessage, channel: Channel, events: Sequence[Event]) -> Iterator[_Reading]:
+        """Yield each report among the events, except those that were added to a case or whose copy was purged."""
+        with self._spool.database.read() as transaction:
             for event in events:
                 composed: Composed | None = None
                 if isinstance(event, CitizenMessage):
                     composed = self._composer.compose(event, raw, channel, new_id())
-                elif isinstance(event, MessagePart) and (said := self._joining.again(connection, raw.id)):
-                    composed = said.composed
+                elif isinstance(event, MessagePart) and (message := self._joining.again(transaction, raw.id)):
+                    composed = message.composed
                 if composed is None or (complaint := composed.complaint) is None:
                     continue
-                address = (raw.region, raw.channel, complaint.source.external_id)
-                if self._spool.cases.followed(connection, *address):
+                cases = self._spool.cases
+                message_key = cases.message_key(raw.region, raw.channel, complaint.source.external_id)
+                if cases.followed(transaction, message_key):
                     continue
-                case = self._spool.cases.of_message(connection, *address)
+                case = cases.of_message(transaction, message_key)
                 if case is None:
-                    yield complaint, None
+                    yield _Reading(complaint, None)
                 elif case.complaint is not None:
-                    yield complaint, case.complaint
+                    yield _Reading(complaint, case.complaint)
+
+
+def _change(row: InboxRow, action: str, detail: str) -> Change:
+    channel = ChannelId(row.region, row.channel)
+    return Change(message=row.id, received_at=row.received_at, channel=channel, action=action, detail=detail)
+
+
+def _compare(row: InboxRow, readings: Sequence[_Reading]) -> _Preview:
+    """Return the change of a message that was interpreted before."""
+    details: list[str] = []
+    amended: list[Complaint] = []
+    opens = False
+    for complaint, before in readings:
+        if before is None:
+            opens = True
+            details.append(f"a complaint for {complaint.agency.value}")
+        elif differences := _differences(before, complaint):
+            amended.append(with_identity(complaint, before))
+            details += differences
+    action = "none"
+    if opens:
+        action = "open"
+    elif amended:
+        action = "amend"
+    return _Preview(_change(row, action, "; ".join(details) or "reads the same"), amended)
 
 
 def _differences(before: Complaint, after: Complaint) -> list[str]:
-    found = []
+    """Return one text per field that differs."""
+    differences = []
     for name in _COMPARED:
         old, new = getattr(before, name), getattr(after, name)
         if name in _SHOWN:
-            old, new = (value.value if value else "-" for value in (old, new))
+            old, new = (judgement.value if judgement else "-" for judgement in (old, new))
         if old != new:
-            found.append(f"{name}: {old} → {new}" if name in _SHOWN else f"{name} changes")
-    return found
+            differences.append(f"{name}: {old} → {new}" if name in _SHOWN else f"{name} changes")
+    return differences

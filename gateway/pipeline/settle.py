@@ -1,4 +1,4 @@
-"""Decide what becomes of a row if an attempt failed: the one rule for messages, deliveries and replies."""
+"""Settle failed rows: retry or dead letter, by one rule for messages, deliveries and replies."""
 
 from __future__ import annotations
 
@@ -27,9 +27,11 @@ class Policy:
     base: float  # seconds before the second attempt; doubles with each
     cap: float  # most seconds between two attempts
     attempts: int | None = None  # attempts before a row is dead; `None`: no limit
-    patient: bool = False  # the limit of attempts is for unexpected errors only, known ones are tried without limit
+    patient: bool = (
+        False  # `attempts` limits unexpected errors only; the gateway's own errors are retried without limit
+    )
     give_up: timedelta | None = None  # age at which a row is dead
-    foreign: bool = False  # the errors are those of a system that we call: they are counted per channel
+    foreign: bool = False  # the errors come from a system that we call: they are counted per channel
 
 
 class Failure(NamedTuple):

@@ -1,4 +1,4 @@
-"""The ports: what an adapter may implement.
+"""The capabilities that an adapter may implement, one protocol each.
 
 Ports are capabilities of one to three methods; an adapter implements those its provider has. Every adapter is a
 `Translator`. None of the values that pass here knows a database, and only `Poller`, `Listener` and `Replier` may use

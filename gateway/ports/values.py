@@ -86,16 +86,14 @@ class FetchedMessage:
     envelope: Envelope
     payload: bytes
     content_type: str = JSON
-    spoken: bool = (
-        True  # written by a citizen; False for a device's report, which must not count as a recovered message
-    )
+    from_citizen: bool = True  # False for the report of a device, which must not count as a recovered message
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Batch:
     """One page of a poll; the core saves the cursor in the transaction that stores the messages."""
 
-    found: Sequence[FetchedMessage]
+    messages: Sequence[FetchedMessage]
     cursor: str
     more: bool  # ask again at once, with this cursor
 

@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from gateway.domain.commands import COMMANDS
 from gateway.domain.errors import Misconfigured
 from gateway.domain.texts import text
 from gateway.ports import ChannelContext
 from gateway.ports.registry import Registry
 from gateway.settings.faults import Fault, Faults, is_union_branch, numbered, problem_of, shown_value, toml_problem
 from gateway.settings.files import ChannelConfig, ChannelFile, GatewayFile, Region, RegionFile, Settings
-from gateway.settings.rules import COMMANDS
 
 M = TypeVar("M", bound=BaseModel)
 

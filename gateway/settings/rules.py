@@ -12,7 +12,6 @@ from gateway.settings.types import (
 )
 
 NATIONAL = "00"
-COMMANDS = frozenset({"STATUS", "BANTUAN", "HELP", "ANONIM", "RAHASIA", "BATAL", "BARU", "SETUJU", "STOP"})
 
 
 class CategoryRule(Section):

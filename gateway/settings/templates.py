@@ -23,7 +23,8 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "agreed": frozenset(),
     "help": frozenset(),
 }
-REPLIES = tuple(_PLACEHOLDERS)  # what citizens are answered, by template
+REPLIES = tuple(_PLACEHOLDERS)  # the templates of replies; the others are put into complaints
+_PLACEHOLDERS |= {"no_text": frozenset(), "incomplete": frozenset({"missing", "total"})}
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",
@@ -76,6 +77,14 @@ class Templates(Section):
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
         "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
         description="To BANTUAN.",
+    )
+    no_text: str = Field(
+        "(tanpa teks)",
+        description="Title and description of a complaint that came without words, as a picture does.",
+    )
+    incomplete: str = Field(
+        "[Pesan tidak lengkap: bagian {missing} dari {total} tidak diterima]",
+        description="Below a long message of which parts never came. May use {missing}, {total}.",
     )
     status_words: dict[Status, str] = Field(
         default={},

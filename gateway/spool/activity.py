@@ -1,4 +1,4 @@
-"""When each channel last did what, gathered in memory and written every few seconds."""
+"""The last moment of each kind of event per channel (accepted, replied, …): kept in memory, stored every few seconds."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from gateway.storage.database import Database
 
 
 class ActivityLog:
-    """Notes moments; `flush` stores the newest of each."""
+    """The moments of this process; `flush` stores the newest of each kind and channel."""
 
     def __init__(self, activity: Activity) -> None:
-        self._activity, self._lock = activity, threading.Lock()
+        self._activity = activity
+        self._lock = threading.Lock()
         self._seen: dict[tuple[str, str, str], tuple[datetime, str | None]] = {}
 
     def note(self, region: str, channel: str, what: str, at: datetime, detail: str | None = None) -> None:
-        """Remember that something happened on a channel."""
+        """Note an event of a channel."""
         self._seen[region, channel, what] = (at, detail)
 
     def flush(self) -> None:
-        """Write what was noted since the last call; raises `Unavailable`, and then nothing is forgotten."""
+        """Store the events noted since the last call; raises `Unavailable`, and keeps them for the next call then."""
         with self._lock:
             seen, self._seen = self._seen, {}
             try:
@@ -35,33 +36,33 @@ class ActivityLog:
 
 
 _KEY = ("region", "channel", "what")
-ALIVE = ("", "", "alive")  # the row that every running process renews: no channel's
+ALIVE = ("", "", "alive")  # the row that every running process renews; it belongs to no channel
 
 
 class Activity:
-    """The activity table: when each channel last did what. Written every few seconds, not for every message."""
+    """The activity table. Written every few seconds: a write per message would cost as much as storing the message."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     def record(self, seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]) -> None:
-        """Store `{(region, channel, what): (when, detail)}`; a later moment never gives way to an earlier one."""
+        """Store `{(region, channel, what): (moment, detail)}`; an earlier moment never replaces a later one."""
         if not seen:
             return
         rows = [
             {"region": region, "channel": channel, "what": what, "at": at, "detail": detail}
             for (region, channel, what), (at, detail) in sorted(seen.items())
         ]
-        with self._database.begin() as connection:
-            self._database.upsert(connection, activity, rows, newer="at")
+        with self._database.begin() as transaction:
+            self._database.upsert(transaction, activity, rows, newer="at")
 
     def alive(self) -> datetime | None:
-        """Return when a process last said that it runs; `None` where none ever did."""
+        """Return the last sign of life of any process; `None` if none ever ran."""
         row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
-        with self._database.read() as connection:
-            return connection.execute(sa.select(activity.c.at).where(row)).scalar()
+        with self._database.read() as transaction:
+            return transaction.execute(sa.select(activity.c.at).where(row)).scalar()
 
     def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
-        """Return what `record` stored."""
-        with self._database.read() as connection:
-            return {(r.region, r.channel, r.what): (r.at, r.detail) for r in connection.execute(sa.select(activity))}
+        """Return all stored moments, as `record` takes them."""
+        with self._database.read() as transaction:
+            return {(r.region, r.channel, r.what): (r.at, r.detail) for r in transaction.execute(sa.select(activity))}

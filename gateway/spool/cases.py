@@ -1,12 +1,10 @@
-"""The cases: one row for each complaint that passed through here, and who may ask about it."""
+"""The cases: one row per complaint that passed through this gateway, with the keyed hash of its sender."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -16,120 +14,69 @@ from gateway.domain import complaint as canonical
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import Undecryptable
 from gateway.domain.ids import first_id_at
+from gateway.spool.case import Case, LastCase, NewCase
 from gateway.spool.tables import cases, follow_ups, tickets
+from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
+from gateway.storage.encrypted import purpose_of
 
-_COMPLAINT = b"case"
-_CONTACT = b"contact"
-_LONGEST_TALK = timedelta(days=1)  # a conversation that goes on longer begins a new case
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewCase:
-    """A complaint that is to be opened."""
-
-    complaint: Complaint
-    sender: str  # address on the channel; stored as a keyed hash
-    contact: str | None  # the same address where it may be answered, else None
-    correlation_id: UUID
-    opened_at: datetime
-
-    def told_apart(self, why: str) -> NewCase:
-        """Return the same, with the reason why it is no addition to an earlier one."""
-        return replace(self, complaint=msgspec.structs.replace(self.complaint, apart=why))
-
-
-class LastCase(NamedTuple):
-    """The last case of a sender."""
-
-    id: UUID
-    complaint: Complaint
-    heard_at: datetime  # when the sender last wrote about it
-
-    def heard_again(self, at: datetime) -> LastCase:
-        """Return the same, with a later message."""
-        return self._replace(heard_at=max(self.heard_at, at))
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Case:
-    """An opened case."""
-
-    id: UUID
-    region: str
-    channel: str
-    sender_key: UUID
-    complaint: Complaint | None  # None once it was delivered and purged
-    contact: str | None
-    correlation_id: UUID
-
-
-def opened(new: NewCase, row: Mapping[str, Any]) -> Case:
-    """Return a case that was just opened, by the row that `Cases.create` gave for it."""
-    return Case(
-        id=new.complaint.id,
-        region=row["region"],
-        channel=row["channel"],
-        sender_key=row["sender_key"],
-        complaint=new.complaint,
-        contact=new.contact,
-        correlation_id=new.correlation_id,
-    )
+_COMPLAINT = purpose_of(cases.c.complaint)
+_CONTACT = purpose_of(cases.c.contact)
+_LONGEST_CONVERSATION = timedelta(days=1)  # after that a further message opens a new case
 
 
 class Cases:
-    """The cases table."""
+    """The cases table, with the tickets and the messages that were added to cases."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
-        self._database, self._keyring = database, keyring
+        self._database = database
+        self._keyring = keyring
 
-    def create(self, connection: sa.Connection, new: Sequence[NewCase]) -> list[dict[str, Any]]:
-        """Open cases; return the rows of those that are new. A message that already has its case opens none."""
-        rows = [self._seal(case) for case in new]
-        opened = set(self._database.insert(connection, cases, rows, ignore_conflicts=True, returning="id"))
-        return [row for row in rows if row["id"] in opened]
+    def message_key(self, region: str, channel: str, external_id: str) -> UUID:
+        """Return the keyed hash of a message."""
+        return self._keyring.lookup("message", region, channel, external_id)
 
-    def _seal(self, case: NewCase) -> dict[str, Any]:
+    def sender_key(self, region: str, channel: str, address: str) -> UUID:
+        """Return the keyed hash of a citizen's address on a channel."""
+        return self._keyring.lookup("sender", region, channel, address)
+
+    def create(self, transaction: Transaction, new: Sequence[NewCase]) -> list[Case]:
+        """Open cases; return those that are new. A message that already has its case opens none."""
+        rows = [self._row(case) for case in new]
+        opened = set(self._database.insert(transaction, cases, rows, ignore_conflicts=True, returning="id"))
+        return [_opened(case) for case in new if case.complaint.id in opened]
+
+    def _row(self, case: NewCase) -> dict[str, object]:
         source, encrypt = case.complaint.source, self._keyring.encrypt
-        external_key, sender_key = self.keys_of(case)
         return {
             "id": case.complaint.id,
             "region": source.region,
             "channel": source.channel,
-            "external_key": external_key,
-            "sender_key": sender_key,
+            "external_key": case.message_key,
+            "sender_key": case.sender_key,
             "correlation_id": case.correlation_id,
             "complaint": encrypt(canonical.dump(case.complaint), _COMPLAINT),
             "contact": encrypt(case.contact.encode(), _CONTACT) if case.contact else None,
             "opened_at": case.opened_at,
         }
 
-    def keys_of(self, new: NewCase) -> tuple[UUID, UUID]:
-        """Return the keyed hashes of a message and of its sender."""
-        source, lookup = new.complaint.source, self._keyring.lookup
-        return (
-            lookup("message", source.region, source.channel, source.external_id),
-            lookup("sender", source.region, source.channel, new.sender),
-        )
+    def with_case(self, transaction: Transaction, messages: Sequence[UUID]) -> set[UUID]:
+        """Return the keys of those messages that have opened a case."""
+        return self._among(transaction, cases.c.external_key, messages)
 
-    def with_case(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
-        """Return those messages that have opened a case."""
-        return self._among(connection, cases.c.external_key, external)
+    def with_follow_up(self, transaction: Transaction, messages: Sequence[UUID]) -> set[UUID]:
+        """Return the keys of those messages that were added to a case."""
+        return self._among(transaction, follow_ups.c.external_key, messages)
 
-    def with_follow_up(self, connection: sa.Connection, external: Sequence[UUID]) -> set[UUID]:
-        """Return those messages that were added to a case."""
-        return self._among(connection, follow_ups.c.external_key, external)
-
-    def _among(self, connection: sa.Connection, column: sa.Column[UUID], values: Sequence[UUID]) -> set[UUID]:
+    def _among(self, transaction: Transaction, column: sa.Column[UUID], values: Sequence[UUID]) -> set[UUID]:
         if not values:
             return set()
-        found = connection.execute(sa.select(column).where(any_of(column, values, self._database)))
-        return set(found.scalars().all())
+        return set(transaction.execute(sa.select(column).where(any_of(column, values, self._database))).scalars())
 
-    def last_cases(self, connection: sa.Connection, senders: Sequence[UUID], since: datetime) -> dict[UUID, LastCase]:
-        """Return the last case of each sender about which they wrote since the moment, unless it was withdrawn."""
-        last = self._last(connection, senders, first_id_at(since - _LONGEST_TALK))
+    def last_cases(self, transaction: Transaction, senders: Sequence[UUID], since: datetime) -> dict[UUID, LastCase]:
+        """Return the last case per sender, if the sender wrote about it since the moment and did not withdraw it."""
+        last = self._last(transaction, senders, first_id_at(since - _LONGEST_CONVERSATION))
         if not last:
             return {}
         heard_at = sa.func.coalesce(cases.c.heard_at, cases.c.opened_at)
@@ -138,52 +85,53 @@ class Cases:
             .where(any_of(cases.c.id, last, self._database), heard_at >= since, cases.c.complaint.is_not(None))
             .order_by(heard_at, cases.c.id)
         )
-        last_heard = {row.sender_key: row for row in connection.execute(chosen).all()}
-        found = {}
+        last_heard = {row.sender_key: row for row in transaction.execute(chosen).all()}
+        last_cases = {}
         for sender, row in last_heard.items():
-            with suppress(Undecryptable, msgspec.MsgspecError):  # nothing can be compared with it, so nothing joins it
+            # An unreadable complaint cannot be compared with a new message, so the message opens its own case.
+            with suppress(Undecryptable, msgspec.MsgspecError):
                 complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
-                found[sender] = LastCase(row.id, complaint, row.heard)
-        return found
+                last_cases[sender] = LastCase(row.id, complaint, row.heard)
+        return last_cases
 
-    def _last(self, connection: sa.Connection, senders: Sequence[UUID], after: UUID) -> list[UUID]:
-        """Return the cases that senders opened last, those after an id."""
-        standing = cases.c.withdrawn_at.is_(None)
+    def _last(self, transaction: Transaction, senders: Sequence[UUID], after: UUID) -> list[UUID]:
+        """Return the id of the newest case per sender, if it is greater than `after` and was not withdrawn."""
+        not_withdrawn = cases.c.withdrawn_at.is_(None)
         if self._database.is_sqlite:
-            mine = sa.select(sa.func.max(cases.c.id)).where(cases.c.sender_key.in_(senders), standing)
-            chosen = mine.where(cases.c.id > after).group_by(cases.c.sender_key)
-        else:
-            # A subquery for each sender: one look into the sender's index. As a join or a list the planner may read all
-            # cases of the day for every batch, once it has seen the table empty.
-            given = self._database.bulk.each_uuid(senders)
-            newest = (
-                sa.select(cases.c.id)
-                .where(cases.c.sender_key == given.c.id, standing)
-                .order_by(cases.c.sender_key.desc(), cases.c.id.desc())
-                .limit(1)
-                .correlate(given)
-                .scalar_subquery()
-            )
-            chosen = sa.select(newest).select_from(given)
-        return [found for found in connection.execute(chosen).scalars().all() if found is not None and found > after]
+            newest = sa.select(sa.func.max(cases.c.id)).where(cases.c.sender_key.in_(senders), not_withdrawn)
+            chosen = newest.where(cases.c.id > after).group_by(cases.c.sender_key)
+            return list(transaction.execute(chosen).scalars())
+        # A subquery per sender: one search each in the sender's index. For a join or a list the planner may read all
+        # cases of the day for every batch, if it saw the table empty before.
+        sender = self._database.bulk.each_uuid(senders)
+        newest_of_sender = (
+            sa.select(cases.c.id)
+            .where(cases.c.sender_key == sender.c.id, not_withdrawn)
+            .order_by(cases.c.sender_key.desc(), cases.c.id.desc())
+            .limit(1)
+            .correlate(sender)
+            .scalar_subquery()
+        )
+        ids = transaction.execute(sa.select(newest_of_sender).select_from(sender)).scalars()
+        return [case_id for case_id in ids if case_id is not None and case_id > after]
 
-    def follow(self, connection: sa.Connection, case_id: UUID, external: UUID, at: datetime) -> bool:
-        """Note that a message was added to a case; `False` where that was noted before."""
-        row = {"external_key": external, "case_id": case_id, "added_at": at}
-        if not self._database.insert(connection, follow_ups, [row], ignore_conflicts=True, returning="external_key"):
+    def follow(self, transaction: Transaction, case_id: UUID, message: UUID, at: datetime) -> bool:
+        """Record that a message was added to a case; return `False` if that was recorded before."""
+        row = {"external_key": message, "case_id": case_id, "added_at": at}
+        if not self._database.insert(transaction, follow_ups, [row], ignore_conflicts=True, returning="external_key"):
             return False
-        connection.execute(sa.update(cases).where(cases.c.id == case_id).values(heard_at=at))
+        transaction.execute(sa.update(cases).where(cases.c.id == case_id).values(heard_at=at))
         return True
 
-    def withdraw(self, connection: sa.Connection, case_id: UUID, at: datetime) -> None:
-        """Note that its sender takes a case back: nothing more is added to it."""
-        connection.execute(sa.update(cases).where(cases.c.id == case_id).values(withdrawn_at=at))
+    def withdraw(self, transaction: Transaction, case_id: UUID, at: datetime) -> None:
+        """Record that the sender withdraws a case: nothing more is added to it."""
+        transaction.execute(sa.update(cases).where(cases.c.id == case_id).values(withdrawn_at=at))
 
-    def get(self, connection: sa.Connection, ids: Sequence[UUID]) -> tuple[dict[UUID, Case], dict[UUID, Undecryptable]]:
-        """Return cases by id, and an error for each that cannot be read."""
+    def get(self, transaction: Transaction, ids: Sequence[UUID]) -> tuple[dict[UUID, Case], dict[UUID, Undecryptable]]:
+        """Return the readable cases by id, and an error per case that cannot be read."""
         readable: dict[UUID, Case] = {}
         unreadable: dict[UUID, Undecryptable] = {}
-        for row in connection.execute(sa.select(cases).where(any_of(cases.c.id, ids, self._database))):
+        for row in transaction.execute(sa.select(cases).where(any_of(cases.c.id, ids, self._database))):
             try:
                 readable[row.id] = self._unseal(row)
             except Undecryptable as exc:
@@ -192,27 +140,28 @@ class Cases:
                 unreadable[row.id] = Undecryptable("a stored complaint is not in a form that this version reads")
         return readable, unreadable
 
-    def of_message(self, connection: sa.Connection, region: str, channel: str, external_id: str) -> Case | None:
-        """Return the case that a message opened."""
-        key = self._keyring.lookup("message", region, channel, external_id)
-        row = connection.execute(sa.select(cases).where(cases.c.external_key == key)).one_or_none()
+    def of_message(self, transaction: Transaction, message: UUID) -> Case | None:
+        """Return the case that a message opened, or `None`; raises `Undecryptable`."""
+        row = transaction.execute(sa.select(cases).where(cases.c.external_key == message)).one_or_none()
         return self._unseal(row) if row else None
 
-    def followed(self, connection: sa.Connection, region: str, channel: str, external_id: str) -> UUID | None:
-        """Return the case to which a message was added."""
-        key = self._keyring.lookup("message", region, channel, external_id)
-        return connection.execute(sa.select(follow_ups.c.case_id).where(follow_ups.c.external_key == key)).scalar()
+    def followed(self, transaction: Transaction, message: UUID) -> UUID | None:
+        """Return the id of the case to which a message was added, or `None`."""
+        return transaction.execute(sa.select(follow_ups.c.case_id).where(follow_ups.c.external_key == message)).scalar()
 
-    def owned(self, connection: sa.Connection, ticket: str, region: str, channel: str, sender: str) -> UUID | None:
-        """Return the case of a ticket if this sender opened it; whether another's exists is not told."""
-        key = self._keyring.lookup("sender", region, channel, sender)
+    def owned(self, transaction: Transaction, ticket: str, region: str, channel: str, sender: str) -> UUID | None:
+        """Return the id of a ticket's case if this sender opened it.
+
+        Returns `None` for an unknown ticket and for another sender's alike: nobody learns which tickets exist.
+        """
+        key = self.sender_key(region, channel, sender)
         named = cases.join(tickets, tickets.c.case_id == cases.c.id)
         statement = (
             sa.select(cases.c.id).select_from(named).where(tickets.c.number == ticket, cases.c.sender_key == key)
         )
-        return connection.execute(statement).scalars().first()
+        return transaction.execute(statement).scalars().first()
 
-    def _unseal(self, row: sa.Row[Any]) -> Case:
+    def _unseal(self, row: sa.Row[tuple[object, ...]]) -> Case:
         decrypt = self._keyring.decrypt
         return Case(
             id=row.id,
@@ -224,20 +173,20 @@ class Cases:
             correlation_id=row.correlation_id,
         )
 
-    def number(self, connection: sa.Connection, given: Sequence[tuple[UUID, str]]) -> None:
-        """Write down the tickets that the centre gave."""
-        rows = [{"case_id": case_id, "number": ticket} for case_id, ticket in given]
-        self._database.insert(connection, tickets, rows, ignore_conflicts=True)
+    def add_tickets(self, transaction: Transaction, numbers: Mapping[UUID, str]) -> None:
+        """Store the tickets that the centre gave, by case id."""
+        rows = [{"case_id": case_id, "number": ticket} for case_id, ticket in numbers.items()]
+        self._database.insert(transaction, tickets, rows, ignore_conflicts=True)
 
-    def rewrite(self, connection: sa.Connection, complaint: Complaint) -> None:
-        """Replace the stored complaint of a case, after a replay read its message differently."""
+    def rewrite(self, transaction: Transaction, complaint: Complaint) -> None:
+        """Replace the stored complaint of a case, if a replay read its message differently."""
         sealed = self._keyring.encrypt(canonical.dump(complaint), _COMPLAINT)
-        connection.execute(sa.update(cases).where(cases.c.id == complaint.id).values(complaint=sealed))
+        transaction.execute(sa.update(cases).where(cases.c.id == complaint.id).values(complaint=sealed))
 
     def purge(self, before: datetime, limit: int) -> int:
-        """Drop our copy of up to `limit` complaints that the centre has and that came before the moment.
+        """Delete our copy of up to `limit` complaints that the centre has and that came before the moment.
 
-        What stays is who may ask about which ticket, and that the message has its complaint.
+        The row stays: it says which sender may ask about the ticket, and that the message has its complaint.
         """
         numbered = sa.exists().where(tickets.c.case_id == cases.c.id)
         chosen = (
@@ -246,9 +195,22 @@ class Cases:
             .order_by(cases.c.id)
             .limit(limit)
         )
-        with self._database.begin() as connection:
-            ids = list(connection.execute(chosen).scalars())
+        with self._database.begin() as transaction:
+            ids = list(transaction.execute(chosen).scalars())
             if ids:
                 statement = sa.update(cases).where(any_of(cases.c.id, ids, self._database))
-                connection.execute(statement.values(complaint=None))
+                transaction.execute(statement.values(complaint=None))
         return len(ids)
+
+
+def _opened(case: NewCase) -> Case:
+    source = case.complaint.source
+    return Case(
+        id=case.complaint.id,
+        region=source.region,
+        channel=source.channel,
+        sender_key=case.sender_key,
+        complaint=case.complaint,
+        contact=case.contact,
+        correlation_id=case.correlation_id,
+    )

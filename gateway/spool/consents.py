@@ -1,4 +1,4 @@
-"""Who wants to hear from us: SETUJU and STOP."""
+"""Consents: whether a sender wants to hear from us unasked (SETUJU) or not (STOP)."""
 
 from __future__ import annotations
 
@@ -9,27 +9,30 @@ import sqlalchemy as sa
 
 from gateway.ports import Clock
 from gateway.spool.tables import consents
+from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
 
 
 class Consents:
-    """The consent table: one row for each sender who said so, by keyed hash."""
+    """The consent table: one row per sender, by keyed hash, with the last choice."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
-        self._database, self._keyring, self._clock = database, keyring, clock
+        self._database = database
+        self._keyring = keyring
+        self._clock = clock
 
-    def record(self, connection: sa.Connection, region: str, channel: str, sender: str, *, given: bool) -> None:
-        """Write down what a sender said last."""
+    def record(self, transaction: Transaction, region: str, channel: str, sender: str, *, given: bool) -> None:
+        """Store a sender's choice; it replaces the earlier one."""
         key = self._keyring.lookup("sender", region, channel, sender)
         row = {"sender_key": key, "given": given, "at": self._clock()}
-        self._database.upsert(connection, consents, [row])
+        self._database.upsert(transaction, consents, [row])
 
-    def refused(self, connection: sa.Connection, keys: Collection[UUID]) -> set[UUID]:
-        """Return those of the senders who said STOP."""
+    def refused(self, transaction: Transaction, keys: Collection[UUID]) -> set[UUID]:
+        """Return the keys of those senders whose last choice was STOP."""
         if not keys:
             return set()
         chosen = sa.select(consents.c.sender_key).where(
             any_of(consents.c.sender_key, list(keys), self._database), consents.c.given.is_(False)
         )
-        return set(connection.execute(chosen).scalars().all())
+        return set(transaction.execute(chosen).scalars())

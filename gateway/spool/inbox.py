@@ -1,8 +1,8 @@
-"""The inbox: every raw message that was accepted, before anybody has read it."""
+"""The inbox: every accepted raw message, stored before it is interpreted."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NotRequired, TypedDict
 from uuid import UUID
@@ -18,8 +18,9 @@ from gateway.spool.tables import State, inbox, parts
 from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
+from gateway.storage.encrypted import purpose_of
 
-_PURPOSE = b"inbox"
+_PURPOSE = purpose_of(inbox.c.payload)
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,45 +54,44 @@ class Inbox(Queue[InboxRow]):
     """The inbox table."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
-        super().__init__(database, inbox, InboxRow, clock)
+        super().__init__(database, inbox, InboxRow._make, clock)
         self._keyring = keyring
 
     def seal(self, message: Incoming) -> SealedRow:
-        """Return the row that stores the message: payload encrypted, keys hashed. The costly part of storing."""
-        address = (message.region, message.channel)
-        lookup = self._keyring.lookup
-        dedupe_key = lookup("message", *address, message.envelope.key)
+        """Return the row of a message: payload encrypted, keys hashed. Most of the CPU time of storing is spent here."""
+        region, channel, lookup = message.region, message.channel, self._keyring.lookup
+        dedupe_key = lookup("message", region, channel, message.envelope.key)
         sender, former = message.envelope.sender, message.envelope.former_key
         row: SealedRow = {
             "id": message.id,
-            "region": message.region,
-            "channel": message.channel,
+            "region": region,
+            "channel": channel,
             "dedupe_key": dedupe_key,
-            "lane": lookup("sender", *address, sender) if sender else dedupe_key,
+            "lane": lookup("sender", region, channel, sender) if sender else dedupe_key,
             "content_type": message.content_type,
             "payload": self._keyring.encrypt(message.payload, _PURPOSE),
             "received_at": message.received_at,
             "due_at": message.received_at,
         }
         if former:
-            row["former_key"] = lookup("message", *address, former)
+            row["former_key"] = lookup("message", region, channel, former)
         return row
 
-    def add(self, connection: Transaction, sealed: Sequence[SealedRow]) -> set[UUID]:
-        """Store rows; return the ids of those that are new. A repeated delivery is not."""
+    def add(self, transaction: Transaction, sealed: Sequence[SealedRow]) -> set[UUID]:
+        """Store rows; return the ids of those that are new. The row of a repeated delivery is not stored."""
+        rows: Sequence[Mapping[str, object]] = sealed
         if former := [row["former_key"] for row in sealed if "former_key" in row]:
             known = sa.select(inbox.c.dedupe_key).where(any_of(inbox.c.dedupe_key, former, self._database))
-            again = set(connection.execute(known).scalars())
-            sealed = [row for row in sealed if row.get("former_key") not in again]
+            repeated = set(transaction.execute(known).scalars())
+            new = [row for row in sealed if row.get("former_key") not in repeated]
             # Copies: a commit that failed is repeated with the same rows, and needs the former keys again.
-            columns = [{name: row[name] for name in row if name != "former_key"} for row in sealed]  # type: ignore[literal-required]
-            return set(self._database.insert(connection, inbox, columns, ignore_conflicts=True, returning="id"))
-        return set(self._database.insert(connection, inbox, sealed, ignore_conflicts=True, returning="id"))
+            rows = [{name: value for name, value in row.items() if name != "former_key"} for row in new]
+        return set(self._database.insert(transaction, inbox, rows, ignore_conflicts=True, returning="id"))
 
     def commit(self, sealed: Sequence[SealedRow]) -> set[UUID]:
         """Store rows in a transaction of their own; when this returns they are durable."""
-        with self._database.single() as connection:
-            return self.add(connection, sealed)
+        with self._database.single() as transaction:
+            return self.add(transaction, sealed)
 
     def unseal(self, row: InboxRow) -> RawMessage:
         """Return the raw message of a row; raises `Undecryptable`."""
@@ -104,29 +104,27 @@ class Inbox(Queue[InboxRow]):
             received_at=row.received_at,
         )
 
-    def among(self, connection: Transaction, ids: Sequence[UUID]) -> dict[UUID, InboxRow]:
-        """Return rows by id, whatever their state."""
-        found = connection.execute(sa.select(inbox).where(any_of(inbox.c.id, ids, self._database)))
-        return {row.id: row for row in map(InboxRow._make, found)}
-
-    def condemn(self, connection: Transaction, ids: Sequence[UUID], reason: str) -> None:
-        """Make finished rows dead letters after all, because what they were to be put into cannot be made."""
-        connection.execute(
+    def condemn(self, transaction: Transaction, ids: Sequence[UUID], reason: str) -> None:
+        """Make finished rows dead letters, because the message of which they are parts cannot be joined."""
+        transaction.execute(
             sa.update(inbox)
             .where(any_of(inbox.c.id, ids, self._database))
             .values(state=State.DEAD, reason=reason, finished_at=self._clock(), due_at=None, claim=None)
         )
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete as `Queue.purge` does, but no part of a message that waits for others, or may be completed yet."""
-        needed = sa.exists().where(parts.c.inbox_id == inbox.c.id)
-        return super().purge(before, limit, ~needed, *conditions)
+        """Delete as `Queue.purge` does, except parts of a message that is not complete yet."""
+        is_part = sa.exists().where(parts.c.inbox_id == inbox.c.id)
+        return super().purge(before, limit, ~is_part, *conditions)
 
     def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> list[InboxRow]:
-        """Return a page of the messages received in a time range, oldest first, whatever their state."""
+        """Return up to `limit` rows received from `start` until before `end`, oldest first, whatever their state.
+
+        `after` is the id of the last row of the page before, or `None`.
+        """
         lowest = max(first_id_at(start), after) if after else first_id_at(start)
         statement = (
             sa.select(inbox).where(inbox.c.id > lowest, inbox.c.id < first_id_at(end)).order_by(inbox.c.id).limit(limit)
         )
-        with self._database.read() as connection:
-            return list(map(InboxRow._make, connection.execute(statement)))
+        with self._database.read() as transaction:
+            return self._rows(transaction, statement)

@@ -1,4 +1,4 @@
-"""How far each poller has read, who polls now, and what each channel last did."""
+"""Leases of channels: one process polls a channel or holds its connection, and the cursor says how far it has read."""
 
 from __future__ import annotations
 
@@ -10,24 +10,26 @@ import sqlalchemy as sa
 from gateway.ports import Clock
 from gateway.spool.rows import LeaseRow
 from gateway.spool.tables import cursors
+from gateway.storage import Transaction
 from gateway.storage.database import Database
 
 
 class ChannelLeases:
-    """The cursor table: one row a polled channel, held by one poller at a time."""
+    """The cursor table: one row per channel that is polled or holds a connection, leased to one process at a time."""
 
     def __init__(self, database: Database, clock: Clock) -> None:
-        self._database, self._clock = database, clock
+        self._database = database
+        self._clock = clock
 
     def lease(self, region: str, channel: str, holder: UUID, length: timedelta) -> bool:
-        """Take or extend the right to poll a channel; `False` where another holds it."""
+        """Take or extend the lease of a channel; return `False` if another process holds it."""
         now = self._clock()
-        with self._database.begin() as connection:
-            self._ensure(connection, region, channel)
+        with self._database.begin() as transaction:
+            self._ensure(transaction, region, channel)
             free = sa.or_(
                 cursors.c.lease_until.is_(None), cursors.c.lease_until < now, cursors.c.lease_holder == holder
             )
-            taken = connection.execute(
+            taken = transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel), free)
                 .values(lease_holder=holder, lease_until=now + length)
@@ -35,65 +37,68 @@ class ChannelLeases:
             return taken.rowcount == 1
 
     def position(self, region: str, channel: str) -> str | None:
-        """Return where the last stored page ended."""
-        with self._database.read() as connection:
-            return connection.execute(sa.select(cursors.c.position).where(_of(region, channel))).scalar()
+        """Return the cursor at the end of the last stored page, or `None` before the first."""
+        with self._database.read() as transaction:
+            position: str | None = transaction.execute(
+                sa.select(cursors.c.position).where(_of(region, channel))
+            ).scalar()
+            return position
 
-    def advance(self, connection: sa.Connection, region: str, channel: str, holder: UUID, position: str) -> bool:
-        """Move the cursor in the transaction that stores its page; `False` where the lease was lost."""
-        moved = connection.execute(
+    def advance(self, transaction: Transaction, region: str, channel: str, holder: UUID, position: str) -> bool:
+        """Move the cursor in the transaction that stores its page; return `False` if the lease was lost."""
+        moved = transaction.execute(
             sa.update(cursors)
             .where(_of(region, channel), cursors.c.lease_holder == holder)
             .values(position=position, succeeded_at=self._clock(), failing_since=None, reason=None)
         )
-        return moved.rowcount == 1
+        return bool(moved.rowcount == 1)
 
     def fail(self, region: str, channel: str, reason: str) -> None:
-        """Write down that a poll or a held connection failed, and since when they do."""
+        """Record that a poll or a held connection failed, and since when without a success."""
         now = self._clock()
-        with self._database.begin() as connection:
-            self._ensure(connection, region, channel)
-            connection.execute(
+        with self._database.begin() as transaction:
+            self._ensure(transaction, region, channel)
+            transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel))
                 .values(failed_at=now, failing_since=sa.func.coalesce(cursors.c.failing_since, now), reason=reason)
             )
 
     def succeed(self, region: str, channel: str) -> None:
-        """Write down that a held connection stands."""
-        with self._database.begin() as connection:
-            self._ensure(connection, region, channel)
-            connection.execute(
+        """Record that a held connection works."""
+        with self._database.begin() as transaction:
+            self._ensure(transaction, region, channel)
+            transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel))
                 .values(succeeded_at=self._clock(), failing_since=None, reason=None)
             )
 
     def release(self, region: str, channel: str, holder: UUID) -> None:
-        """Give the right to poll back."""
-        with self._database.begin() as connection:
-            connection.execute(
+        """End the lease, if this process still holds it."""
+        with self._database.begin() as transaction:
+            transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel), cursors.c.lease_holder == holder)
                 .values(lease_until=None)
             )
 
     def abandon_all(self) -> None:
-        """Free every right to poll at once: for an embedded database, whose only process is just starting."""
-        with self._database.begin() as connection:
-            connection.execute(sa.update(cursors).values(lease_until=None))
+        """End every lease at once. For an embedded database, if its only process is just starting."""
+        with self._database.begin() as transaction:
+            transaction.execute(sa.update(cursors).values(lease_until=None))
 
     def all(self) -> list[LeaseRow]:
-        """Return the row of each channel that was ever polled or held."""
-        with self._database.read() as connection:
-            return list(map(LeaseRow._make, connection.execute(sa.select(cursors))))
+        """Return the rows of all channels that were ever polled or connected."""
+        with self._database.read() as transaction:
+            return list(map(LeaseRow._make, transaction.execute(sa.select(cursors))))
 
-    def _ensure(self, connection: sa.Connection, region: str, channel: str) -> None:
-        self._database.upsert(connection, cursors, [{"region": region, "channel": channel}])
+    def _ensure(self, transaction: Transaction, region: str, channel: str) -> None:
+        self._database.upsert(transaction, cursors, [{"region": region, "channel": channel}])
 
 
 def stands(row: LeaseRow | None, now: datetime) -> bool:
-    """Tell from its row whether a held connection stands: somebody holds it, and it has not failed since."""
+    """Return whether a held connection works: a process has its lease, and it has not failed since its last success."""
     return (
         row is not None
         and row.lease_until is not None

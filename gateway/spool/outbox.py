@@ -1,11 +1,11 @@
-"""The outbox: everything that is still to be said, to the centre or to a citizen."""
+"""The outbox: jobs for the centre and replies to citizens that are still to be sent."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from gateway.domain.ids import new_id
 from gateway.ports import Clock, Reply
+from gateway.spool.case import RefersToCase
 from gateway.spool.consents import Consents
 from gateway.spool.queue import Queue
 from gateway.spool.rows import OutboxRow
@@ -20,18 +21,19 @@ from gateway.spool.tables import Kind, State, outbox, references, reply_counts
 from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
+from gateway.storage.encrypted import purpose_of
 
-_PURPOSE = b"outbox"
+_PURPOSE = purpose_of(outbox.c.payload)
 
 
-class _Letter(msgspec.Struct):
+class _StoredReply(msgspec.Struct):
     to: str
     text: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewReply:
-    """A reply that somebody wants to send."""
+    """A reply that is to be sent."""
 
     region: str
     channel: str
@@ -39,12 +41,12 @@ class NewReply:
     text: str
     correlation_id: UUID
     case_id: UUID | None = None
-    asked: bool = False  # an answer to a question: it is sent even to who said STOP
+    asked: bool = False  # it answers a command of the citizen, so it is sent even after STOP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A row that asks something of the centre, as its worker sees it."""
+    """A call to the centre about one case, as the worker gets it from its row."""
 
     id: UUID
     kind: str
@@ -53,7 +55,7 @@ class Job:
     case_id: UUID
     correlation_id: UUID
     attempts: int
-    payload: bytes | None = None  # encrypted: what the job is about, if the case does not say it
+    payload: bytes | None = None  # encrypted: data of the job that the case does not have
 
     @classmethod
     def of(cls, row: OutboxRow) -> Job | None:
@@ -73,17 +75,17 @@ class Job:
 
 
 class Hold(NamedTuple):
-    """A claim that rows are born with."""
+    """The claim and the lease of rows that are claimed from the start."""
 
     claim: UUID
     lease: timedelta
 
 
 class Outbox(Queue[OutboxRow]):
-    """The outbox table, with the counts that keep us from answering a machine for ever."""
+    """The outbox table, with reply counts: without a limit, we and another machine could answer each other for ever."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
-        super().__init__(database, outbox, OutboxRow, clock)
+        super().__init__(database, outbox, OutboxRow._make, clock)
         self._keyring = keyring
         self._consents = Consents(database, keyring, clock)
 
@@ -91,91 +93,79 @@ class Outbox(Queue[OutboxRow]):
         """Return the keyed hash under which a citizen's address is looked up."""
         return self._keyring.lookup("sender", region, channel, address)
 
-    def add_cases(
+    def add_jobs(
         self,
-        connection: Transaction,
+        transaction: Transaction,
         kind: Kind,
-        cases: Sequence[Mapping[str, Any]],
+        cases: Sequence[RefersToCase],
+        *,
         hold: Hold | None = None,
         content: bytes | None = None,
     ) -> list[Job]:
-        """Queue one job for each case row (id, region, channel, correlation_id); with `hold`, claimed from the start.
+        """Queue one job per case and return the jobs; with `hold`, they are claimed from the start.
 
-        `content` is what the job is about, where the case does not say it; it is stored encrypted.
+        `content` is stored encrypted: data of the job that the case does not have.
         """
-        now = self._clock()
         jobs = [
             Job(
                 id=new_id(),
                 kind=kind.value,
-                region=case["region"],
-                channel=case["channel"],
-                case_id=case["id"],
-                correlation_id=case["correlation_id"],
+                region=case.region,
+                channel=case.channel,
+                case_id=case.id,
+                correlation_id=case.correlation_id,
                 attempts=1 if hold else 0,
             )
             for case in cases
         ]
-        claimed = {"state": State.CLAIMED.value, "claim": hold.claim, "due_at": now + hold.lease} if hold else {}
-        rows = [
-            {
-                "id": job.id,
-                "kind": job.kind,
-                "region": job.region,
-                "channel": job.channel,
-                "lane": job.case_id,
-                "case_id": job.case_id,
-                "correlation_id": job.correlation_id,
-                "attempts": job.attempts,
-                "payload": self._keyring.encrypt(content, _PURPOSE) if content else None,
-                "created_at": now,
-                "due_at": now,
-                **claimed,
-            }
-            for job in jobs
-        ]
-        self._database.insert(connection, outbox, rows)
+        now = self._clock()
+        payload = self._keyring.encrypt(content, _PURPOSE) if content else None
+        common: dict[str, object] = {"payload": payload, "created_at": now, "due_at": now}
+        if hold:
+            common |= {"state": State.CLAIMED.value, "claim": hold.claim, "due_at": now + hold.lease}
+        self._database.insert(transaction, outbox, [_job_row(job) | common for job in jobs])
         return jobs
 
-    def add_replies(self, connection: Transaction, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
-        """Queue replies, at most `per_hour` to one address in any 60 minutes, and none unasked to who said STOP.
+    def add_replies(self, transaction: Transaction, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
+        """Queue replies; return those that are held back.
 
-        Returns those held back.
+        Held back are replies to an address that got `per_hour` in the last 60 minutes, and unasked ones after STOP.
         """
         lanes = [self.sender_key(reply.region, reply.channel, reply.to) for reply in replies]
-        counts = self._recent_counts(connection, set(lanes))
-        refused = self._consents.refused(connection, set(lanes))
+        counts = self._recent_counts(transaction, set(lanes))
+        refused = self._consents.refused(transaction, set(lanes))
         now = self._clock()
-        rows, held = [], []
-        sent: dict[UUID, int] = {}
+        rows, held_back = [], []
+        queued: dict[UUID, int] = {}  # replies per lane
         for reply, lane in zip(replies, lanes, strict=True):
-            if counts.get(lane, 0) + sent.get(lane, 0) >= per_hour or (lane in refused and not reply.asked):
-                held.append(reply)
+            if counts.get(lane, 0) + queued.get(lane, 0) >= per_hour or (lane in refused and not reply.asked):
+                held_back.append(reply)
                 continue
-            sent[lane] = sent.get(lane, 0) + 1
-            letter = msgspec.json.encode(_Letter(reply.to, reply.text))
-            rows.append(
-                {
-                    "id": new_id(),
-                    "kind": Kind.REPLY.value,
-                    "region": reply.region,
-                    "channel": reply.channel,
-                    "lane": lane,
-                    "case_id": reply.case_id,
-                    "correlation_id": reply.correlation_id,
-                    "payload": self._keyring.encrypt(letter, _PURPOSE),
-                    "created_at": now,
-                    "due_at": now,
-                }
-            )
-        self._database.insert(connection, outbox, rows)
-        self._count(connection, sent)
-        return held
+            queued[lane] = queued.get(lane, 0) + 1
+            rows.append(self._reply_row(reply, lane, now))
+        self._database.insert(transaction, outbox, rows)
+        self._count(transaction, queued)
+        return held_back
+
+    def _reply_row(self, reply: NewReply, lane: UUID, now: datetime) -> dict[str, object]:
+        stored = msgspec.json.encode(_StoredReply(reply.to, reply.text))
+        return {
+            "id": new_id(),
+            "kind": Kind.REPLY.value,
+            "region": reply.region,
+            "channel": reply.channel,
+            "lane": lane,
+            "case_id": reply.case_id,
+            "correlation_id": reply.correlation_id,
+            "payload": self._keyring.encrypt(stored, _PURPOSE),
+            "created_at": now,
+            "due_at": now,
+        }
 
     def _slot(self) -> int:
         return int(self._clock().timestamp() // 60)
 
-    def _recent_counts(self, connection: Transaction, lanes: set[UUID]) -> dict[UUID, int]:
+    def _recent_counts(self, transaction: Transaction, lanes: set[UUID]) -> dict[UUID, int]:
         if not lanes:
             return {}
         statement = (
@@ -183,33 +173,46 @@ class Outbox(Queue[OutboxRow]):
             .where(any_of(reply_counts.c.lane, list(lanes), self._database), reply_counts.c.slot > self._slot() - 60)
             .group_by(reply_counts.c.lane)
         )
-        return {lane: int(total) for lane, total in connection.execute(statement)}
+        return {lane: int(total) for lane, total in transaction.execute(statement)}
 
-    def _count(self, connection: Transaction, sent: Mapping[UUID, int]) -> None:
-        if not sent:
+    def _count(self, transaction: Transaction, queued: Mapping[UUID, int]) -> None:
+        if not queued:
             return
         slot = self._slot()
-        # In one order everywhere, so that two workers never wait for each other in a circle.
-        rows = [{"lane": lane, "slot": slot, "replies": sent[lane]} for lane in sorted(sent)]
-        self._database.insert(connection, reply_counts, rows, add_up="replies")
+        # Every worker locks the rows in the same order, so two of them never wait for each other.
+        rows = [{"lane": lane, "slot": slot, "replies": queued[lane]} for lane in sorted(queued)]
+        self._database.insert(transaction, reply_counts, rows, add_up="replies")
 
     def unseal(self, row: OutboxRow) -> Reply:
         """Return the reply of a row; raises `Undecryptable`."""
-        letter = msgspec.json.decode(self._keyring.decrypt(row.payload or b"", _PURPOSE), type=_Letter)
-        return Reply(id=row.id, to=letter.to, text=letter.text, created_at=row.created_at)
+        stored = msgspec.json.decode(self._keyring.decrypt(row.payload or b"", _PURPOSE), type=_StoredReply)
+        return Reply(id=row.id, to=stored.to, text=stored.text, created_at=row.created_at)
 
     def content(self, job: Job) -> bytes:
-        """Return what a job is about; raises `Undecryptable`."""
+        """Return the content with which the job was queued; raises `Undecryptable`."""
         return self._keyring.decrypt(job.payload or b"", _PURPOSE)
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete as `Queue.purge` does, with what refers to the rows and with old reply counts."""
+        """Delete as `Queue.purge` does, together with the receipts of the rows and with old reply counts."""
         ids = super().purge(before, limit, *conditions)
-        with self._database.begin() as connection:
-            connection.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
+        with self._database.begin() as transaction:
+            transaction.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
             if ids:
-                connection.execute(sa.delete(references).where(any_of(references.c.outbox_id, ids, self._database)))
-            # Receipts of what we never sent, or have long forgotten.
+                transaction.execute(sa.delete(references).where(any_of(references.c.outbox_id, ids, self._database)))
+            # Receipts of messages that this gateway did not send, or whose rows were deleted long ago.
             orphans = sa.and_(references.c.outbox_id.is_(None), references.c.updated_at < before)
-            connection.execute(sa.delete(references).where(orphans))
+            transaction.execute(sa.delete(references).where(orphans))
         return ids
+
+
+def _job_row(job: Job) -> dict[str, object]:
+    return {
+        "id": job.id,
+        "kind": job.kind,
+        "region": job.region,
+        "channel": job.channel,
+        "lane": job.case_id,
+        "case_id": job.case_id,
+        "correlation_id": job.correlation_id,
+        "attempts": job.attempts,
+    }

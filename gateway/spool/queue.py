@@ -1,17 +1,17 @@
-"""Claiming and settling the rows of a queue table: `pending → claimed → done | dead`.
+"""Claim and settle the rows of a queue table: `pending → claimed → done | dead`.
 
-Claims are batches taken with `FOR UPDATE SKIP LOCKED`, so any number of workers on any number of machines share one
-queue. A claim has an id; results are recorded only for rows that still carry it, so a worker that was given up for
-dead cannot finish what another has taken over.
+A worker claims a batch with `FOR UPDATE SKIP LOCKED`, so any number of workers on any number of machines share one
+queue. A claim has an id, and results are recorded only for rows that still have it: if a slow worker's lease ended and
+another worker took its rows, the slow worker cannot finish them.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Generic, TypeVar
+from typing import Generic
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -20,17 +20,15 @@ from sqlalchemy.sql.dml import ReturningUpdate
 from gateway.domain.channel import ChannelId
 from gateway.domain.ids import first_id_at, new_id
 from gateway.ports import Clock
+from gateway.spool.queue_reader import QueueReader, RowT
 from gateway.spool.rows import InboxRow, OutboxRow
 from gateway.spool.tables import State
 from gateway.storage import Transaction
 from gateway.storage.database import Database, any_of
 
 ABANDONED = "abandoned: the worker that held it stopped before it was done"
-_ISOLATE_AFTER = 3  # attempts abandoned before a row is suspected of killing its worker and is worked on alone
-_LANE_PAUSE = timedelta(seconds=1)  # how long a row waits before looking again whether its lane is free
-
-
-RowT = TypeVar("RowT", InboxRow, OutboxRow)
+_ISOLATE_AFTER = 3  # abandoned attempts; a row with more may kill its worker, and is claimed alone
+_LANE_PAUSE = timedelta(seconds=1)  # until a row is claimed again that had to wait for an earlier row of its lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,26 +39,14 @@ class Claim(Generic[RowT]):
     rows: Sequence[RowT]
 
 
-@dataclass(frozen=True, slots=True)
-class Backlog:
-    """What one channel still has to do."""
-
-    region: str
-    channel: str
-    waiting: int
-    oldest: datetime | None
-    reason: str | None  # of a row that failed at least once
-
-
-class Queue(Generic[RowT]):
+class Queue(QueueReader[RowT]):
     """One queue table, and the type of its rows."""
 
-    def __init__(self, database: Database, table: sa.Table, row_type: type[RowT], clock: Clock) -> None:
-        self._database = database
-        self._table = table
-        self._row_type: type[RowT] = row_type
+    def __init__(
+        self, database: Database, table: sa.Table, make_row: Callable[[Iterable[object]], RowT], clock: Clock
+    ) -> None:
+        super().__init__(database, table, make_row)
         self._clock = clock
-        self._arrived = table.c.received_at if "received_at" in table.c else table.c.created_at
 
     def claim(
         self,
@@ -70,29 +56,28 @@ class Queue(Generic[RowT]):
         kinds: Sequence[str] = (),
         leaving: Collection[ChannelId] = (),
     ) -> Claim[RowT]:
-        """Take up to `limit` rows that are due, leaving those of some channels (region, name).
+        """Claim up to `limit` rows that are due, except those of the channels in `leaving`.
 
-        An empty claim means that there is nothing to do now.
+        Given `kinds`, only rows of these kinds, in the order of `kinds`. Returns a claim without rows if none is due.
         """
         claim, rows = new_id(), list[RowT]()
-        with self._database.begin() as connection:
-            for kind in kinds or (None,):  # one after the other: the index gives the rows of one kind in their order
+        with self._database.begin() as transaction:
+            for kind in kinds or (None,):  # one query per kind: the index is ordered within a kind only
                 if len(rows) < limit:
-                    taken = connection.execute(self._take(claim, kind, limit - len(rows), lease, leaving))
-                    rows += map(self._row_type._make, taken)
+                    rows += self._rows(transaction, self._take(claim, kind, limit - len(rows), lease, leaving))
             rows.sort(key=lambda row: row.id.int)
-            if blocked := self._blocked(connection, claim, rows):
-                self.give_back(connection, claim, blocked)
+            if blocked := self._blocked(transaction, claim, rows):
+                self.give_back(transaction, claim, blocked)
                 rows = [row for row in rows if row.id not in blocked]
             if suspect := next((row for row in rows if _may_kill(row)), None):
-                # The others wait for nothing: most of a batch that died with its worker is not to blame.
-                self.give_back(connection, claim, {row.id for row in rows} - {suspect.id}, pause=timedelta())
+                # The others need not wait: of a batch whose worker died, one row at most is the cause.
+                self.give_back(transaction, claim, {row.id for row in rows} - {suspect.id}, pause=timedelta())
                 rows = [suspect]
         return Claim(claim, rows)
 
     def _take(
         self, claim: UUID, kind: str | None, limit: int, lease: timedelta, leaving: Collection[ChannelId]
-    ) -> ReturningUpdate[Any]:
+    ) -> ReturningUpdate[tuple[object, ...]]:
         table, now = self._table, self._clock()
         candidates = sa.select(table.c.id).where(table.c.due_at <= now)
         if kind is not None:
@@ -113,47 +98,47 @@ class Queue(Generic[RowT]):
             .returning(table)
         )
 
-    def _blocked(self, connection: Transaction, claim: UUID, rows: Sequence[RowT]) -> set[UUID]:
-        """Return the rows whose lane has an earlier unfinished row that is not in this claim."""
+    def _blocked(self, transaction: Transaction, claim: UUID, rows: Sequence[RowT]) -> set[UUID]:
+        """Return the ids of rows whose lane has an earlier unfinished row that is not in this claim."""
         if not rows:
             return set()
-        mine, earlier = self._table, self._table.alias("earlier")
-        # A subquery for each row, not a join: it costs one look into the lane's index, whatever the planner believes.
-        before = (
+        table, earlier = self._table, self._table.alias("earlier")
+        # A subquery per row, not a join: each costs one search in the lane's index, whatever the planner estimates.
+        blocker = (
             sa.select(earlier.c.id)
-            .where(earlier.c.lane == mine.c.lane, earlier.c.id < mine.c.id, earlier.c.finished_at.is_(None))
+            .where(earlier.c.lane == table.c.lane, earlier.c.id < table.c.id, earlier.c.finished_at.is_(None))
             .where(sa.or_(earlier.c.claim.is_(None), earlier.c.claim != claim))
             .order_by(earlier.c.lane, earlier.c.id)
             .limit(1)
-            .correlate(mine)
+            .correlate(table)
             .scalar_subquery()
         )
         ids = [row.id for row in rows]
-        found = connection.execute(sa.select(mine.c.id, before).where(any_of(mine.c.id, ids, self._database)))
-        return {row_id for row_id, blocker in found if blocker is not None}
+        blockers = transaction.execute(sa.select(table.c.id, blocker).where(any_of(table.c.id, ids, self._database)))
+        return {row_id for row_id, blocker_id in blockers if blocker_id is not None}
 
     def give_back(
-        self, connection: Transaction, claim: UUID, ids: Collection[UUID], *, pause: timedelta = _LANE_PAUSE
+        self, transaction: Transaction, claim: UUID, ids: Collection[UUID], *, pause: timedelta = _LANE_PAUSE
     ) -> None:
-        """Put claimed rows back, as if they had not been taken; with the usual pause they wait for their lane."""
+        """Make claimed rows pending again without counting the attempt; they are due after the pause."""
         if not ids:
             return
         table = self._table
-        connection.execute(
+        transaction.execute(
             sa.update(table)
             .where(any_of(table.c.id, list(ids), self._database), table.c.claim == claim)
             .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + pause)
         )
 
     def hold(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
-        """Extend the lease of one claimed row; `False` where it is not ours any more and must be left alone."""
+        """Extend the lease of one claimed row; return `False` if another worker has claimed it since."""
         table = self._table
         extend = sa.update(table).where(table.c.id == row_id, table.c.claim == claim)
-        with self._database.begin() as connection:
-            return connection.execute(extend.values(due_at=self._clock() + lease)).rowcount == 1
+        with self._database.begin() as transaction:
+            return transaction.execute(extend.values(due_at=self._clock() + lease)).rowcount == 1
 
-    def finish(self, connection: Transaction, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
-        """Mark rows done; return those that were still ours. Only their results may be written."""
+    def finish(self, transaction: Transaction, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
+        """Mark rows done; return the ids of those that this claim still held. Only their results may be written."""
         if not ids:
             return set()
         table = self._table
@@ -163,14 +148,13 @@ class Queue(Generic[RowT]):
             .values(state=State.DONE, claim=None, due_at=None, reason=None, finished_at=self._clock())
             .returning(table.c.id)
         )
-        finished = connection.execute(done)
-        return set(finished.scalars().all())
+        return set(transaction.execute(done).scalars())
 
-    def retry(self, connection: Transaction, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
-        """Give rows back to be tried again after their delay, each with the reason."""
+    def retry(self, transaction: Transaction, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
+        """Make rows pending again, each due after its delay and with the reason of its failure."""
         now = self._clock()
         self._settle(
-            connection,
+            transaction,
             claim,
             [
                 {"row": row, "state": State.PENDING, "due_at": now + delay, "reason": reason, "finished_at": None}
@@ -178,11 +162,11 @@ class Queue(Generic[RowT]):
             ],
         )
 
-    def bury(self, connection: Transaction, claim: UUID, reasons: Mapping[UUID, str]) -> None:
-        """Make rows dead letters, each with the reason; `replay` brings them back."""
+    def bury(self, transaction: Transaction, claim: UUID, reasons: Mapping[UUID, str]) -> None:
+        """Make rows dead letters, each with the reason; `replay` makes them pending again."""
         now = self._clock()
         self._settle(
-            connection,
+            transaction,
             claim,
             [
                 {"row": row, "state": State.DEAD, "due_at": None, "reason": reason, "finished_at": now}
@@ -190,7 +174,7 @@ class Queue(Generic[RowT]):
             ],
         )
 
-    def _settle(self, connection: Transaction, claim: UUID, values: list[dict[str, Any]]) -> None:
+    def _settle(self, transaction: Transaction, claim: UUID, values: list[dict[str, object]]) -> None:
         if not values:
             return
         table = self._table
@@ -205,17 +189,17 @@ class Queue(Generic[RowT]):
                 claim=None,
             )
         )
-        connection.execute(statement, [value | {"held": claim} for value in values])
+        transaction.execute(statement, [value | {"held": claim} for value in values])
 
-    def reopen(self, connection: Transaction, ids: Sequence[UUID]) -> int:
-        """Make finished rows pending again, as new; return how many there were."""
+    def reopen(self, transaction: Transaction, ids: Sequence[UUID]) -> int:
+        """Make finished rows pending again; return how many were finished."""
         table = self._table
         statement = (
             sa.update(table)
             .where(any_of(table.c.id, ids, self._database), table.c.due_at.is_(None))
             .values(
                 state=State.PENDING,
-                # Not 0 where something was tried: a reply whose answer was lost is looked up before it is sent again.
+                # Not 0 if it was tried: a reply whose answer was lost is looked up before it is sent again.
                 attempts=sa.case((table.c.attempts > 0, 1), else_=0),
                 due_at=self._clock(),
                 reason=None,
@@ -223,19 +207,19 @@ class Queue(Generic[RowT]):
                 claim=None,
             )
         )
-        return connection.execute(statement).rowcount
+        return transaction.execute(statement).rowcount
 
     def abandon_all(self) -> int:
-        """Free every claim at once: for an embedded database, whose only process is just starting."""
+        """End every lease at once; return how many. For an embedded database, if its only process is just starting."""
         table = self._table
-        with self._database.begin() as connection:
+        with self._database.begin() as transaction:
             statement = sa.update(table).where(table.c.state == State.CLAIMED, table.c.due_at.is_not(None))
-            return connection.execute(statement.values(due_at=self._clock())).rowcount
+            return transaction.execute(statement.values(due_at=self._clock())).rowcount
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete up to `limit` rows that were done before the moment, oldest first; dead letters stay.
+        """Delete up to `limit` rows that were done before the moment, oldest first; return their ids. Dead letters stay.
 
-        A message delivered again after that finds its case, and opens no second one.
+        If the provider delivers a message again after that, its external id still finds the case: no second one opens.
         """
         table = self._table
         chosen = (
@@ -245,54 +229,21 @@ class Queue(Generic[RowT]):
             .order_by(table.c.id)
             .limit(limit)
         )
-        with self._database.begin() as connection:
-            ids = list(connection.execute(chosen).scalars())
+        with self._database.begin() as transaction:
+            ids = list(transaction.execute(chosen).scalars())
             if ids:
-                connection.execute(sa.delete(table).where(any_of(table.c.id, ids, self._database)))
+                transaction.execute(sa.delete(table).where(any_of(table.c.id, ids, self._database)))
         return ids
-
-    def dead(self, limit: int) -> list[RowT]:
-        """Return the newest dead letters."""
-        table = self._table
-        with self._database.read() as connection:
-            statement = sa.select(table).where(table.c.state == State.DEAD).order_by(table.c.id.desc()).limit(limit)
-            return list(map(self._row_type._make, connection.execute(statement)))
-
-    def get(self, row_id: UUID) -> RowT | None:
-        """Return one row, whatever its state."""
-        with self._database.read() as connection:
-            row = connection.execute(sa.select(self._table).where(self._table.c.id == row_id)).one_or_none()
-        return None if row is None else self._row_type._make(row)
-
-    def backlog(self) -> list[Backlog]:
-        """Return what is unfinished, by channel. Costs a look at the unfinished rows only."""
-        table = self._table
-        failed = sa.case((table.c.attempts > 0, table.c.reason))
-        statement = (
-            sa.select(table.c.region, table.c.channel, sa.func.count(), sa.func.min(self._arrived), sa.func.max(failed))
-            .where(table.c.due_at.is_not(None))
-            .group_by(table.c.region, table.c.channel)
-        )
-        with self._database.read() as connection:
-            return [Backlog(*row) for row in connection.execute(statement)]
-
-    def dead_counts(self) -> dict[ChannelId, int]:
-        """Return the number of dead letters by region and channel."""
-        table = self._table
-        statement = (
-            sa.select(table.c.region, table.c.channel, sa.func.count())
-            .where(table.c.state == State.DEAD)
-            .group_by(table.c.region, table.c.channel)
-        )
-        with self._database.read() as connection:
-            return {ChannelId(region, channel): count for region, channel, count in connection.execute(statement)}
 
 
 def _may_kill(row: InboxRow | OutboxRow) -> bool:
-    return bool(row.reason == ABANDONED and row.attempts > _ISOLATE_AFTER)
+    return row.reason == ABANDONED and row.attempts > _ISOLATE_AFTER
 
 
 def backoff(attempts: int, *, base: float = 2.0, cap: float = 600.0) -> timedelta:
-    """Return how long to wait after so many attempts: doubling, capped, jittered down to half."""
+    """Return the wait after a number of failed attempts: `base` seconds, doubled each time up to `cap`, less a jitter.
+
+    The jitter takes away up to half, so that rows that failed together do not come back together.
+    """
     ceiling = min(cap, base * 2 ** min(attempts - 1, 30))
     return timedelta(seconds=ceiling * random.uniform(0.5, 1.0))  # noqa: S311  spreads load, guards nothing

@@ -17,7 +17,7 @@ _RANK = {Delivery.SENT: 0, Delivery.DELIVERED: 1, Delivery.FAILED: 1}  # receipt
 
 
 class DeliveryReceipts:
-    """The reference table: one row per id that a provider gave a reply, by keyed hash."""
+    """The reference table: one row per id that a provider gave to a reply, by keyed hash."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self._database = database

@@ -1,29 +1,24 @@
 """The spool's tables.
 
-`due_at` is the one column that says when a worker may take a row: the next attempt while it is pending, the end of the
-lease while it is claimed, NULL once it is done or dead. A worker that dies simply lets its lease end.
+A worker may claim a row of a queue from `due_at` on: the time of the next attempt if the row is pending, the end of the
+lease if it is claimed, NULL if it is done or dead. If a worker dies, the lease ends and another worker claims the row.
 """
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.storage.database import Instant
+from gateway.storage.encrypted import encrypted_column
+from gateway.storage.tables import new_metadata
 
-metadata = sa.MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    }
-)
+metadata = new_metadata()
 
 
 class State(StrEnum):
-    """Where a queued row stands."""
+    """State of a queued row."""
 
     PENDING = "pending"
     CLAIMED = "claimed"
@@ -32,22 +27,22 @@ class State(StrEnum):
 
 
 class Kind(StrEnum):
-    """What an outbox row asks for."""
+    """Kind of an outbox row."""
 
     DELIVER = "deliver"  # the case's complaint, to the central store
     AMEND = "amend"  # the same, after a replay changed it
-    INQUIRE = "inquire"  # ask the centre how a case stands, then answer the citizen
-    ADD = "add"  # what the reporter wrote later, to the case's complaint
-    WITHDRAW = "withdraw"  # the reporter takes it back
+    INQUIRE = "inquire"  # ask the centre for the status of a case, then answer the citizen
+    ADD = "add"  # a further message of the reporter, to the complaint at the centre
+    WITHDRAW = "withdraw"  # the reporter withdraws the complaint
     REPLY = "reply"  # a text, to a citizen
 
 
-def _queue_columns() -> list[sa.Column[Any]]:
+def _queue_columns() -> list[sa.Column[object]]:
     return [
         sa.Column("state", sa.Text, nullable=False, server_default=State.PENDING),
         sa.Column("attempts", sa.Integer, nullable=False, server_default="0"),
         sa.Column("due_at", Instant),
-        sa.Column("claim", sa.Uuid),  # which claim holds the row; a late worker's result is refused by it
+        sa.Column("claim", sa.Uuid),  # id of the claim that holds the row; the result of another claim is refused
         sa.Column("reason", sa.Text),  # of the last failure
         sa.Column("finished_at", Instant),
     ]
@@ -62,7 +57,7 @@ inbox = sa.Table(
     sa.Column("dedupe_key", sa.Uuid, nullable=False, unique=True),  # keyed hash of region, channel, envelope key
     sa.Column("lane", sa.Uuid, nullable=False),  # keyed hash of the sender; a lane keeps its order
     sa.Column("content_type", sa.Text, nullable=False),
-    sa.Column("payload", sa.LargeBinary, nullable=False),  # encrypted
+    encrypted_column("payload", "inbox", nullable=False),
     sa.Column("received_at", Instant, nullable=False),
     *_queue_columns(),
 )
@@ -77,7 +72,7 @@ outbox = sa.Table(
     sa.Column("lane", sa.Uuid, nullable=False),
     sa.Column("case_id", sa.Uuid),
     sa.Column("correlation_id", sa.Uuid, nullable=False),
-    sa.Column("payload", sa.LargeBinary),  # encrypted text and address of a reply
+    encrypted_column("payload", "outbox"),  # text and address of a reply, or the content of a job
     sa.Column("created_at", Instant, nullable=False),
     *_queue_columns(),
 )
@@ -90,8 +85,8 @@ for _table, _columns in ((inbox, ("due_at",)), (outbox, ("kind", "due_at"))):
         postgresql_where=_unfinished,
         sqlite_where=_unfinished,
     )
-    # Another condition for the same rows, on purpose: with few of them in its statistics the planner takes either index
-    # for either question, and reads the whole backlog for each row of a batch.
+    # Two conditions for the same rows, on purpose. With one condition and small statistics, the planner takes the wrong
+    # index for one of the two queries and reads the whole backlog per row of a batch.
     _open = _table.c.finished_at.is_(None)
     sa.Index(f"ix_{_table.name}_lane", _table.c.lane, _table.c.id, postgresql_where=_open, sqlite_where=_open)
     _dead = _table.c.state == sa.literal_column("'dead'")
@@ -104,25 +99,27 @@ cases = sa.Table(
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("external_key", sa.Uuid, nullable=False, unique=True),  # one message makes one complaint
-    sa.Column("sender_key", sa.Uuid, nullable=False),  # keyed hash of the citizen's address: who may ask
+    sa.Column(
+        "sender_key", sa.Uuid, nullable=False
+    ),  # keyed hash of the citizen's address: only this sender may ask for the status
     sa.Column("correlation_id", sa.Uuid, nullable=False),
-    sa.Column("complaint", sa.LargeBinary),  # encrypted canonical complaint; NULL once delivered and purged
-    sa.Column("contact", sa.LargeBinary),  # encrypted address to answer; NULL where nobody is to be answered
+    encrypted_column("complaint", "case"),  # canonical complaint; NULL once delivered and purged
+    encrypted_column("contact", "contact"),  # address to answer; NULL if nobody is to be answered
     sa.Column("opened_at", Instant, nullable=False),
-    sa.Column("heard_at", Instant),  # when its sender last added to it
+    sa.Column("heard_at", Instant),  # time of the last further message
     sa.Column("withdrawn_at", Instant),
 )
 _kept = cases.c.complaint.is_not(None)
-sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # what a purge looks through
+sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # for the purge
 
-tickets = sa.Table(  # apart from the cases: their rows are wide, and would be written twice for a number
+tickets = sa.Table(  # not a column of the cases: an update would write the whole wide row again
     "ticket",
     metadata,
     sa.Column("case_id", sa.Uuid, primary_key=True),
     sa.Column("number", sa.Text, nullable=False, index=True),  # as the centre gave it
 )
 
-sa.Index("ix_cases_sender_key", cases.c.sender_key, cases.c.id)  # what a further message may belong to
+sa.Index("ix_cases_sender_key", cases.c.sender_key, cases.c.id)  # for further messages of a sender
 
 follow_ups = sa.Table(  # messages that were added to a case
     "follow_up",
@@ -132,16 +129,16 @@ follow_ups = sa.Table(  # messages that were added to a case
     sa.Column("added_at", Instant, nullable=False),
 )
 
-drafts = sa.Table(  # long messages of which parts are still missing, and for a while those that are joined
+drafts = sa.Table(  # long messages with missing parts; joined ones stay a while, because late parts still come
     "draft",
     metadata,
-    sa.Column("id", sa.Uuid, primary_key=True),  # version 7; names the joined message
+    sa.Column("id", sa.Uuid, primary_key=True),  # version 7; part of the joined message's external id
     sa.Column("key", sa.Uuid, nullable=False),  # keyed hash of region, channel, sender and the parts' group
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("total", sa.Integer, nullable=False),
     sa.Column("began_at", Instant, nullable=False),
-    sa.Column("due_at", Instant),  # when what is there is sent on as it is; NULL once joined
+    sa.Column("due_at", Instant),  # when it is joined without the missing parts; NULL after it was joined
 )
 sa.Index("ix_draft_key", drafts.c.key, drafts.c.id)
 _waiting = drafts.c.due_at.is_not(None)
@@ -159,7 +156,7 @@ consents = sa.Table(
     "consent",
     metadata,
     sa.Column("sender_key", sa.Uuid, primary_key=True),  # keyed hash of the citizen's address
-    sa.Column("given", sa.Boolean, nullable=False),  # SETUJU, or STOP: then nothing is sent unasked
+    sa.Column("given", sa.Boolean, nullable=False),  # SETUJU; false after STOP: nothing is sent unasked
     sa.Column("at", Instant, nullable=False),
 )
 
@@ -167,7 +164,7 @@ references = sa.Table(
     "reference",
     metadata,
     sa.Column("key", sa.Uuid, primary_key=True),  # keyed hash of region, channel and the provider's id
-    sa.Column("outbox_id", sa.Uuid, index=True),  # NULL where the receipt came before our own note of the sending
+    sa.Column("outbox_id", sa.Uuid, index=True),  # NULL if the receipt came before we stored that the reply was sent
     sa.Column("delivery", sa.Text, nullable=False),  # events.Delivery: how far the reply has come
     sa.Column("error", sa.Text),
     sa.Column("updated_at", Instant, nullable=False),
@@ -200,7 +197,7 @@ activity = sa.Table(
     metadata,
     sa.Column("region", sa.Text, primary_key=True),
     sa.Column("channel", sa.Text, primary_key=True),
-    sa.Column("what", sa.Text, primary_key=True),  # accepted, refused, delivered, replied; alive: see cursors.py
+    sa.Column("what", sa.Text, primary_key=True),  # accepted, refused, delivered, replied, …; alive: see activity.py
     sa.Column("at", Instant, nullable=False),
     sa.Column("detail", sa.Text),
 )

@@ -1,4 +1,4 @@
-"""The only SQL engine room: connections, bulk statements, encryption, migrations."""
+"""The only room with an SQL engine: connections, bulk statements, encryption, migrations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-Transaction: TypeAlias = (
-    sa.Connection
-)  # what passes from a room that begins a transaction to the rooms that write in it
+# A room that begins a transaction passes it to the rooms that read and write in it.
+Transaction: TypeAlias = sa.Connection
 
 __all__ = ["Transaction"]

@@ -1,8 +1,8 @@
-"""Bulk inserts on PostgreSQL: columns travel as binary arrays, packed here.
+"""Bulk inserts on PostgreSQL: each column is sent as one array in PostgreSQL's binary form.
 
-`INSERT … SELECT FROM unnest(…)` costs the server a fraction of one statement a row. psycopg packs lists value by value
-in Python, which costs more than the insert itself; the few types that every row here has are packed faster below.
-Wire format: PostgreSQL's `array_recv` and each type's receive function (src/backend/utils/adt).
+`INSERT … SELECT FROM unnest(…)` costs the server a fraction of one statement per row. psycopg packs lists value by
+value in Python, which costs more than the insert itself; this module packs the few types that the gateway's rows have.
+Wire format: `array_recv` and the receive function of each type in PostgreSQL's src/backend/utils/adt.
 """
 
 from __future__ import annotations
@@ -14,14 +14,16 @@ from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from psycopg import Connection
+from psycopg.abc import AdaptContext
 from psycopg.adapt import Buffer, Dumper
 from psycopg.pq import Format
 from sqlalchemy.dialects import postgresql
 
+from gateway.storage.inserts import InsertOptions
+
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_HEAD = Struct("!5i")  # dimensions, whether there are NULLs, element type, length, lower bound
+_HEAD = Struct("!5i")  # dimensions, 1 if there are NULLs, element type, length, lower bound
 _LENGTH = Struct("!i")
 _TIME = Struct("!iq")
 _NULL = _LENGTH.pack(-1)
@@ -29,7 +31,7 @@ _UUID_LENGTH = _LENGTH.pack(16)
 
 
 class Packed:
-    """A whole array in PostgreSQL's binary form."""
+    """One array in PostgreSQL's binary form."""
 
     __slots__ = ("data",)
 
@@ -39,14 +41,14 @@ class Packed:
 
 class _PackedDumper(Dumper):
     format = Format.BINARY
-    oid = 0  # the statement says of which type the parameter is
+    oid = 0  # unknown: the statement casts the parameter
 
     def dump(self, obj: Packed) -> Buffer:
         return obj.data
 
 
-def register(connection: Connection[Any]) -> None:
-    """Teach a new connection to send `Packed`."""
+def register(connection: AdaptContext) -> None:
+    """Register `Packed` with the adapters of a new connection."""
     connection.adapters.register_dumper(Packed, _PackedDumper)
 
 
@@ -67,7 +69,8 @@ def _moment(value: datetime) -> bytes:
     return _TIME.pack(8, (value - _EPOCH) // _MICROSECOND)
 
 
-_PACKERS: dict[str, tuple[int, Callable[[Any], bytes]]] = {  # type → its oid, see pg_type.dat
+# Type → its oid (src/include/catalog/pg_type.dat) and the function that packs one value. Any: of that type.
+_PACKERS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
     "UUID": (2950, _uuid),
     "BYTEA": (17, _binary),
     "TEXT": (25, _text),
@@ -75,8 +78,8 @@ _PACKERS: dict[str, tuple[int, Callable[[Any], bytes]]] = {  # type → its oid,
 }
 
 
-def _array(kind: str, values: Sequence[Any]) -> Packed | Sequence[Any]:
-    """Pack a column; what is not in the table above is left to psycopg."""
+def _array(kind: str, values: Sequence[object]) -> Packed | Sequence[object]:
+    """Pack the values of a column; return them as they are, for psycopg, if their type is not in `_PACKERS`."""
     if kind not in _PACKERS:
         return values
     oid, pack = _PACKERS[kind]
@@ -85,59 +88,52 @@ def _array(kind: str, values: Sequence[Any]) -> Packed | Sequence[Any]:
     return Packed(_HEAD.pack(1, nulls, oid, len(values), 1) + b"".join(packed))
 
 
-class _Uuids(sa.types.UserDefinedType[Any]):
-    """`uuid[]`, packed as above."""
+class _Uuids(sa.types.UserDefinedType[Sequence[UUID]]):
+    """The type `uuid[]`, sent as `Packed`."""
 
     cache_ok = True
 
-    def get_col_spec(self, **_: Any) -> str:
-        """Return the type's name."""
+    def get_col_spec(self, **_: object) -> str:
+        """Return the name of the type in SQL."""
         return "UUID[]"
 
-    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Any], Any]:
-        """Pack the values of one execution."""
+    def bind_processor(self, dialect: sa.Dialect) -> Callable[[Sequence[UUID] | None], object]:
+        """Return the function that packs a parameter."""
 
-        def pack(values: Sequence[UUID], /) -> Any:
-            return _array("UUID", values)
+        def pack(values: Sequence[UUID] | None, /) -> object:
+            return None if values is None else _array("UUID", values)
 
         return pack
 
 
-def _packed(values: Sequence[UUID]) -> sa.Cast[Any]:
+def _packed(values: Sequence[UUID]) -> sa.Cast[Sequence[UUID]]:
     return sa.cast(sa.bindparam(None, values, type_=_Uuids()), _Uuids())
 
 
-def any_uuid(column: sa.ColumnElement[Any], values: Sequence[UUID]) -> sa.ColumnElement[bool]:
-    """Return `column = ANY (values)`: one statement and one plan, whatever their number."""
+def any_uuid(column: sa.ColumnElement[UUID], values: Sequence[UUID]) -> sa.ColumnElement[bool]:
+    """Return the condition `column = ANY (values)`: one statement and one plan for any number of values."""
     return column == sa.any_(_packed(values))
 
 
 def each_uuid(values: Sequence[UUID]) -> sa.TableValuedAlias:
-    """Return the values as a table of one column, `id`."""
-    return sa.func.unnest(_packed(values)).table_valued(sa.column("id", sa.Uuid), name="given").render_derived()
+    """Return the values as a table with one column, `id`."""
+    return sa.func.unnest(_packed(values)).table_valued(sa.column("id", sa.Uuid), name="chosen").render_derived()
 
 
 class BulkInsert:
-    """One shape of insert: a table, its columns in order, and what to do with a key that is already there."""
+    """An insert into one table, with its columns in order and its options; keeps the statements that it made."""
 
-    def __init__(
-        self,
-        table: sa.Table,
-        columns: Sequence[str],
-        *,
-        ignore_conflicts: bool = False,
-        add_up: str | None = None,
-        returning: str | None = None,
-    ) -> None:
-        self._table, self._columns = table, columns
+    def __init__(self, table: sa.Table, columns: Sequence[str], options: InsertOptions) -> None:
+        self._table = table
+        self._columns = columns
         self._kinds = {column: _type_name(table.c[column].type) for column in columns}
-        self._tail = _conflict(table, ignore_conflicts, add_up)
-        if returning:
-            self._tail += f" RETURNING {table.name}.{returning}"
+        self._tail = _conflict(table, options)
+        if options.returning:
+            self._tail += f" RETURNING {table.name}.{options.returning}"
         self._statements: dict[tuple[str, ...], str] = {}
 
-    def prepare(self, rows: Sequence[Mapping[str, Any]]) -> tuple[str, tuple[Any, ...]]:
-        """Return the statement and its parameters. What is equal in all rows travels once."""
+    def prepare(self, rows: Sequence[Mapping[str, object]]) -> tuple[str, tuple[object, ...]]:
+        """Return the statement and its parameters. A value that all rows share is sent once, not as an array."""
         arrays = {column: [row[column] for row in rows] for column in self._columns}
         once = tuple(column for column, values in arrays.items() if _all_equal(values))
         many = [column for column in self._columns if column not in once]
@@ -148,28 +144,28 @@ class BulkInsert:
 
     def _statement(self, once: Sequence[str], many: Sequence[str]) -> str:
         kinds = self._kinds
-        chosen = ", ".join([*(f"%b::{kinds[c]}" for c in once), *(f"given.{c}" for c in many)])
+        selected = ", ".join([*(f"%b::{kinds[c]}" for c in once), *(f"chosen.{c}" for c in many)])
         arrays = ", ".join(f"%b::{kinds[c]}[]" for c in many)
         return (
-            f"INSERT INTO {self._table.name} ({', '.join([*once, *many])})"  # noqa: S608  our own names
-            f" SELECT {chosen} FROM unnest({arrays}) AS given({', '.join(many)}){self._tail}"
+            f"INSERT INTO {self._table.name} ({', '.join([*once, *many])})"  # noqa: S608  names of our own tables and columns
+            f" SELECT {selected} FROM unnest({arrays}) AS chosen({', '.join(many)}){self._tail}"
         )
 
 
-def _conflict(table: sa.Table, ignore: bool, add_up: str | None) -> str:
-    if add_up:
+def _conflict(table: sa.Table, options: InsertOptions) -> str:
+    if add_up := options.add_up:
         keys = ", ".join(column.name for column in table.primary_key.columns)
         total = f"{table.name}.{add_up} + excluded.{add_up}"
         return f" ON CONFLICT ({keys}) DO UPDATE SET {add_up} = {total}"
-    return " ON CONFLICT DO NOTHING" if ignore else ""
+    return " ON CONFLICT DO NOTHING" if options.ignore_conflicts else ""
 
 
-def _all_equal(values: list[Any]) -> bool:
+def _all_equal(values: list[object]) -> bool:
     first = values[0]
-    # The last one first: columns that differ mostly differ there, and comparing all of them would cost.
-    return len(values) > 1 and bool(values[-1] == first) and values.count(first) == len(values)
+    # Compare the last value first: values that differ mostly differ there, and counting all of them costs more.
+    return len(values) > 1 and values[-1] == first and values.count(first) == len(values)
 
 
-def _type_name(kind: sa.types.TypeEngine[Any]) -> str:
+def _type_name(kind: sa.types.TypeEngine[object]) -> str:
     dialect: sa.Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
     return str(kind.compile(dialect=dialect))

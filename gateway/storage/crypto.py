@@ -1,8 +1,8 @@
-"""Encryption at rest (AES-256-GCM) and keyed hashes for looking people up without storing who they are.
+"""Encryption at rest (AES-256-GCM), and keyed hashes to look senders up without storing their addresses.
 
-A stored value is `fingerprint (4) | nonce (12) | ciphertext and tag`: the fingerprint names the key, so keys rotate by
-putting a new one first in the list. The purpose ("inbox", "contact", …) is authenticated with it: a value copied into
-another column does not decrypt.
+A stored value is `fingerprint (4 bytes) | nonce (12 bytes) | ciphertext and tag`. The fingerprint names the key, so
+old values stay readable if a new key is put first in the list. The purpose of the column ("inbox", "contact", …) is
+authenticated with the value: a value copied into another column does not decrypt.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _HEAD = 4 + _NONCE
 
 
 def new_key() -> str:
-    """Return a fresh random key as base64 text, as key files hold it."""
+    """Return a new random key as base64 text, the form of key files."""
     return base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
 def parse_key(encoded: str) -> bytes:
-    """Return the 32 bytes of a key file's encoded; raises `ValueError` saying what a key looks like."""
+    """Return the 32 bytes of a base64 key; raises `ValueError`, with the right form in its text."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as exc:
@@ -58,16 +58,16 @@ class Keyring:
         self._turn = threading.Lock()
         self._start_nonces()
         os.register_at_fork(after_in_child=self._start_nonces)
-        # Copying a keyed state is cheaper than keying a new one, and this runs for every message.
+        # Copying a keyed state is cheaper than keying a new one, and `lookup` runs for every message.
         self._lookup = blake2b(key=lookup_key, digest_size=16)
 
     def encrypt(self, plain: bytes, purpose: bytes) -> bytes:
-        """Return the value as it is stored."""
+        """Return the stored form of a value."""
         nonce = self._nonce()
         return self._active + nonce + self._active_cipher.encrypt(nonce, plain, purpose)
 
     def _start_nonces(self) -> None:
-        """Begin a series of nonces: 8 random bytes and a counter (NIST SP 800-38D, 8.2.1), one series a process."""
+        """Begin a series of nonces: 8 random bytes and a counter (NIST SP 800-38D, 8.2.1), one series per process."""
         prefix = os.urandom(_NONCE - 4)
         self._nonces = (prefix + number.to_bytes(4, "big") for number in range(2**32))
 
@@ -80,7 +80,7 @@ class Keyring:
             return nonce
 
     def decrypt(self, stored: bytes, purpose: bytes) -> bytes:
-        """Return what was encrypted; raises `Undecryptable`."""
+        """Return the plain value; raises `Undecryptable`."""
         cipher = self._ciphers.get(stored[:4])
         if cipher is None:
             raise Undecryptable(
@@ -92,15 +92,15 @@ class Keyring:
             raise Undecryptable("a stored value was changed or cut") from exc
 
     def missing(self, stored: bytes) -> str | None:
-        """Return the fingerprint of the key that a value needs, where it is not in the ring."""
+        """Return the fingerprint of the key that a value needs if the ring lacks it, else `None`."""
         return None if stored[:4] in self._ciphers else stored[:4].hex()
 
     def is_current(self, stored: bytes) -> bool:
-        """Tell whether the value was encrypted with the key that encrypts now."""
+        """Return whether a value is encrypted with the first key."""
         return stored[:4] == self._active
 
     def lookup(self, *parts: str) -> UUID:
-        """Return a keyed hash, so that equal values are found without being readable."""
+        """Return a keyed hash of the parts: equal values have equal hashes, and nobody can read the value from the hash."""
         state = self._lookup.copy()
         state.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
         return UUID(int=int.from_bytes(state.digest(), "big"))

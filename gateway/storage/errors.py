@@ -1,6 +1,6 @@
-"""The database's errors in the gateway's words: whether trying again may help, and what an operator can do.
+"""Translate database errors into the gateway's own: each says whether trying again may help, and what to do.
 
-Never the error's own text: it may quote a row, a user or a password.
+The text of the database's error is never shown: it may quote a row, a user or a password.
 """
 
 from __future__ import annotations
@@ -8,20 +8,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import sqlalchemy as sa
 
 from gateway.domain.errors import Rejected, Unavailable
 from gateway.domain.texts import Text, text
 
-# The row's own fault. A missing table is not: that is a database in the wrong state, which somebody will mend.
+# Errors of the row itself. A missing table is none of these: an operator repairs the database, and the row is fine.
 _PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
 @contextmanager
 def translated_errors(url: sa.URL) -> Iterator[None]:
-    """Turn the database's errors into the gateway's own, which say whether trying again may help."""
+    """Raise `Rejected` or `Unavailable` if the block raises an error of the database."""
     try:
         yield
     except _PERMANENT as exc:
@@ -31,13 +30,13 @@ def translated_errors(url: sa.URL) -> Iterator[None]:
 
 
 def _kind(exc: Exception) -> str:
-    """Name the error without its text, which may quote a row."""
+    """Return class and code of an error, without its text."""
     original = getattr(exc, "orig", None) or exc
     code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     return f"{type(original).__name__}, {code}" if code else type(original).__name__
 
 
-# What SQLite calls it, and what to do. Its longer names, as SQLITE_READONLY_DIRECTORY, begin alike.
+# The start of SQLite's error name (SQLITE_READONLY_DIRECTORY begins with SQLITE_READONLY) and the trouble to show.
 _SQLITE_TROUBLES = {
     "SQLITE_READONLY": text(
         "is not writable by this user: check owner and permissions of it, of the files -wal and -shm beside "
@@ -49,7 +48,8 @@ _SQLITE_TROUBLES = {
     "SQLITE_FULL": text("cannot grow: the disk is full; make room"),
     "SQLITE_BUSY": text("is held by another program: end that one"),
 }
-# What PostgreSQL or its client says before there is a connection; then it quotes no row. The first that occurs counts.
+# Patterns for error texts of PostgreSQL or its client before there is a connection, when a text cannot quote a row
+# yet, and the trouble to show. The first match counts.
 _POSTGRES_TROUBLES = (
     (
         r"authentication failed|pg_hba\.conf|no password|role \".*\" ",
@@ -63,15 +63,15 @@ _POSTGRES_TROUBLES = (
 )
 
 
-def _lacks_tables(original: Any) -> bool:
-    return getattr(original, "sqlstate", None) in ("42P01", "42703") or bool(
-        getattr(original, "sqlite_errorname", None) == "SQLITE_ERROR"
-        and re.match("no such (table|column)", str(original))
-    )
+def _lacks_tables(original: object) -> bool:
+    if getattr(original, "sqlstate", None) in ("42P01", "42703"):  # undefined table, undefined column
+        return True
+    sqlite_error = getattr(original, "sqlite_errorname", None)
+    return sqlite_error == "SQLITE_ERROR" and re.match("no such (table|column)", str(original)) is not None
 
 
 def _trouble(url: sa.URL, exc: Exception) -> Text:
-    """Return what failed and what to do: with the place, never with user, password or the error's own text."""
+    """Return the trouble and its remedy, with the place of the database, without user and password."""
     original = getattr(exc, "orig", None) or exc
     if _lacks_tables(original):
         return text(

@@ -1,4 +1,4 @@
-"""Alembic, driven from code: the spool's and the centre's tables are versioned apart, for they may live apart."""
+"""Migrate tables with Alembic. The spool and the centre have versions of their own: they may be in two databases."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from gateway.storage.errors import translated_errors
 
 _GATEWAY = Path(__file__).parents[1]
 PARTS = ("spool", "central")
-_LOCK = 1708  # any number, as long as nobody else in the database uses it
+_LOCK = 1708  # any number that no other program uses for a lock in this database
 
 
 def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
-    """Bring the parts' tables to the newest version; return `{part: version}`. Safe to run again."""
+    """Migrate the tables of parts to the newest version; return `{part: version}`. Safe to run again."""
     versions = {}
     for part in parts:
         config = _config(part)
         with translated_errors(database.url), database.engine.connect() as connection:
-            if not database.is_sqlite:  # two who migrate at once take turns; the lock ends with the connection
+            if not database.is_sqlite:  # two processes migrate one after the other; the lock ends with the connection
                 connection.execute(sa.select(sa.func.pg_advisory_lock(_LOCK)))
                 connection.commit()
             config.attributes["connection"] = connection
@@ -37,7 +37,7 @@ def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
 
 
 def pending(database: Database, parts: Sequence[str] = PARTS) -> list[str]:
-    """Return the parts whose tables are not at the newest version."""
+    """Return the parts whose tables are missing or not at the newest version."""
     behind = []
     with database.read() as connection:
         for part in parts:
@@ -55,7 +55,7 @@ def _config(part: str) -> Config:
 
 
 def run(metadata: sa.MetaData) -> None:
-    """Run a part's migrations on the connection that `migrate` opened; called by each part's env.py."""
+    """Run the migrations of a part on the connection of `migrate`; Alembic calls this through the part's env.py."""
     from alembic import context as alembic  # noqa: PLC0415  exists only while a migration runs
 
     part = alembic.config.attributes["part"]

@@ -1,4 +1,4 @@
-"""What only one provider knows, in the form that the contract suite asks for it."""
+"""The knowledge about one provider that the contract suite needs."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ class Forge(Protocol):
 
     @property
     def secrets(self) -> Iterable[str]:
-        """Return what must never be logged, besides `sender`."""
+        """Return the texts that must never be logged, besides `sender`."""
 
     @property
     def provider(self) -> Provider | None:
         """Return the simulated provider; `None` for an adapter that never replies."""
 
     def message(self, text: str, external_id: str) -> Message:
-        """Build a citizen's message from `sender`: a signed webhook, or what `listen` would pass to the core."""
+        """Build a citizen's message from `sender`: a signed webhook, or the message that `listen` would pass to the core."""
 
     def unknown(self) -> Message:
         """Build a message of a kind that the adapter cannot know: a provider may add one any day."""

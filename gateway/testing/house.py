@@ -119,7 +119,7 @@ def _inside(module: str, package: str) -> bool:
 
 
 def _package_named(module: str, last: str) -> str:
-    """Return the package around the module whose name ends with this part, or nothing."""
+    """Return the package around the module whose name ends with this part, or an empty text."""
     parts = module.split(".")
     return ".".join(parts[: parts.index(last) + 1]) if last in parts else ""
 

@@ -19,7 +19,7 @@ UNPRIVILEGED_USERS = ("postgres", "nobody")
 
 
 class PostgresUnavailable(RuntimeError):
-    """PostgreSQL cannot run on this machine; the message says what to install."""
+    """PostgreSQL cannot run on this machine; the message names the missing package."""
 
 
 class AsUser(TypedDict, total=False):

@@ -1,1 +1,1 @@
-"""What listens: `asgi` is the front door and the hot path, `app` the Flask application behind it."""
+"""The HTTP side: `door` takes webhooks (the hot path); behind it Flask serves `operator` and `api`."""

@@ -107,14 +107,13 @@ def test_postgres_cannot_grow(
     )
     size = books.rows("SELECT pg_relation_size('inbox')")[0][0]
     assert int(str(size)) > 17_000_000
-    assert fault_server._process is not None
-    server = fault_server._process
+    server = int(Path(str(books.rows("SHOW data_directory")[0][0]), "postmaster.pid").read_text().split()[0])
     _fill_and_free(
         installation,
         [installation.program(role).pid for role in ("web", "work")],
         tell,
-        lambda: limit_files(server.pid, int(str(size))),
-        lambda: limit_files(server.pid, None),
+        lambda: limit_files(server, int(str(size))),
+        lambda: limit_files(server, None),
     )
 
 

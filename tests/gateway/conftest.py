@@ -160,7 +160,7 @@ def rows(database: Database) -> Callable[..., list[dict[str, Any]]]:
     def read(table: sa.Table, *where: Any) -> list[dict[str, Any]]:
         with database.read() as connection:
             chosen = sa.select(table).where(*where).order_by(next(iter(table.c)))
-            return [dict(row._mapping) for row in connection.execute(chosen)]
+            return [dict(row) for row in connection.execute(chosen).mappings()]
 
     return read
 

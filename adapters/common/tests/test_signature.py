@@ -1,6 +1,8 @@
-"""Signatures of webhooks."""
+"""Test signatures of webhooks."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import pytest
 
@@ -9,7 +11,7 @@ from gateway.ports import Secret
 
 
 @pytest.mark.parametrize(
-    ("given", "encoding", "valid"),
+    ("signature", "encoding", "valid"),
     [
         # RFC 4231, test case 2.
         (b"5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843", "hex", True),
@@ -20,9 +22,9 @@ from gateway.ports import Secret
         (b"", "hex", False),
     ],
 )
-def test_signatures(given, encoding, valid):
-    assert signed_by([b"before", b"Jefe"], b"what do ya want for nothing?", given, "sha256", encoding) is valid
+def test_signatures(signature: bytes, encoding: Literal["hex", "base64"], valid: bool) -> None:
+    assert signed_by([b"before", b"Jefe"], b"what do ya want for nothing?", signature, "sha256", encoding) is valid
 
 
-def test_keys_that_are_set():
+def test_keys_that_are_set() -> None:
     assert keys_of(Secret("now"), None, Secret("before")) == (b"now", b"before")

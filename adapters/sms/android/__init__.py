@@ -1,1 +1,1 @@
-"""SMS through an Android phone with a SIM card."""
+"""Receive and send SMS through an Android phone with a SIM card."""

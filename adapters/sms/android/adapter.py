@@ -1,4 +1,4 @@
-"""SMS through a telephone of our own: an Android phone with the open-source app "SMS Gateway for Android" (SMSGate).
+"""Receive and send SMS through an Android phone with the open-source app "SMS Gateway for Android" (SMSGate).
 
 Sources of the wire formats, all under https://docs.sms-gate.app:
   webhooks, signature  features/webhooks/
@@ -19,6 +19,7 @@ from adapters.sms.android import health, payloads
 from adapters.sms.android.settings import AndroidSettings
 from gateway.domain.errors import Malformed, Rejected, Unavailable, Untranslatable, Unverified
 from gateway.domain.events import CitizenMessage, Event, Ignored, Notice
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     JSON,
@@ -38,13 +39,13 @@ from gateway.ports.wire import WebhookRequest
 if TYPE_CHECKING:
     from adapters.sms.android.client import PhoneApi
 
-PAGE_SIZE = 500  # the most that the app lists at once; one page is stored in one transaction
-EXPORT_EVERY = timedelta(hours=6)  # the phone goes through all its SMS for it
-CLOCK_SLACK = timedelta(minutes=5)  # between our clock and the SMS centre's, whose times are cut to the second
+PAGE_SIZE = 500  # the longest page of the app; one page is stored in one transaction
+EXPORT_EVERY = timedelta(hours=6)  # rarely, because the phone reads all its SMS for it
+CLOCK_SLACK = timedelta(minutes=5)  # between our clock and the SMS centre's, which cuts times to the second
 
 
 class AndroidSms:
-    """One phone, or several under one account."""
+    """A channel with one phone, or with several phones of one account."""
 
     Settings: ClassVar[type[ChannelSettings]] = AndroidSettings
     content_types: ClassVar[frozenset[str]] = frozenset({HTTP, JSON})
@@ -52,7 +53,8 @@ class AndroidSms:
     media_types: ClassVar[frozenset[str]] = frozenset({JSON})
 
     def __init__(self, settings: AndroidSettings, context: ChannelContext) -> None:
-        self._settings, self._context, self._own = settings, context, settings.sender
+        self._settings = settings
+        self._context = context
         self.own_addresses = (settings.sender,)
         self.poll_every = settings.poll_every
         self._keys = keys_of(settings.signing_key, settings.previous_signing_key)
@@ -60,45 +62,46 @@ class AndroidSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Refuse what the phone did not sign: hex(HMAC-SHA256(key, body + X-Timestamp)).
+        """Return the key of an event that the phone signed: X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)).
 
-        The age of the timestamp is not limited. The app stamps each attempt anew, so a limit would lose no retry, but
-        every message of a phone whose clock is wrong; and an old request sent again is known by its key.
+        Raises `Unverified` if the signature is missing or wrong, `Malformed` if the body is no JSON object. The age of
+        the timestamp is not limited: a limit would refuse every message of a phone whose clock is wrong, and a request
+        that is sent again has the same key.
         """
-        given, stamp = request.headers.get("x-signature", ""), request.headers.get("x-timestamp", "")
-        if not given or not (stamp.isascii() and stamp.isdigit()):
-            raise Unverified("header X-Signature or X-Timestamp is missing or misshapen")
+        header, stamp = request.headers.get("x-signature", ""), request.headers.get("x-timestamp", "")
+        if not header or not (stamp.isascii() and stamp.isdigit()):
+            raise Unverified(text("header X-Signature or X-Timestamp is missing or misshapen"))
         if request.url.partition("?")[0] != self._context.webhook_url:
-            raise Unverified("this is not the channel's address")
-        signature = given.encode("latin-1", "replace")
+            raise Unverified(text("this is not the channel's address"))
+        signature = header.encode("latin-1", "replace")
         if not signed_by(self._keys, request.body + stamp.encode(), signature, "sha256", "hex"):
-            raise Unverified("header X-Signature does not match")
-        # Body and time are signed run together: without this, digits could be moved from one to the other.
+            raise Unverified(text("header X-Signature does not match"))
+        # Body and time are signed in one run: without this check, digits could be moved from one to the other.
         if not request.body.rstrip().endswith(b"}"):
-            raise Malformed("the body is not a JSON object")
+            raise Malformed(text("the body is not a JSON object"))
         return payloads.envelope(request.body)
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Answer with an empty 200: the app only looks at the status."""
+        """Return an empty 200: the app reads only the status."""
         return Response()
 
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return HTTP for a recorded webhook, JSON for what a poll stores."""
+        """Return the content type: HTTP for a recorded webhook, JSON for a row of a poll, `None` for anything else."""
         return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn a stored webhook, or what a poll found, into events."""
+        """Turn a stored webhook, or a stored row of a poll, into events; raises `Untranslatable`."""
         if raw.content_type == JSON:
             return [self._from_poll(raw)]
         event, payload = payloads.read_event(raw.request().body)
         if event in payloads.MESSAGES or event in payloads.BATCHES:
-            found = payloads.messages_in(event, payload)
             messages = [
-                payloads.message_of(kind, one, f"raw:{raw.id}#{place}", self._own) for kind, one, place in found
+                payloads.message_of(kind, content, f"raw:{raw.id}#{place}", self._settings.sender)
+                for kind, content, place in payloads.messages_in(event, payload)
             ]
-            return [self._of_others(message) for message in messages] or [Ignored(why="an empty batch")]
+            return [self._unless_own(message) for message in messages] or [Ignored(why="an empty batch")]
         if event in payloads.STATES:
             return [payloads.receipt_of(event, payload)]
         if event == "system:ping":
@@ -108,36 +111,36 @@ class AndroidSms:
     def _from_poll(self, raw: RawMessage) -> Event:
         fields = raw.json()
         if "contentPreview" in fields:
-            return self._of_others(payloads.message_of_row(fields, self._own))
+            return self._unless_own(payloads.message_of_row(fields, self._settings.sender))
         if "lastSeen" in fields:
             return health.device_notice(raw.payload, raw.received_at, self._settings.offline_after)
         return health.health_notice(raw.payload)
 
-    def _of_others(self, message: CitizenMessage) -> Event:
+    def _unless_own(self, message: CitizenMessage) -> Event:
         return Ignored(why="our own message") if message.sender in self.own_addresses else message
 
     # Out: the only methods that touch the network.
 
     def poll(self, cursor: str | None) -> Batch:
-        """See how the phone is, and fetch the SMS whose webhook never came.
+        """Fetch the SMS whose webhook never came, and the state of the phone if it has changed.
 
-        What is told of the phone is stored when it changes. A phone that does not answer is `Unavailable`.
+        Raises `Unavailable` or `Throttled`, also if the phone does not answer.
         """
         now = datetime.now(UTC)
         state = payloads.Cursor.load(cursor) if cursor else payloads.Cursor(now - CLOCK_SLACK, since=now, until=now)
         try:
-            found = self._ask_phone(state, now) if self._settings.local else self._ask_server(state, now)
-        except (Rejected, Untranslatable) as exc:  # no message is at fault here, and a later look may succeed
+            rows = self._read_phone(state, now) if self._settings.local else self._read_server(state, now)
+        except (Rejected, Untranslatable) as exc:  # no message is the cause, and a later poll may succeed
             raise Unavailable(exc.message) from None
-        return Batch(found=found, cursor=state.dump(), more=state.offset > 0)
+        return Batch(messages=rows, cursor=state.dump(), more=state.offset > 0)
 
-    def _ask_phone(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
-        told = self._api.health()
-        found = self._list(state, now) if self._settings.look_back and health.keeps_a_list(told) else []
-        return [*found, *_told(state, health.health_notice(told), told, now)]
+    def _read_phone(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
+        answer = self._api.health()
+        messages = self._list(state, now) if self._settings.look_back and health.keeps_a_list(answer) else []
+        return [*messages, *_if_changed(state, health.health_notice(answer), answer, now)]
 
     def _list(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
-        """Read one page of the phone's own list of SMS; a list goes back `look_back` seconds before the last one."""
+        """Read one page of the phone's own list of SMS; each list begins `look_back` seconds before the last one."""
         since = max(state.began, state.since - timedelta(seconds=self._settings.look_back))
         if not state.offset:
             state.until = now
@@ -146,23 +149,26 @@ class AndroidSms:
         rows = payloads.rows_of(listed, payloads.Incoming)
         state.offset += len(rows)
         if len(rows) < PAGE_SIZE:
-            state.since, state.offset = state.until, 0
+            state.since = state.until
+            state.offset = 0
         return [FetchedMessage(Envelope(row.key, row.sender), raw) for row, raw in rows]
 
-    def _ask_server(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
+    def _read_server(self, state: payloads.Cursor, now: datetime) -> list[FetchedMessage]:
         settings = self._settings
-        told = health.longest_unseen(self._api.devices(), settings.device_id)
+        device = health.longest_unseen(self._api.devices(), settings.device_id)
         last = state.exported or state.began
         if settings.export_missed and settings.device_id and last + EXPORT_EVERY <= now:
             since = max(state.began, last - timedelta(seconds=settings.look_back))
             self._api.export(settings.device_id, since, now)
             state.exported = now
-        return _told(state, health.device_notice(told, now, settings.offline_after), told, now)
+        return _if_changed(state, health.device_notice(device, now, settings.offline_after), device, now)
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS under our own id, so that a second attempt is known; folded to GSM 7-bit where nothing is lost."""
+        """Send one SMS under our own id, so that a second attempt is recognised; raises as `PhoneApi.send`.
+
+        The text is folded to GSM 7-bit if nothing is lost.
+        """
         message = {
-            "id": str(reply.id),
             "textMessage": {"text": gsm.to_gsm7(reply.text)},
             "phoneNumbers": [reply.to],
             "withDeliveryReport": self._settings.receipts,
@@ -170,11 +176,11 @@ class AndroidSms:
             "simNumber": self._settings.sim_number,
             "deviceId": self._settings.device_id,
         }
-        self._api.send({name: value for name, value in message.items() if value is not None})
+        self._api.send(str(reply.id), {name: value for name, value in message.items() if value is not None})
         return Receipt(str(reply.id))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Look the reply up by its id. In an account of several phones the id is unique only for each of them."""
+        """Look the reply up by its id; in an account of several phones an id is unique only per phone."""
         return Receipt(str(reply.id)) if self._api.has(str(reply.id)) else None
 
     def parts(self, text: str) -> int:
@@ -190,9 +196,9 @@ class AndroidSms:
         return PhoneApi(base, settings.user, password, local=settings.local, timeout=settings.timeout)
 
 
-def _told(state: payloads.Cursor, notice: Notice, told: bytes, now: datetime) -> list[FetchedMessage]:
-    """Return what was told of the phone, if it is not what was told before."""
-    if notice.text == state.said:
+def _if_changed(state: payloads.Cursor, notice: Notice, answer: bytes, now: datetime) -> list[FetchedMessage]:
+    """Return the answer about the phone's state as a row to store, if its notice is not the last one."""
+    if notice.text == state.last_notice:
         return []
-    state.said = notice.text
-    return [FetchedMessage(Envelope(f"phone:{now.isoformat()}"), told, spoken=False)]
+    state.last_notice = notice.text
+    return [FetchedMessage(Envelope(f"phone:{now.isoformat()}"), answer, from_citizen=False)]

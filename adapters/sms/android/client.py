@@ -1,111 +1,117 @@
-"""The API of the app: the phone's own, or the one of the server it is registered at; errors become the closed list.
+"""Call the API of the app, on the phone or on its server, with the closed list of errors.
 
 Sources: https://docs.sms-gate.app/integration/api/, https://api.sms-gate.app/docs/ (OpenAPI); for the states that
-the documents leave out, the handlers in the sources of app and server (see `android_payloads`).
+the documents leave out, the handlers in the sources of app and server (see `payloads`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from datetime import datetime
-from typing import Any
 
 import msgspec
 import requests
 
 from adapters.common import rest
 from gateway.domain.errors import Unavailable
+from gateway.domain.texts import text
 
-# What somebody can put right in the settings or on the phone: the reply must live until they have.
-FIXABLE_STATUS = {
-    401: "user or password is wrong",
-    403: "this user may not do this",
-    404: "api_base is wrong",
+# Causes that an operator can repair in the settings or on the phone: until then the reply must be kept.
+CAUSES = {
+    401: text("user or password is wrong"),
+    403: text("this user may not do this"),
+    404: text("api_base is wrong"),
 }
-# The same for 400, by what its message speaks of.
-FIXABLE_WORDS = {
-    re.compile(r"\bdevices?\b", re.IGNORECASE): "device_id is wrong, or the account has no phone",
-    re.compile(r"sim ?number", re.IGNORECASE): "sim_number is wrong",
+# The same for status 400, by a word in its message.
+CAUSES_BY_WORD = {
+    re.compile(r"\bdevices?\b", re.IGNORECASE): text("device_id is wrong, or the account has no phone"),
+    re.compile(r"sim ?number", re.IGNORECASE): text("sim_number is wrong"),
 }
 
 
-class _Named(msgspec.Struct):
+class _Answer(msgspec.Struct):
     id: str
 
 
 class PhoneApi:
-    """The few calls the adapter makes; each raises `Throttled`, `Unavailable` or `Rejected` and nothing else."""
+    """The calls of the adapter; each raises only `Throttled`, `Unavailable` or `Rejected`."""
 
     def __init__(self, base: str, user: str, password: str, *, local: bool, timeout: float) -> None:
-        """Open nothing yet; `timeout` in seconds holds for connecting and for each read."""
-        self._base, self._name = base, "the phone" if local else "the phone's server"
-        # A proxy to the internet does not reach the phone in the drawer.
+        """Open nothing yet; `timeout` in seconds is for connecting and for each read."""
+        self._base = base
+        self._name = text("the phone") if local else text("the phone's server")
+        # A proxy to the internet does not reach a phone in our own network.
         self._client = rest.Client(self._name, timeout=timeout, login=(user, password), use_proxies=not local)
 
-    def send(self, message: dict[str, Any]) -> None:
-        """Hand over one message under our id; that it is there already (409) is as good."""
-        answer = self._call("POST", "/messages", message=message, fine={409})
+    def send(self, message_id: str, message: Mapping[str, object]) -> None:
+        """Send one message under our id; 409 (the API has the id already) counts as sent."""
+        answer = self._call("POST", "/messages", content={"id": message_id, **message}, accepted={409})
         if answer.status_code != 409:
-            self._check_id(answer, message["id"])
+            self._check_id(answer, message_id)
 
     def has(self, message_id: str) -> bool:
-        """Tell whether a message of ours was taken."""
-        answer = self._call("GET", f"/messages/{message_id}", fine={404})
+        """Return whether the API has a message of ours."""
+        answer = self._call("GET", f"/messages/{message_id}", accepted={404})
         if answer.status_code == 404:
             return False
         self._check_id(answer, message_id)
         return True
 
     def _check_id(self, answer: requests.Response, message_id: str) -> None:
-        """Take only the API's own word for it: the login page of a Wi-Fi answers 200 to everything."""
+        """Raise `Unavailable` unless the answer names our id: the login page of a Wi-Fi answers 200 to every request."""
         try:
-            named = msgspec.json.decode(answer.content, type=_Named).id
+            answer_id = msgspec.json.decode(answer.content, type=_Answer).id
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            named = None
-        if named != message_id:
-            raise Unavailable(f"{self._name} gave an answer that is not the API's: check api_base and the network")
+            answer_id = None
+        if answer_id != message_id:
+            error_text = text(
+                "{api} gave an answer that is not the API's: check api_base and the network", api=self._name
+            )
+            raise Unavailable(error_text)
 
     def health(self) -> bytes:
-        """Return what the phone says of itself; with HTTP 500 where it is not well."""
-        return self._call("GET", "/health", fine={500}).content
+        """Return the phone's health report as JSON; the app sends it with HTTP 500 if a check fails."""
+        return self._call("GET", "/health", accepted={500}).content
 
     def devices(self) -> bytes:
-        """Return the account's phones."""
+        """Return the list of the account's phones as JSON."""
         return self._call("GET", "/devices").content
 
     def inbox(self, since: datetime, until: datetime, *, limit: int, offset: int) -> bytes:
-        """Return one page of the SMS that the app has seen."""
-        wanted = {"type": "SMS", "from": since.isoformat(), "to": until.isoformat(), "limit": limit, "offset": offset}
-        return self._call("GET", "/inbox", query=wanted).content
+        """Return one page of the app's list of received SMS as JSON."""
+        query: dict[str, str | int] = {"type": "SMS", "limit": limit, "offset": offset}
+        query |= {"from": since.isoformat(), "to": until.isoformat()}
+        return self._call("GET", "/inbox", query=query).content
 
     def refresh(self, since: datetime, until: datetime) -> None:
-        """Let the app look through the phone's own SMS for what it has not seen, as after a crash."""
+        """Let the app add the phone's SMS that its list lacks, for example after a crash."""
         period = {"since": since.isoformat(), "until": until.isoformat()}
-        self._call("POST", "/inbox/refresh", message=period)
+        self._call("POST", "/inbox/refresh", content=period)
 
     def export(self, device_id: str, since: datetime, until: datetime) -> None:
-        """Let the phone send the webhooks of a period, now or when it is back."""
+        """Let the phone send the webhooks of a period again, now or when it is back online."""
         period = {"deviceId": device_id, "since": since.isoformat(), "until": until.isoformat()}
-        self._call("POST", "/messages/inbox/export", message=period)
+        self._call("POST", "/messages/inbox/export", content=period)
 
     def _call(
         self,
         method: str,
         path: str,
         *,
-        message: dict[str, Any] | None = None,
-        query: dict[str, Any] | None = None,
-        fine: Container[int] = (),
+        content: Mapping[str, object] | None = None,
+        query: Mapping[str, str | int] | None = None,
+        accepted: Container[int] = (),
     ) -> requests.Response:
-        """Make one call; a status in `fine` is an answer, not an error."""
-        body = msgspec.json.encode(message) if message is not None else None
+        """Make one call with JSON content; a status of `accepted` is an answer, not an error."""
+        body = msgspec.json.encode(content) if content is not None else None
         headers = {"Content-Type": "application/json"} if body else None
         answer = self._client.call(method, self._base + path, query=query, body=body, headers=headers)
         status = answer.status_code
-        if 200 <= status < 300 or status in fine:
+        if 200 <= status < 300 or status in accepted:
             return answer
-        fix = FIXABLE_STATUS.get(status)
+        cause = CAUSES.get(status)
         if status == 400:
-            fix = next((fix for word, fix in FIXABLE_WORDS.items() if word.search(answer.text)), None)
-        raise rest.failure(f"{self._name} answered HTTP {status}", answer, fix=fix)
+            cause = next((cause for word, cause in CAUSES_BY_WORD.items() if word.search(answer.text)), None)
+        error_text = text("{api} answered HTTP {status}", api=self._name, status=status)
+        raise rest.failure(error_text, answer, cause=cause)

@@ -1,4 +1,4 @@
-"""How well the phone is: by its own checks, or by when its server last saw it.
+"""Judge the state of the phone, by its own checks or by the time when its server last saw it.
 
 Sources: https://docs.sms-gate.app/features/health/ (checks, and their limits), https://docs.sms-gate.app/features/ping/.
 """
@@ -13,18 +13,19 @@ import msgspec
 from adapters.sms.android.payloads import decode, moment, rows_of
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import Notice
+from gateway.domain.texts import text
 
-# From which status on a check of the app means trouble, and what the operator then has to do.
+# For each check of the app: the statuses that mean trouble, and the text for the operator.
 _WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
 CHECKS = {
     "battery:level": (_WARN, "baterai telepon lemah, sambungkan pengisi daya"),
     "connection:status": (_FAIL, "telepon tidak tersambung ke internet"),
-    # "warn" is one failed SMS, which a wrong number is enough for.
+    # "warn" is one failed SMS: a wrong number is enough for that.
     "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
 }
 
-# Before, the app has no list of what it received, or puts two times of one SMS into it (its pull request 393): each
-# would be a complaint.
+# Older apps have no list of received SMS, or list one SMS with two times (their pull request 393), and each time would
+# make a complaint.
 LISTS_SINCE = (1, 67)
 
 
@@ -39,11 +40,11 @@ class _Health(msgspec.Struct):
 
 
 class _Ping(msgspec.Struct):
-    health: _Health | None = None  # older apps only say that they live
+    health: _Health | None = None  # older apps send no report
 
 
 class Device(msgspec.Struct, rename="camel"):
-    """A phone, as the server lists it."""
+    """A phone in the server's list."""
 
     id: str
     last_seen: str
@@ -51,30 +52,33 @@ class Device(msgspec.Struct, rename="camel"):
 
 
 def keeps_a_list(body: bytes) -> bool:
-    """Tell by its answer to `GET /health` whether the app's list of received SMS can be trusted."""
-    found = re.match(r"(\d{1,4})\.(\d{1,4})", decode(body, _Health).version)
-    return found is not None and (int(found[1]), int(found[2])) >= LISTS_SINCE
+    """Return whether the app's list of received SMS can be trusted, by the version in its answer to `GET /health`."""
+    version = re.match(r"(\d{1,4})\.(\d{1,4})", decode(body, _Health).version)
+    return version is not None and (int(version[1]), int(version[2])) >= LISTS_SINCE
 
 
 def longest_unseen(listed: bytes, device_id: str | None) -> bytes:
-    """Return the phone to worry about, of those that are ours: a reply may be given to any of them."""
+    """Return the JSON of the phone that was seen least recently, among ours: a reply may go through any of them.
+
+    Raises `Unavailable` if the account has none, `Untranslatable` if the list cannot be read.
+    """
     devices = [
         (moment(device.last_seen), raw)
         for device, raw in rows_of(listed, Device)
         if not device.deleted_at and device_id in (None, device.id)
     ]
     if not devices:
-        raise Unavailable("the account has no such phone: register the app again, or correct device_id")
+        raise Unavailable(text("the account has no such phone: register the app again, or correct device_id"))
     return min(devices)[1]
 
 
 def ping_notice(payload: bytes) -> Notice:
-    """Say how the phone is by its ping."""
+    """Return the state of the phone by its ping."""
     return _notice(decode(payload, _Ping).health or _Health("pass"))
 
 
 def health_notice(body: bytes) -> Notice:
-    """Say how the phone is by its answer to `GET /health`."""
+    """Return the state of the phone by its answer to `GET /health`."""
     return _notice(decode(body, _Health))
 
 
@@ -88,7 +92,7 @@ def _notice(health: _Health) -> Notice:
 
 
 def device_notice(device: bytes, at: datetime, patience: float) -> Notice:
-    """Say how the phone is by when its server last saw it; `patience` in seconds."""
+    """Return the state of the phone by the time when its server last saw it; `patience` in seconds."""
     seen = moment(decode(device, Device).last_seen)
     if at - seen <= timedelta(seconds=patience):
         return Notice(well=True, text="telepon siap")

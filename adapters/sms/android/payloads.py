@@ -1,18 +1,15 @@
-"""What the phone's app sends, as data: its events, the key of a message, and the cursor of a poll.
+"""Read the data of the phone's app: its events, the key of a message, and the cursor of a poll.
 
-Sources: https://docs.sms-gate.app/features/ (webhooks, mms, status-tracking), and what the documents leave out
-from the sources of app and server: github.com/capcom6/android-sms-gateway, github.com/android-sms-gateway/server.
+Sources: https://docs.sms-gate.app/features/ (webhooks, mms, status-tracking), and for the gaps of the documents the
+sources of app and server: github.com/capcom6/android-sms-gateway, github.com/android-sms-gateway/server.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import re
-from contextlib import suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TypeVar
-from urllib.parse import urlsplit
 
 import msgspec
 
@@ -20,30 +17,31 @@ from adapters.common.cursor import StoredCursor
 from gateway.domain.complaint import Attachment
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt
+from gateway.domain.texts import text
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, json_fields
 
-# Events that bring a citizen's message, and the field its text is in.
+# Events with a citizen's message, and the field of its text.
 MESSAGES = {"sms:received": "message", "mms:downloaded": "body"}
-# The same, several in one event.
+# The same with several messages in one event.
 BATCHES = {"sms:batch:received": "sms:received", "mms:batch:downloaded": "mms:downloaded"}
-# Events that tell how far a reply has come. "delivered" comes once for each part; the app too counts the first one.
+# Events about a reply. "delivered" comes once per part; like the app we count the first one.
 STATES = {
     "sms:sent": Delivery.SENT,
     "sms:delivered": Delivery.DELIVERED,
     "sms:failed": Delivery.FAILED,
     "sms:cancelled": Delivery.FAILED,
 }
-# Events that ask nothing of us.
+# Events without a message, each with the reason why it is ignored.
 IGNORED = {
     "mms:received": "an MMS was announced; mms:downloaded brings it",
     "sms:data-received": "a data SMS, which programs send",
     "app:started": "the app started",
 }
 
-_CODE = re.compile(r"RESULT_[A-Z_]{3,60}")  # Android's, in the free text of a failure
+_CODE = re.compile(r"RESULT_[A-Z_]{3,60}")  # Android's code in the free text of a failure
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: brackets in brackets
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: too many brackets inside brackets
 
 _T = TypeVar("_T")
 
@@ -74,7 +72,7 @@ class _Lists(msgspec.Struct):
 
 
 class Incoming(msgspec.Struct, rename="camel"):
-    """A message in the phone's own list. The app calls its text a preview, and keeps all of it."""
+    """A message in the phone's own list; its `content_preview` is the whole text."""
 
     sender: str | None = None
     content_preview: str | None = None
@@ -82,159 +80,144 @@ class Incoming(msgspec.Struct, rename="camel"):
 
     @property
     def key(self) -> str:
-        """Return the key that the message's webhook has."""
+        """Return the message's key, the same as that of its webhook."""
         return message_key(self.sender or "", self.created_at or "", self.content_preview or "")
 
 
 class Cursor(StoredCursor):
-    """How far a poll has come; times are UTC."""
+    """The position of a poll; times are UTC."""
 
-    began: datetime  # first poll of all: what the phone got before is not ours
-    since: datetime  # end of the last list that was read to its end
-    until: datetime  # end of the list being read
-    offset: int = 0  # how much of it was read
-    said: str = ""  # what was last told of the phone
-    exported: datetime | None = None  # when the phone was last asked to send its messages again
+    began: datetime  # first poll of the channel: older messages of the phone are not for us
+    since: datetime  # end of the last list that was read completely
+    until: datetime  # end of the present list
+    offset: int = 0  # rows of the present list that were read
+    last_notice: str = msgspec.field(name="said", default="")  # text of the last notice about the phone
+    exported: datetime | None = None  # last time when we let the phone send its messages again
 
 
 def envelope(body: bytes) -> Envelope:
-    """Return the key of a signed event, whatever is in it: one that nobody can read is kept all the same.
+    """Return the key of a signed event; an event that cannot be read has one too, because it is stored all the same.
 
-    A message's key is made of the message. The event's id will not do: the app has sent one SMS in two events (its
-    issues 291, 310, 372), and each registered webhook makes its own. Nor will its messageId: 32 bits of a hash, which
-    in some versions leaves out the time, so that "STATUS" today is "STATUS" tomorrow.
+    A message's key is a hash of sender, time and text. The event's id is not usable: the app has sent one SMS in two
+    events (its issues 291, 310, 372), and each registered webhook has an id of its own. Nor is its messageId: 32 bits
+    of a hash, in some versions without the time, so that "STATUS" today and tomorrow would be one message.
     """
     try:
-        told = msgspec.json.decode(body, type=_Signed)
+        signed = msgspec.json.decode(body, type=_Signed)
     except _UNREADABLE:
-        told = _Signed("", "")
-    payload = told.payload
-    text = payload.body or "" if told.event == "mms:downloaded" else payload.message
-    # Only where all that makes the key is there: with a field that a new version renamed, two messages would be one.
-    if told.event in MESSAGES and payload.received_at and text is not None:
+        signed = _Signed("", "")
+    payload = signed.payload
+    content = payload.body or "" if signed.event == "mms:downloaded" else payload.message
+    # Only if no part of the key is missing: if a new version renamed a field, two messages would have one key.
+    if signed.event in MESSAGES and payload.received_at and content is not None:
         sender = payload.sender or payload.phone_number or ""
-        return Envelope(message_key(sender, payload.received_at, text, told.event), sender or None)
-    if told.event in STATES and payload.message_id:
-        return Envelope(f"{told.event}:{payload.message_id}", payload.message_id)
-    if told.id:
-        return Envelope(f"{told.event}:{told.id}")
+        return Envelope(message_key(sender, payload.received_at, content, signed.event), sender or None)
+    if signed.event in STATES and payload.message_id:
+        return Envelope(f"{signed.event}:{payload.message_id}", payload.message_id)
+    if signed.id:
+        return Envelope(f"{signed.event}:{signed.id}")
     return Envelope(f"unread:{sha256(body).hexdigest()}")
 
 
-def message_key(sender: str, received_at: str, text: str, event: str = "sms:received") -> str:
-    """Return what tells a message from all others: who, when, what. The same by webhook, again, and by poll."""
+def message_key(sender: str, received_at: str, content: str, event: str = "sms:received") -> str:
+    """Return the key of a message from sender, time and text: the same by webhook, by its retries and by poll."""
     try:
-        when = moment(received_at).isoformat()  # one instant, in whatever zone the phone writes it
+        when = moment(received_at).isoformat()  # UTC: the phone may change its zone between two events
     except Untranslatable:
         when = received_at
-    return sha256(msgspec.json.encode([event, sender, when, text])).hexdigest()[:40]
+    return sha256(msgspec.json.encode([event, sender, when, content])).hexdigest()[:40]
 
 
-def check_base(address: str, local: bool) -> None:
-    """Refuse an API address that the password must not go to; raises `ValueError`.
-
-    The app's own server speaks plain HTTP only, so that is allowed to an address of our own network, if said so.
-    """
-    url = urlsplit(address)
-    if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
-        raise ValueError("api_base must be an address like https://sms.example/api/3rdparty/v1")
-    if url.scheme == "https" or url.hostname == "localhost":
-        return
-    with suppress(ValueError):  # a name: nobody knows where it leads
-        host = ipaddress.ip_address(url.hostname)
-        if host.is_loopback or (local and host.is_private):
-            return
-    raise ValueError(
-        "api_base must begin with https://, because the password goes there; http:// is for the phone itself, "
-        "by its IP address in your own network, with local = true"
-    )
-
-
-def moment(text: str) -> datetime:
-    """Read an ISO 8601 time as UTC; raises `Untranslatable`."""
+def moment(value: str) -> datetime:
+    """Return an ISO 8601 time in UTC; raises `Untranslatable` if it is none, or has no offset."""
     try:
-        found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
-            return found.astimezone(UTC)
+        date = datetime.fromisoformat(value)
+        if date.tzinfo is not None:
+            return date.astimezone(UTC)
     except (ValueError, OverflowError) as exc:
-        raise Untranslatable("a time is not in ISO 8601 form") from exc
-    raise Untranslatable("a time has no offset from UTC")
+        raise Untranslatable(text("a time is not in ISO 8601 form")) from exc
+    raise Untranslatable(text("a time has no offset from UTC"))
 
 
 def read_event(body: bytes) -> tuple[str, bytes]:
-    """Return an event's name and its payload, unread; raises `Untranslatable`."""
-    found = decode(body, _Event)
-    return found.event, bytes(found.payload)
+    """Return an event's name, and its payload as JSON; raises `Untranslatable`."""
+    event = decode(body, _Event)
+    return event.event, bytes(event.payload)
 
 
 def messages_in(event: str, payload: bytes) -> list[tuple[str, bytes, str]]:
-    """Return the messages that an event brings: each as event and payload it would have alone, and where it stands."""
+    """Return the messages of an event: per message the event name and payload of a single one, and its JSON pointer."""
     if event not in BATCHES:
         return [(event, payload, "/payload")]
     listed = enumerate(decode(payload, _Lists).messages)
-    return [(BATCHES[event], bytes(one), f"/payload/messages/{number}") for number, one in listed]
+    return [(BATCHES[event], bytes(message), f"/payload/messages/{number}") for number, message in listed]
 
 
-def message_of(event: str, payload: bytes, stands: str, own: str) -> CitizenMessage:
-    """Read a message's payload, which `stands` there; `own` is our number, which the phone does not always know."""
+def message_of(event: str, payload: bytes, pointer: str, own: str) -> CitizenMessage:
+    """Read a message's payload; raises `Untranslatable`.
+
+    `pointer` is its place in the stored request, for attachments. `own` is our number, which the phone may leave out.
+    """
     fields, text_in = json_fields(payload), MESSAGES[event]
     sender = fields.get("sender") or fields.need("phoneNumber")
-    if text_in not in fields and event == "sms:received":  # an MMS may be a picture alone; null fields are left out
-        raise Untranslatable(f"field {text_in} is missing")
-    text, received_at = fields.get(text_in), fields.need("receivedAt")
+    if (
+        text_in not in fields and event == "sms:received"
+    ):  # an MMS may be a picture only; the app leaves out null fields
+        raise Untranslatable(text("field {name} is missing", name=text_in))
+    content, received_at = fields.get(text_in), fields.need("receivedAt")
     return CitizenMessage(
-        external_id=message_key(sender, received_at, text, event),
+        external_id=message_key(sender, received_at, content, event),
         made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
-        text="\n".join(filter(None, [fields.get("subject"), text])),
+        text="\n".join(filter(None, [fields.get("subject"), content])),
         sent_at=moment(received_at),
-        attachments=_attachments(payload, stands),
+        attachments=_attachments(payload, pointer),
     )
 
 
-def _attachments(payload: bytes, stands: str) -> tuple[Attachment, ...]:
-    """Refer to the pictures of an MMS where they are, in base64 in the stored request: nothing is decoded here."""
-    found = [json_fields(bytes(one)) for one in decode(payload, _Lists).attachments]
+def _attachments(payload: bytes, pointer: str) -> tuple[Attachment, ...]:
+    """Return the pictures of an MMS as references into the stored request, which holds them in base64: none is decoded."""
+    attachments = [json_fields(bytes(attachment)) for attachment in decode(payload, _Lists).attachments]
     return tuple(
         Attachment(
-            url=f"{stands}/attachments/{number}",
+            url=f"{pointer}/attachments/{number}",
             media_type=fields.get("contentType") or None,
             file_name=fields.get("name") or None,
         )
-        for number, fields in enumerate(found)
+        for number, fields in enumerate(attachments)
     )
 
 
 def message_of_row(fields: Fields, own: str) -> CitizenMessage:
-    """Read a message in the phone's own list: it is what its webhook would have been."""
-    sender, text, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
+    """Read a row of the phone's own list as the same message that its webhook gives; raises `Untranslatable`."""
+    sender, content, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
     return CitizenMessage(
-        external_id=message_key(sender, received_at, text),
+        external_id=message_key(sender, received_at, content),
         made_id=True,
         sender=sender,
         recipient=fields.get("recipient") or own,
-        text=text,
+        text=content,
         sent_at=moment(received_at),
     )
 
 
 def receipt_of(event: str, payload: bytes) -> DeliveryReceipt:
-    """Read how far a reply has come."""
+    """Read the receipt of a reply; raises `Untranslatable`."""
     fields = json_fields(payload)
     code = _CODE.search(fields.get("reason"))
     return DeliveryReceipt(external_id=fields.need("messageId"), state=STATES[event], error=code[0] if code else None)
 
 
 def rows_of(body: bytes, kind: type[_T]) -> list[tuple[_T, bytes]]:
-    """Read a listed answer: each row, and its exact bytes; raises `Untranslatable`."""
+    """Return each row of a JSON list with its exact bytes; raises `Untranslatable`."""
     return [(decode(bytes(raw), kind), bytes(raw)) for raw in decode(body, list[msgspec.Raw])]
 
 
 def decode(body: bytes, kind: type[_T]) -> _T:
-    """Read JSON of a known form; raises `Untranslatable`."""
+    """Read JSON as this type; raises `Untranslatable`."""
     try:
         return msgspec.json.decode(body, type=kind)
     except _UNREADABLE:
-        # Not chained: the parser's message may quote what a citizen wrote.
-        raise Untranslatable("the payload has an unexpected form") from None
+        # `from None`: the parser's message may quote a citizen's text.
+        raise Untranslatable(text("the payload has an unexpected form")) from None

@@ -1,25 +1,21 @@
-"""Settings of the phone channel."""
+"""Define the settings of a channel with `adapter = "sms.android"`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import Field, model_validator
 
-from adapters.sms.android import payloads
-from gateway.ports import (
-    ChannelSettings,
-    Secret,
-)
-
-if TYPE_CHECKING:
-    pass
+from adapters.common.addresses import PlainHttp, check_private
+from gateway.domain.texts import text
+from gateway.ports import ChannelSettings, Secret
 
 CLOUD = "https://api.sms-gate.app/3rdparty/v1"
 
 
 class AndroidSettings(ChannelSettings):
-    """What `[channels.<name>]` with `adapter = "sms.android"` may say."""
+    """The keys of `[channels.<name>]` in a region file."""
 
     user: str = Field(min_length=1, description="User name that the app shows for this API.")
     password: Secret = Field(description="Password that the app shows for this API.")
@@ -28,42 +24,61 @@ class AndroidSettings(ChannelSettings):
         default=None, description="The key before a change; webhooks signed with it are still accepted."
     )
     sender: str = Field(
-        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description="Number of the phone's SIM card, as +62..."
+        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description="Number of the phone's SIM card, such as +62..."
     )
     api_base: str = Field(
-        default=CLOUD, description="Where the API is: the cloud, a private server, or the phone's own address."
+        default=CLOUD, description="Address of the API: the cloud, a private server, or the phone itself."
     )
     local: bool = Field(
         default=False, description="api_base is the phone itself, in the same network; allows http:// to it."
     )
     device_id: str | None = Field(
-        default=None, pattern=r"^[\w-]{1,64}$", description="The phone to use, where the account has several."
+        default=None, pattern=r"^[\w-]{1,64}$", description="The phone to use, if the account has several."
     )
     sim_number: int | None = Field(default=None, ge=1, le=3, description="SIM card that replies are sent with.")
-    receipts: bool = Field(default=True, description="Ask the operator to report whether a reply was delivered.")
+    receipts: bool = Field(default=True, description="Let the operator report whether a reply was delivered.")
     ttl: int = Field(
-        default=43_200, ge=60, le=604_800, description="Seconds after which an unsent reply is given up by the phone."
+        default=43_200, ge=60, le=604_800, description="Seconds after which the phone gives up an unsent reply."
     )
     timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait for the API.")
-    poll_every: float = Field(default=300, ge=5, description="Seconds between looks at the phone.")
+    poll_every: float = Field(default=300, ge=5, description="Seconds between two polls of the phone.")
     look_back: float = Field(
         default=86_400,
         ge=0,
         le=604_800,
-        description="Seconds of received SMS that a look goes through again; 0 is off.",
+        description="Seconds of received SMS that each poll reads again; 0 is off.",
     )
     export_missed: bool = Field(
         default=False, description="Not local: let the phone send its webhooks of look_back again every 6 hours."
     )
     offline_after: float = Field(
-        default=3600, ge=60, description="Not local: seconds unseen by its server until the phone counts as off."
+        default=3600,
+        ge=60,
+        description="Not local: seconds after which a phone that its server has not seen counts as off.",
     )
 
     @model_validator(mode="after")
     def _fit(self) -> Self:
-        payloads.check_base(self.api_base, self.local)
+        self._check_address()
         if self.local and self.api_base == CLOUD:
-            raise ValueError("local = true needs api_base, the phone's own address")
+            raise ValueError(text("local = true needs api_base, the phone's own address"))
         if self.export_missed and (self.local or not self.device_id):
-            raise ValueError("export_missed needs device_id, and is not for local = true, where the phone is read")
+            raise ValueError(
+                text("export_missed needs device_id, and is not for local = true, which reads the phone's list")
+            )
         return self
+
+    def _check_address(self) -> None:
+        url = urlsplit(self.api_base)
+        if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
+            raise ValueError(text("api_base must be an address like https://sms.example/api/3rdparty/v1"))
+        # The app's own server has no https: in a network of our own the operator may allow plain http to it.
+        plain_http = PlainHttp.PRIVATE if self.local else PlainHttp.LOOPBACK
+        check_private(
+            self.api_base,
+            plain_http,
+            text(
+                "api_base must begin with https://, because the password goes there; http:// is for the phone itself, "
+                "by its IP address in your own network, with local = true"
+            ),
+        )

@@ -1,1 +1,1 @@
-"""SMS through an aggregator with an HTTP API."""
+"""Receive and send SMS through an aggregator with an HTTP API."""

@@ -1,6 +1,6 @@
-"""SMS through any HTTP aggregator: what it sends and wants is told by settings, not by code.
+"""Receive and send SMS through any HTTP aggregator: settings describe its wire format, not code.
 
-Sources of the wire formats that the sample configurations speak (samples/ beside this module):
+Sources of the wire formats in the sample configurations (samples/ beside this module):
   Kannel   user guide 1.4.5, "Setting up a SMS gateway": sms-service, sendsms; and its traffic, recorded
   Jasmin   HTTP API documentation: sending-mt, receiving-mo, receiving-dlr
   JSON     the typical form of Indonesian aggregators; the signature as in Bank Indonesia's SNAP
@@ -18,9 +18,10 @@ from adapters.sms import gsm
 from adapters.sms.http import payloads as http_payloads
 from adapters.sms.http import text as http_text
 from adapters.sms.http.auth import checks
-from adapters.sms.http.settings import HttpSettings
+from adapters.sms.http.settings import HttpSettings, Receipts
 from gateway.domain.errors import Rejected, Untranslatable
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored, MessagePart
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     ChannelContext,
@@ -37,9 +38,9 @@ from gateway.ports.wire import WebhookRequest
 if TYPE_CHECKING:
     from adapters.sms.http.client import Aggregator
 
-MISSING = " [...] "  # stands where a part of a long message never came
+MISSING = " [...] "  # in place of a part of a long message that never came
 
-# What a POST's body may call itself; some send JSON as plain text.
+# Content types of a POST; some aggregators send JSON as plain text.
 MEDIA_TYPES = {
     "form": frozenset({"application/x-www-form-urlencoded"}),
     "json": frozenset({"application/json", "text/json", "text/plain"}),
@@ -47,14 +48,16 @@ MEDIA_TYPES = {
 
 
 class HttpSms:
-    """One number or short code at one aggregator."""
+    """A channel with one number or short code at one aggregator."""
 
     Settings: ClassVar[type[ChannelSettings]] = HttpSettings
     content_types: ClassVar[frozenset[str]] = frozenset({HTTP})
 
     def __init__(self, settings: HttpSettings, context: ChannelContext) -> None:
-        self._settings, self._context = settings, context
-        self._receive, self._receipts = settings.receive, settings.receipts
+        self._settings = settings
+        self._context = context
+        self._receive = settings.receive
+        self._receipts = settings.receipts
         self.own_addresses = (settings.sender,)
         self.methods = frozenset({settings.receive.method})
         self.media_types = MEDIA_TYPES[settings.receive.body]
@@ -65,9 +68,10 @@ class HttpSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Refuse what fails one of the configured checks; the key is the aggregator's id, or made of the content.
+        """Return the key of a call that passes all configured checks: the aggregator's id, or a hash of the content.
 
-        A call that passes but cannot be read is kept: mostly the settings are wrong, and it can be replayed.
+        Raises `Unverified` or `Malformed`. A call that passes but cannot be read has a key too: usually the settings
+        are wrong, and the stored call can be replayed once they are corrected.
         """
         for check in self._checks:
             check(request)
@@ -77,31 +81,31 @@ class HttpSms:
             return http_payloads.unread(request)
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Answer what the aggregator takes for "stored"."""
+        """Return the answer that means "stored" to the aggregator."""
         return self._accepted
 
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return HTTP for a recorded call."""
+        """Return the content type HTTP for a recorded call, `None` for anything else."""
         return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn a stored call into a message, a part of one, or a receipt."""
-        found = self._read(raw.request())
-        if self._receipts and (self._receipts.when or self._receipts.status) in found:
-            return [self._receipt(found)]
-        if self._receive.text not in found and (self._receive.hex or self._receive.text) not in found:
+        """Turn a stored call into a message, a part of one, or a receipt; raises `Untranslatable`."""
+        fields = self._read(raw.request())
+        if self._receipts and (self._receipts.when or self._receipts.status) in fields:
+            return [self._receipt(self._receipts, fields)]
+        if self._receive.text not in fields and (self._receive.hex or self._receive.text) not in fields:
             return [Ignored(why="unknown kind of call: neither text nor receipt")]
-        sender = found.need(self._receive.sender)
+        sender = fields.need(self._receive.sender)
         if sender in self.own_addresses:
             return [Ignored(why="our own message")]
-        content, charset = http_payloads.content_of(self._receive, found)
-        part = http_payloads.part_of(self._receive.parts, found) if self._receive.parts else None
+        content, charset = http_payloads.content_of(self._receive, fields)
+        part = http_payloads.part_of(self._receive.parts, fields) if self._receive.parts else None
         if part:
-            group = f"{self._recipient(found)}:{part.group}"
+            group = f"{self._recipient(fields)}:{part.group}"
             return [MessagePart(group=group, number=part.number, total=part.total, sender=sender)]
-        return [self._message(raw, found, http_text.decode(content, charset))]
+        return [self._message(raw, fields, http_text.decode(content, charset))]
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
         """Return the message of its parts: bytes joined, then decoded; id and time are the first one's that came."""
@@ -109,44 +113,49 @@ class HttpSms:
         pieces = [http_payloads.content_of(self._receive, one[1]) if one else None for one in found]
         first = next((one for one in found if one), None)
         if first is None:
-            raise Untranslatable("no part is there")
+            raise Untranslatable(text("no part is there"))
         return self._message(*first, http_text.join(pieces, MISSING))
 
     def _read(self, request: WebhookRequest) -> http_payloads.Named:
         return http_payloads.read(request, as_json=self._receive.body == "json")
 
-    def _recipient(self, found: http_payloads.Named) -> str:
-        return (found.get(self._receive.recipient) if self._receive.recipient else "") or self._settings.sender
+    def _recipient(self, fields: http_payloads.Named) -> str:
+        return (fields.get(self._receive.recipient) if self._receive.recipient else "") or self._settings.sender
 
-    def _message(self, raw: RawMessage, found: http_payloads.Named, text: str) -> CitizenMessage:
+    def _message(self, raw: RawMessage, fields: http_payloads.Named, content: str) -> CitizenMessage:
         return CitizenMessage(
-            external_id=http_payloads.key_of(self._settings, found, raw.received_at.timestamp()).key,
+            external_id=http_payloads.key_of(self._settings, fields, raw.received_at.timestamp()).key,
             made_id=self._receive.id is None,
-            sender=found.need(self._receive.sender),
-            recipient=self._recipient(found),
-            text=text,
-            sent_at=http_payloads.moment_of(self._receive, found),
+            sender=fields.need(self._receive.sender),
+            recipient=self._recipient(fields),
+            text=content,
+            sent_at=http_payloads.moment_of(self._receive, fields),
         )
 
-    def _receipt(self, found: http_payloads.Named) -> Event:
-        assert self._receipts  # noqa: S101  asked for by translate
-        status = found.get(self._receipts.status)
-        state = self._receipts.states.get(status)
+    def _receipt(self, receipts: Receipts, fields: http_payloads.Named) -> Event:
+        status = fields.get(receipts.status)
+        state = receipts.states.get(status)
         if state is None:
             return Ignored(why=f"unknown message status {status[:32]!r}")
-        error = found.get(self._receipts.error) if self._receipts.error else ""
-        return DeliveryReceipt(external_id=found.need(self._receipts.id), state=state, error=error or None)
+        error = fields.get(receipts.error) if receipts.error else ""
+        return DeliveryReceipt(external_id=fields.need(receipts.id), state=state, error=error or None)
 
     # Out: the only method that touches the network.
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS, folded to GSM 7-bit where nothing is lost: the same text in fewer billed parts."""
+        """Send one SMS, folded to GSM 7-bit if nothing is lost: fewer billed parts for the same text.
+
+        Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
         if self._aggregator is None:
-            raise Rejected("the channel has no table send: add it, or set replies = false")
+            raise Rejected(text("the channel has no table send: add it, or set replies = false"))
         return Receipt(self._aggregator.send(reply.to, gsm.to_gsm7(reply.text), reply.id.hex))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """No telling: aggregators have no common way to look up. Send {id} where one drops repeated ids by itself."""
+        """Return `None`: aggregators have no common way to look a reply up.
+
+        If an aggregator drops repeated ids by itself, put {id} into `send.parameters`.
+        """
         return None
 
     def parts(self, text: str) -> int:

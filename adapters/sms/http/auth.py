@@ -1,6 +1,6 @@
-"""Whether a call is the aggregator's: its address, basic authentication, a token, a signature.
+"""Check that a call comes from the aggregator, by its address, basic authentication, a token or a signature.
 
-Basic authentication: RFC 7617. The base of a signature is a template, since every aggregator signs something else.
+Basic authentication: RFC 7617. The signed text is a template, because every aggregator signs another text.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from urllib.parse import urlsplit
 from adapters.common.signature import keys_of, signed_by
 from adapters.sms.http.auth_settings import PLACEHOLDER, Auth, Basic, Hmac, Token
 from gateway.domain.errors import Malformed, Unverified
+from gateway.domain.texts import text
 from gateway.ports.wire import WebhookRequest, form_pairs
 
-MOST_FIELDS = 500  # aggregators send about 20; a flood of fields must not hold up the others
+MOST_FIELDS = 500  # aggregators send about 20; a flood of fields must not delay other calls
 
-# A time, in whatever form. It is signed beside the body: a wider form would let their border be moved, and a part of
-# the body be passed off as time.
+# A time in any form. It is signed together with the body, without a border: if more characters were allowed, the
+# beginning of the body could be moved into the time.
 _TIMESTAMP = re.compile(r"[0-9A-Za-z:+., -]{1,40}")
 
 _SIGNED: dict[str, Callable[[WebhookRequest], bytes]] = {
@@ -37,23 +38,23 @@ Check = Callable[[WebhookRequest], None]
 
 
 def checks(auth: Auth, *, form: bool) -> tuple[Check, ...]:
-    """Return what each request must pass; each raises `Unverified` or `Malformed`. `form`: the body is one."""
-    found: list[Check] = [_few_fields(form)]
+    """Return the checks of every request; each raises `Unverified` or `Malformed`. `form`: whether the body is a form."""
+    configured: list[Check] = [_few_fields(form)]
     if auth.addresses:
-        found.append(_address(auth))
+        configured.append(_address(auth))
     if auth.basic:
-        found.append(_basic(auth.basic))
+        configured.append(_basic(auth.basic))
     if auth.token:
-        found.append(_token(auth.token, form))
+        configured.append(_token(auth.token, form))
     if auth.hmac:
-        found.append(_signature(auth.hmac))
-    return tuple(found)
+        configured.append(_signature(auth.hmac))
+    return tuple(configured)
 
 
 def _few_fields(form: bool) -> Check:
     def check(request: WebhookRequest) -> None:
         if request.url.count("&") + (request.body.count(b"&") if form else 0) > MOST_FIELDS:
-            raise Malformed("too many fields")
+            raise Malformed(text("too many fields"))
 
     return check
 
@@ -65,84 +66,100 @@ def _address(auth: Auth) -> Check:
         try:
             address = ip_address(request.client)
         except ValueError:
-            raise Unverified("the caller's address is unknown") from None
+            raise Unverified(text("the caller's address is unknown")) from None
         if isinstance(address, IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         if not any(address in network for network in networks):
-            raise Unverified(f"{address} is not in auth.addresses")
+            raise Unverified(text("{name} is not in auth.addresses", name=address))
 
     return check
 
 
 def _basic(basic: Basic) -> Check:
-    right = authorization(basic).encode()
+    expected = authorization(basic).encode()
 
     def check(request: WebhookRequest) -> None:
-        given = request.headers.get("authorization", "")
-        scheme, _, rest = given.partition(" ")
-        if not hmac.compare_digest(f"{scheme.title()} {rest.strip()}".encode(), right):
-            raise Unverified("header Authorization is missing or wrong")
+        scheme, _, rest = request.headers.get("authorization", "").partition(" ")
+        if not hmac.compare_digest(f"{scheme.title()} {rest.strip()}".encode(), expected):
+            raise Unverified(text("header Authorization is missing or wrong"))
 
     return check
 
 
 def authorization(basic: Basic) -> str:
-    """Return the header Authorization of a user name and a password."""
+    """Return the value of the header Authorization for a user name and a password."""
     return "Basic " + b64encode(f"{basic.username}:{basic.password.reveal()}".encode()).decode()
 
 
 def _token(token: Token, form: bool) -> Check:
-    right = keys_of(token.value, token.previous)
+    secrets = keys_of(token.value, token.previous)
     name = (token.parameter or "").encode()
-    longest = 3 * (len(name) + max(map(len, right))) + 1  # as if every sign of both were escaped
-    place = f"header {token.header}" if token.header else f"parameter {token.parameter}"
+    longest = 3 * (len(name) + max(map(len, secrets))) + 1  # if every byte of both is escaped
+    if token.header:
+        missing = text("header {name} is missing", name=token.header)
+        wrong = text("header {name} is wrong", name=token.header)
+    else:
+        missing = text("parameter {name} is missing", name=token.parameter)
+        wrong = text("parameter {name} is wrong", name=token.parameter)
 
     def check(request: WebhookRequest) -> None:
         if token.header:
-            given = request.headers.get(token.header.lower(), "").encode("utf-8", "replace")
+            value = request.headers.get(token.header.lower(), "").encode("utf-8", "replace")
         else:
-            given = _parameter(request, name, form, longest)
-        if not given:
-            raise Unverified(f"{place} is missing")
-        if not any(hmac.compare_digest(given, one) for one in right):
-            raise Unverified(f"{place} is wrong")
+            value = _parameter(request, name, form, longest)
+        if not value:
+            raise Unverified(missing)
+        if not any(hmac.compare_digest(value, secret) for secret in secrets):
+            raise Unverified(wrong)
 
     return check
 
 
 def _parameter(request: WebhookRequest, name: bytes, form: bool, longest: int) -> bytes:
-    """Return the first value of a name. What is too long to be the token is not decoded: nobody has vouched for it."""
-    sent = request.url.partition("?")[2].encode("latin-1", "replace") + (b"&" + request.body if form else b"")
-    pairs = (pair for part in sent.split(b"&") if len(part) <= longest for pair in form_pairs(part))
-    return next((value for found, value in pairs if found == name), b"")
+    """Return the first value of a name; a pair that is too long for the token is not decoded, to save time on floods."""
+    encoded = request.url.partition("?")[2].encode("latin-1", "replace") + (b"&" + request.body if form else b"")
+    pairs = (pair for part in encoded.split(b"&") if len(part) <= longest for pair in form_pairs(part))
+    return next((value for pair_name, value in pairs if pair_name == name), b"")
 
 
-def _signature(signed: Hmac) -> Check:
-    keys = keys_of(signed.key, signed.previous_key)
-    header, timestamp, prefix = signed.header.lower(), signed.timestamp.lower(), signed.prefix.encode()
-    # Cut once: literal, placeholder, literal, … as re.split gives them.
-    template = [piece if odd % 2 else piece.encode() for odd, piece in enumerate(PLACEHOLDER.split(signed.base))]
+def _signed_text(base: str, timestamp: str) -> Callable[[WebhookRequest], bytes]:
+    """Return a function that fills the template with the values of a request; `timestamp` is the header's name."""
+    # Split here and not per request; re.split returns literals (even numbers) and placeholders (odd numbers) in turn.
+    pieces = PLACEHOLDER.split(base)
+    template = [piece if number % 2 else piece.encode() for number, piece in enumerate(pieces)]
 
-    def base(request: WebhookRequest) -> bytes:
-        pieces = []
+    def fill(request: WebhookRequest) -> bytes:
+        values = []
         for piece in template:
             if isinstance(piece, bytes):
-                pieces.append(piece)
+                values.append(piece)
             elif piece == "timestamp":
-                pieces.append(request.headers.get(timestamp, "").encode("latin-1", "replace"))
+                values.append(request.headers.get(timestamp, "").encode("latin-1", "replace"))
             else:
-                pieces.append(_SIGNED[piece](request))
-        return b"".join(pieces)
+                values.append(_SIGNED[piece](request))
+        return b"".join(values)
+
+    return fill
+
+
+def _signature(settings: Hmac) -> Check:
+    keys = keys_of(settings.key, settings.previous_key)
+    header = settings.header.lower()
+    timestamp = settings.timestamp.lower()
+    prefix = settings.prefix.encode()
+    signed_text = _signed_text(settings.base, timestamp)
 
     def check(request: WebhookRequest) -> None:
-        given = request.headers.get(header, "").encode("utf-8", "replace")
-        if not given:
-            raise Unverified(f"header {signed.header} is missing")
+        value = request.headers.get(header, "").encode("utf-8", "replace")
+        if not value:
+            raise Unverified(text("header {name} is missing", name=settings.header))
         if timestamp and not _TIMESTAMP.fullmatch(request.headers.get(timestamp, "")):
-            raise Unverified(f"header {signed.timestamp} is missing or no time")
-        begins, signature = given[: len(prefix)], given[len(prefix) :]
-        begins_well = begins == prefix or (signed.encoding == "hex" and begins.lower() == prefix.lower())
-        if not begins_well or not signed_by(keys, base(request), signature, signed.algorithm, signed.encoding):
-            raise Unverified(f"header {signed.header} does not match")
+            raise Unverified(text("header {name} is missing or no time", name=settings.timestamp))
+        start, signature = value[: len(prefix)], value[len(prefix) :]
+        has_prefix = start == prefix or (settings.encoding == "hex" and start.lower() == prefix.lower())
+        if not has_prefix or not signed_by(
+            keys, signed_text(request), signature, settings.algorithm, settings.encoding
+        ):
+            raise Unverified(text("header {name} does not match", name=settings.header))
 
     return check

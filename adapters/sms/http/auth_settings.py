@@ -1,4 +1,4 @@
-"""The table `auth` of a channel with `adapter = "sms.http"`: how a call is known to be the aggregator's."""
+"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call is the aggregator's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from gateway.domain.texts import text
 from gateway.ports import Secret
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -15,8 +16,8 @@ _PLAIN = re.compile(r"[\w.~-]+", re.ASCII)
 SIGNED = ("method", "url", "path", "query", "body", "body_sha256", "timestamp")  # placeholders of `auth.hmac.base`
 
 
-def _network(text: str) -> str:
-    return str(ip_network(text))
+def _network(address: str) -> str:
+    return str(ip_network(address))
 
 
 Name = Annotated[str, Field(min_length=1)]
@@ -39,56 +40,64 @@ class Basic(Table):
 class Token(Table):
     """`auth.token`: a fixed secret in a parameter or a header."""
 
-    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form that holds it.")
-    header: Name | None = Field(default=None, description="Header that holds it, instead of a parameter.")
+    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form.")
+    header: Name | None = Field(default=None, description="Header, instead of a parameter.")
     value: Secret = Field(description="The secret.")
     previous: Secret | None = Field(default=None, description="The secret before a rotation, still accepted.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
         if (self.parameter is None) == (self.header is None):
-            raise ValueError("name a parameter or a header, one of them")
-        # In a URL, and in the templates of an aggregator (a % of Kannel's), other signs would mean something else.
+            raise ValueError(text("name a parameter or a header, one of them"))
+        # Other characters have a meaning in a URL, or in the templates of an aggregator (Kannel's %).
         if self.parameter and not all(_PLAIN.fullmatch(s.reveal()) for s in (self.value, self.previous) if s):
-            raise ValueError("in a parameter the secret may hold letters, digits and . _ ~ - only")
+            raise ValueError(text("in a parameter the secret may hold letters, digits and . _ ~ - only"))
         return self
 
 
 class Hmac(Table):
     """`auth.hmac`: a signature in a header."""
 
-    header: Name = Field(description="Header that holds the signature.")
+    header: Name = Field(description="Header of the signature.")
     key: Secret = Field(description="The shared key.")
     previous_key: Secret | None = Field(default=None, description="The key before a rotation, still accepted.")
     algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash of the HMAC.")
-    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
-    prefix: str = Field(default="", description='What stands before it in the header, as "sha256=".')
-    base: str = Field(default="{body}", description="What is signed: text with {method}, {url}, {body} and so on.")
-    timestamp: str = Field(default="", description="Header that holds the {timestamp} of the base.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="Encoding of the signature.")
+    prefix: str = Field(default="", description='Text before the signature in the header, such as "sha256=".')
+    base: str = Field(default="{body}", description="The signed text, with {method}, {url}, {body} and so on.")
+    timestamp: str = Field(default="", description="Header with the {timestamp} of the base.")
 
     @field_validator("base")
     @classmethod
-    def _known(cls, text: str) -> str:
-        if unknown := set(PLACEHOLDER.findall(text)) - set(SIGNED):
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; there are: {', '.join(SIGNED)}")
-        return text
+    def _known(cls, base: str) -> str:
+        if unknown := set(PLACEHOLDER.findall(base)) - set(SIGNED):
+            raise ValueError(
+                text(
+                    "unknown placeholder {name}; there are: {listed}",
+                    name=f"{{{min(unknown)}}}",
+                    listed=", ".join(SIGNED),
+                )
+            )
+        return base
 
     @model_validator(mode="after")
     def _has_timestamp(self) -> Self:
         if ("{timestamp}" in self.base) != bool(self.timestamp):
-            raise ValueError("{timestamp} in base and the header `timestamp` go together")
+            raise ValueError(text("{timestamp} in base and the header `timestamp` go together"))
         return self
 
 
 class Auth(Table):
-    """`auth`: how we know that a call is the aggregator's. All that is configured must hold."""
+    """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
 
-    addresses: tuple[Network, ...] = Field(default=(), description='Its addresses or networks, as "10.1.2.0/24".')
-    basic: Basic | None = Field(default=None, description="User name and password it calls us with.")
-    token: Token | None = Field(default=None, description="A fixed secret it sends.")
-    hmac: Hmac | None = Field(default=None, description="How it signs.")
+    addresses: tuple[Network, ...] = Field(
+        default=(), description='Addresses or networks of the aggregator, such as "10.1.2.0/24".'
+    )
+    basic: Basic | None = Field(default=None, description="User name and password of its calls.")
+    token: Token | None = Field(default=None, description="A fixed secret in its calls.")
+    hmac: Hmac | None = Field(default=None, description="The signature of its calls.")
     none: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description="Why anybody may write here unchecked, in words: nothing else is then configured."
+        default=None, description="The reason, in words, why calls are not checked; the other keys are then left out."
     )
 
     @model_validator(mode="after")
@@ -96,12 +105,14 @@ class Auth(Table):
         checks = bool(self.addresses or self.basic or self.token or self.hmac)
         if checks == (self.none is not None):
             raise ValueError(
-                "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
-                "(or only `none`, with the reason in words)"
+                text(
+                    "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
+                    "(or only `none`, with the reason in words)"
+                )
             )
         return self
 
     @property
     def networks(self) -> tuple[IPv4Network | IPv6Network, ...]:
-        """The addresses as networks."""
-        return tuple(ip_network(text) for text in self.addresses)
+        """Return the addresses as networks."""
+        return tuple(ip_network(address) for address in self.addresses)

@@ -1,4 +1,4 @@
-"""What an aggregator sends, read as the settings say: fields, text, time, parts, and the key of a request."""
+"""Read an aggregator's calls as the settings describe them: fields, text, time, parts, and the key of a call."""
 
 from __future__ import annotations
 
@@ -6,39 +6,40 @@ import json
 import re
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
-from typing import Any
 
 import msgspec
 
 from adapters.sms import udh
 from adapters.sms.http import text as http_text
-from adapters.sms.http.settings import HttpSettings, Parts, Receive
+from adapters.sms.http.receive_settings import Parts, Receive
+from adapters.sms.http.settings import HttpSettings
 from gateway.domain.errors import Untranslatable
+from gateway.domain.texts import text
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, WebhookRequest, form_pairs
 
-_ID = re.compile(r"[!-~]{1,200}")  # visible characters; anything else is no id
+_ID = re.compile(r"[!-~]{1,200}")  # visible ASCII characters
 
 
 class Named(Fields):
-    """The named values of one request; of a repeated name the first counts."""
+    """The named values of one request; the first value of a repeated name counts."""
 
     def bare(self, name: str) -> bytes | str:
-        """Return a value as it came: bytes of a form, text of JSON; empty where absent."""
+        """Return a value undecoded: bytes from a form, text from JSON; empty if absent."""
         value = self._values.get(name)
         return value if isinstance(value, bytes) else self.get(name)
 
 
 def read(request: WebhookRequest, *, as_json: bool) -> Named:
-    """Return what a request holds; raises `Untranslatable` where its body is not what it should be."""
+    """Return the values of a request; raises `Untranslatable` if its body is not JSON although `as_json` is true."""
     if request.method != "GET" and as_json:
         return Named(_Paths(request.body))
     sent = request.url.partition("?")[2].encode("latin-1", "replace") if request.method == "GET" else request.body
-    # Reversed, because of equal names the last one stays in a dict.
+    # Reversed: of equal names a dict keeps the last.
     return Named({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(sent))})
 
 
-class _Paths(dict[str, Any]):
+class _Paths(dict[str, object]):
     """A JSON document as a mapping of paths: `data.message.0.text`."""
 
     def __init__(self, body: bytes) -> None:
@@ -48,29 +49,29 @@ class _Paths(dict[str, Any]):
     def __contains__(self, path: object) -> bool:
         return isinstance(path, str) and self.get(path) is not None
 
-    def get(self, path: str, default: Any = None) -> Any:
+    def get(self, path: str, default: object = None) -> object:
         return lookup(self._document, path, default)
 
 
-def _document(body: bytes) -> Any:
+def _document(body: bytes) -> object:
     try:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _document_with_halves(body)
 
 
-def _document_with_halves(body: bytes) -> Any:
-    """Read JSON in which half of a surrogate pair is escaped, as of an emoji that was cut; msgspec refuses it."""
+def _document_with_halves(body: bytes) -> object:
+    """Read JSON with an escaped half of a surrogate pair, from an emoji that was cut; msgspec refuses it."""
     try:
-        # Each half is written as a character of its own, and read back as the sign for what is unreadable.
-        text = json.dumps(json.loads(body), ensure_ascii=False)
-        return json.loads(text.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
+        # Writing and reading UTF-16 joins two halves to a character, and replaces a single half by U+FFFD.
+        document = json.dumps(json.loads(body), ensure_ascii=False)
+        return json.loads(document.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError) as exc:
-        raise Untranslatable("the payload is not JSON") from exc
+        raise Untranslatable(text("the payload is not JSON")) from exc
 
 
-def lookup(document: Any, path: str, default: Any = None) -> Any:
-    """Return what stands at a path of a JSON document: names and numbers, joined by dots."""
+def lookup(document: object, path: str, default: object = None) -> object:
+    """Return the value at a path of a JSON document: names and numbers, joined by dots."""
     for step in path.split("."):
         if isinstance(document, dict) and step in document:
             document = document[step]
@@ -84,41 +85,41 @@ def lookup(document: Any, path: str, default: Any = None) -> Any:
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
-def key_of(settings: HttpSettings, found: Named, arrived: float) -> Envelope:
-    """Return how a call is told from others; raises `Untranslatable` where that cannot be read.
+def key_of(settings: HttpSettings, fields: Named, arrived: float) -> Envelope:
+    """Return the key of a call; raises `Untranslatable` if it cannot be read.
 
-    The aggregator's id where it gives one, else sender, recipient, content and time. Where it gives no time either,
-    when it arrived (in seconds), cut to `same_within`.
+    The key is the aggregator's id, else a hash of sender, recipient, content and time. Without a time it includes the
+    arrival (in seconds since 1970), rounded down to `same_within`.
     """
     receive, receipts = settings.receive, settings.receipts
-    if receipts and (receipts.when or receipts.status) in found:
-        message = found.need(receipts.id)
-        return Envelope(f"receipt:{message}:{found.get(receipts.status)}", message)
-    sender = found.get(receive.sender) or None
+    if receipts and (receipts.when or receipts.status) in fields:
+        message = fields.need(receipts.id)
+        return Envelope(f"receipt:{message}:{fields.get(receipts.status)}", message)
+    sender = fields.get(receive.sender) or None
     if receive.id:
-        key = found.need(receive.id)
+        key = fields.need(receive.id)
         if not _ID.fullmatch(key):
-            raise Untranslatable(f"field {receive.id} is no id")
-        part = part_of(receive.parts, found) if receive.parts else None
+            raise Untranslatable(text("field {name} is no id", name=receive.id))
+        part = part_of(receive.parts, fields) if receive.parts else None
         return Envelope(f"{key}:{part.number}/{part.total}" if part else key, sender)
     names = [receive.sender, receive.recipient, receive.text, receive.hex, receive.sent_at]
     if receive.parts:
         names += [receive.parts.udh, receive.parts.reference, receive.parts.number]
-    content = digest(*(_octets(found.bare(name)) for name in names if name))
+    content = digest(*(_octets(fields.bare(name)) for name in names if name))
     if not receive.same_within:
-        found.need(receive.sent_at or "")
+        fields.need(receive.sent_at or "")
         return Envelope(content, sender)
     bucket = int(arrived // receive.same_within)
     return Envelope(f"{content}:{bucket}", sender, f"{content}:{bucket - 1}")
 
 
 def unread(request: WebhookRequest) -> Envelope:
-    """Return the key of a request that cannot be read now: it is kept, and replayed once the settings are right."""
+    """Return the key of a request that cannot be read now; it is stored, and replayed once the settings are corrected."""
     return Envelope("unread:" + digest(request.url.partition("?")[2].encode("latin-1", "replace"), request.body))
 
 
 def digest(*values: bytes) -> str:
-    """Return one hash of several values; their borders count."""
+    """Return one hash of several values, with their lengths: other borders give another hash."""
     return sha256(b"".join(b"%d:%b" % (len(value), value) for value in values)).hexdigest()
 
 
@@ -129,71 +130,73 @@ def _octets(value: bytes | str) -> bytes:
 # --- text, parts, time -------------------------------------------------------------------------------------------
 
 
-def content_of(receive: Receive, found: Named) -> tuple[bytes | str, str]:
-    """Return the content and its character set; a user data header in front of it is left out."""
+def content_of(receive: Receive, fields: Named) -> tuple[bytes | str, str]:
+    """Return the content of a message, and the name of its character set; raises `Untranslatable`."""
     name = receive.charset
-    coding = _coding(receive, found)
+    coding = _coding(receive, fields)
     if coding in receive.codings:
         name = receive.codings[coding]
-    elif receive.charset_from and found.get(receive.charset_from):
-        return _content(receive, found), http_text.charset(found.get(receive.charset_from))
+    elif receive.charset_from and fields.get(receive.charset_from):
+        return _content(receive, fields), http_text.charset(fields.get(receive.charset_from))
     elif coding:
-        raise Untranslatable("the coding is unknown: add it to codings")
-    return _content(receive, found), http_text.charset(name)
+        raise Untranslatable(text("the coding is unknown: add it to codings"))
+    return _content(receive, fields), http_text.charset(name)
 
 
-def _content(receive: Receive, found: Named) -> bytes | str:
-    if receive.hex and (digits := found.get(receive.hex)):
+def _content(receive: Receive, fields: Named) -> bytes | str:
+    if receive.hex and (digits := fields.get(receive.hex)):
         try:
             return bytes.fromhex(digits)
         except ValueError as exc:
-            raise Untranslatable(f"field {receive.hex} is not hex") from exc
-    return found.bare(receive.text)
+            raise Untranslatable(text("field {name} is not hex", name=receive.hex)) from exc
+    return fields.bare(receive.text)
 
 
-def _coding(receive: Receive, found: Named) -> str:
+def _coding(receive: Receive, fields: Named) -> str:
     if not receive.coding_from:
         return ""
-    value = found.bare(receive.coding_from)
+    value = fields.bare(receive.coding_from)
     if receive.coding_raw and isinstance(value, bytes) and len(value) == 1:
         return str(value[0])
-    return found.get(receive.coding_from)
+    return fields.get(receive.coding_from)
 
 
-def part_of(parts: Parts, found: Named) -> udh.Concatenation | None:
-    """Return where a part belongs, or `None` for a whole message."""
+def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
+    """Return the reference, number and total of a part, `None` for a complete message; raises `Untranslatable`."""
     if parts.udh:
-        header = found.bare(parts.udh)
+        header = fields.bare(parts.udh)
         if not header:
             return None
         try:
-            octets = bytes.fromhex(found.get(parts.udh)) if parts.udh_form == "hex" else _octets(header)
+            octets = bytes.fromhex(fields.get(parts.udh)) if parts.udh_form == "hex" else _octets(header)
         except ValueError as exc:
-            raise Untranslatable(f"field {parts.udh} is not hex") from exc
+            raise Untranslatable(text("field {name} is not hex", name=parts.udh)) from exc
         return udh.concatenation(udh.split(octets)[0])
-    number, total = found.number(parts.number or ""), found.number(parts.total or "")
+    number, total = fields.number(parts.number or ""), fields.number(parts.total or "")
     if not 1 <= number <= total or total == 1:
         return None
-    # A reference may be any word here: as a number it tells the messages of one sender apart just as well.
-    reference = digest(_octets(found.bare(parts.reference or "")))[:16]
+    # This reference may be any text; a hash makes it a number that still distinguishes the messages of one sender.
+    reference = digest(_octets(fields.bare(parts.reference or "")))[:16]
     return udh.Concatenation(int(reference, 16), 64, total, number)
 
 
-def moment_of(receive: Receive, found: Named) -> datetime | None:
-    """Return when the message was sent, in UTC, where it says so; raises `Untranslatable`."""
-    text = found.get(receive.sent_at) if receive.sent_at else ""
-    if not text:
+def moment_of(receive: Receive, fields: Named) -> datetime | None:
+    """Return the time of sending in UTC, `None` if the message has none; raises `Untranslatable`."""
+    value = fields.get(receive.sent_at) if receive.sent_at else ""
+    if not value:
         return None
     try:
         if receive.time_format in ("unix", "unix_ms"):
-            return datetime.fromtimestamp(int(text) / (1000 if receive.time_format == "unix_ms" else 1), UTC)
+            return datetime.fromtimestamp(int(value) / (1000 if receive.time_format == "unix_ms" else 1), UTC)
         if receive.time_format == "iso":
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(value)
         else:
-            moment = datetime.strptime(text, receive.time_format)  # noqa: DTZ007  the offset is set below
+            moment = datetime.strptime(value, receive.time_format)  # noqa: DTZ007  the offset is set below
         return (moment if moment.tzinfo else moment.replace(tzinfo=_zone(receive.utc_offset))).astimezone(UTC)
     except (ValueError, OverflowError, OSError) as exc:
-        raise Untranslatable(f"field {receive.sent_at} is not a time of the form {receive.time_format}") from exc
+        raise Untranslatable(
+            text("field {name} is not a time of the form {form}", name=receive.sent_at, form=receive.time_format)
+        ) from exc
 
 
 def _zone(offset: str) -> timezone:

@@ -1,19 +1,19 @@
-"""How the text of an SMS comes out of bytes: the character sets that aggregators name, and no others.
+"""Decode the text of an SMS, in the character sets that aggregators name and in no others.
 
-A table instead of Python's own list: the name comes from outside, and that list holds decoders that unpack.
+The names are a table of our own, because they come from outside and Python's list includes decoders that decompress.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from itertools import groupby
+from collections.abc import Sequence
 
-from adapters.sms import gsm
+from adapters.sms import gsm, joining
 from gateway.domain.errors import Untranslatable
+from gateway.domain.texts import text
 
 _UTF16, _LATIN, _GSM = "utf-16-be", "latin-1", "gsm"
 
-# The name as an aggregator writes it, in lower case → ours.
+# The aggregator's name of a character set, in lower case → our name.
 CHARSETS = {
     "utf-8": "utf-8",
     "utf8": "utf-8",
@@ -25,7 +25,7 @@ CHARSETS = {
     "windows-1252": "cp1252",
     "utf-16be": _UTF16,
     "utf-16-be": _UTF16,
-    "utf-16": _UTF16,  # TS 23.038: UCS-2 is big-endian, and nobody sends a mark
+    "utf-16": _UTF16,  # TS 23.038: UCS-2 is big-endian, and aggregators send no byte order mark
     "ucs-2": _UTF16,
     "ucs2": _UTF16,
     "iso-10646-ucs-2": _UTF16,
@@ -36,46 +36,43 @@ CHARSETS = {
 
 
 def charset(name: str) -> str:
-    """Return our name of a character set; raises `Untranslatable` for one that is not in the table."""
+    """Return our name of a character set; raises `Untranslatable` if it is not in the table."""
     try:
         return CHARSETS[name.strip().lower()]
     except KeyError:
-        raise Untranslatable("the character set is unknown: add it to codings") from None
+        raise Untranslatable(text("the character set is unknown: add it to codings")) from None
 
 
 def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
-    """Return the text; raises `Untranslatable` where the bytes are not of this character set.
+    """Return the text; raises `Untranslatable` if the bytes do not fit the character set.
 
-    `cut`: something before or after is missing, and with it perhaps the rest of a character.
+    `cut`: bytes before or after are missing, so half a character may stand at an end: it becomes U+FFFD.
     """
     if isinstance(content, str):
         return content
     try:
         if name == _GSM:
-            if "\ufffd" in (text := gsm.decode(content)):
-                raise Untranslatable("the text is not gsm")
-            return text
-        # Half of a surrogate pair happens to whole messages too: phones and operators cut.
+            if "\ufffd" in (decoded := gsm.decode(content)):
+                raise Untranslatable(text("the text is not {name}", name=name))
+            return decoded
+        # Half a surrogate pair also ends complete messages: phones and operators cut texts.
         lenient = cut or (name == _UTF16 and len(content) % 2 == 0)
         return content.decode(name, "replace" if lenient else "strict")
     except UnicodeDecodeError as exc:
-        raise Untranslatable(f"the text is not {name}") from exc
+        raise Untranslatable(text("the text is not {name}", name=name)) from exc
 
 
-def join(pieces: Iterable[tuple[bytes | str, str] | None], missing: str) -> str:
-    """Return the text of a message's parts (content, character set) in their order; `missing` stands for `None`.
+def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
+    """Return the text of a message's parts (content, character set) in their order; `missing` stands for each gap.
 
-    Bytes are joined first: an escape sequence or a surrogate pair may straddle two parts.
+    Raises `Untranslatable` if the bytes are not of their character set. Beside a gap that is no error: half of a
+    character may be missing there.
     """
-    text, pieces = [], list(pieces)
-    cut = None in pieces
-    for name, run in groupby(pieces, key=lambda piece: (piece[1], type(piece[0])) if piece else None):
-        present = [piece for piece in run if piece is not None]
-        if name is None:
-            text.append(missing)
-        elif name[1] is str:
-            text.append("".join(str(content) for content, _ in present))
-        else:
-            octets = b"".join(content for content, _ in present if isinstance(content, bytes))
-            text.append(decode(octets, name[0], cut=cut))
-    return "".join(text)
+    has_gap = None in pieces
+
+    def decode_run(run: Sequence[tuple[bytes | str, str]]) -> str:
+        texts = [content for content, _ in run if isinstance(content, str)]
+        octets = [content for content, _ in run if isinstance(content, bytes)]
+        return "".join(texts) if texts else decode(b"".join(octets), run[0][1], cut=has_gap)
+
+    return joining.join(pieces, alphabet=lambda piece: (piece[1], type(piece[0])), decode=decode_run, missing=missing)

@@ -1,1 +1,1 @@
-"""SMS through an operator's SMSC, over SMPP."""
+"""Serve SMS through an operator's SMSC, over SMPP."""

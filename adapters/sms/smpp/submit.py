@@ -1,4 +1,4 @@
-"""What we send over SMPP: a reply cut into submit_sm, how fast, and what the operator's refusals mean.
+"""Submit replies over SMPP: cut a reply into submit_sm, keep the pace, and explain the operator's refusals.
 
 Source: SMPP 3.4, issue 1.2, sections 4.4 (submit_sm), 5.1.3 (command_status) and 5.3.2 (TLVs); 3GPP TS 23.040, section
 9.2.3.24, for the header of a long message's parts.
@@ -8,134 +8,149 @@ from __future__ import annotations
 
 import re
 import threading
-import time
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from adapters.sms import gsm
+from adapters.sms.smpp.alphabets import UCS2
+from adapters.sms.smpp.patience import Clock
 from adapters.sms.smpp.pdu import UDHI
+from adapters.sms.smpp.session import Field
 from adapters.sms.smpp.settings import DefaultAlphabet, LongMessages
 from gateway.domain.errors import GatewayError, Rejected, Throttled, Unavailable
+from gateway.domain.texts import text
 from gateway.ports import Reply
 
-UCS2 = 8
 _NUMBER = re.compile(r"\+?[0-9]{3,20}")
-_HEADER_BYTES = {"udh16": 7, "udh8": 6, "sar": 7, "payload": 7}  # the operator makes one too where we do not
+_HEADER_BYTES = {"udh16": 7, "udh8": 6, "sar": 7, "payload": 7}  # with sar and payload the operator makes the header
 
-_BUSY = {0x14: "the operator's queue is full", 0x58: "the operator asks for fewer messages"}
+_BUSY = {0x14: text("the operator's queue is full"), 0x58: text("the operator allows fewer messages per second")}
 _FINAL = {
-    0x01: "the message is too long",
-    0x0B: "the recipient's number is wrong",
-    0x65: "refused for good",
-    0x66: "refused",
+    0x01: text("the message is too long"),
+    0x0B: text("the recipient's number is wrong"),
+    0x65: text("refused for good"),
+    0x66: text("refused"),
 }
-# What somebody can put right, here or at the operator's: the reply must live until they have.
+# Somebody can correct these, here or at the operator, and until then the reply must stay in the queue.
 _FIXABLE = {
-    0x03: "this operator takes no submit_sm",
-    0x04: "the session may not send; see bind_mode",
-    0x0A: "sender is not a number of this account",
-    0x15: "service_type is wrong",
-    0x43: "this form of long messages is not taken; see long_messages",
-    0x48: "sender_ton is wrong",
-    0x49: "sender_npi is wrong",
-    0x50: "recipient_ton is wrong",
-    0x51: "recipient_npi is wrong",
-    0xC0: "this form of long messages is not taken; see long_messages",
-    0xC1: "this form of long messages is not taken; see long_messages",
+    0x03: text("this operator takes no submit_sm"),
+    0x04: text("the session may not send; see bind_mode"),
+    0x0A: text("sender is not a number of this account"),
+    0x15: text("service_type is wrong"),
+    0x43: text("this operator does not take this form of long messages; see long_messages"),
+    0x48: text("sender_ton is wrong"),
+    0x49: text("sender_npi is wrong"),
+    0x50: text("recipient_ton is wrong"),
+    0x51: text("recipient_npi is wrong"),
+    0xC0: text("this operator does not take this form of long messages; see long_messages"),
+    0xC1: text("this operator does not take this form of long messages; see long_messages"),
 }
 _BIND_REFUSED = {
-    0x05: "the account is bound already, by another program or a session that the operator has not given up yet",
-    0x0D: "the operator says no more; is our address on its list?",
-    0x0E: "password is wrong",
-    0x0F: "system_id is wrong",
-    0x53: "system_type is wrong",
+    0x05: text("the account is bound already, by another program or by a session that the operator has not ended yet"),
+    0x0D: text("the operator gives no reason; ask whether our address is on its list"),
+    0x0E: text("password is wrong"),
+    0x0F: text("system_id is wrong"),
+    0x53: text("system_type is wrong"),
 }
 
 
 def refusal(status: int) -> GatewayError:
-    """Return the error for the status of a submit_sm_resp. One that nobody knows may pass: it is tried again."""
-    said = f"operator error {status:#04x}"
-    if status in _BUSY:
-        return Throttled(f"{said}: {_BUSY[status]}")
-    if status in _FINAL:
-        return Rejected(f"{said}: {_FINAL[status]}")
-    return Unavailable(f"{said}: {_FIXABLE[status]}" if status in _FIXABLE else said)
+    """Return the error for the status of a submit_sm_resp; an unknown status may pass, so it is tried again."""
+    code = f"{status:#04x}"
+    if meaning := _BUSY.get(status):
+        return Throttled(text("operator error {code}: {meaning}", code=code, meaning=meaning))
+    if meaning := _FINAL.get(status):
+        return Rejected(text("operator error {code}: {meaning}", code=code, meaning=meaning))
+    if meaning := _FIXABLE.get(status):
+        return Unavailable(text("operator error {code}: {meaning}", code=code, meaning=meaning))
+    return Unavailable(text("operator error {code}", code=code))
 
 
 def bind_refusal(status: int) -> Unavailable:
-    """Return the error for the status of a bind response."""
-    said = f"the operator refused the bind, error {status:#04x}"
-    return Unavailable(f"{said}: {_BIND_REFUSED[status]}" if status in _BIND_REFUSED else said)
+    """Return the error for the status of a bind's response."""
+    code = f"{status:#04x}"
+    if meaning := _BIND_REFUSED.get(status):
+        return Unavailable(text("the operator refused the bind, error {code}: {meaning}", code=code, meaning=meaning))
+    return Unavailable(text("the operator refused the bind, error {code}", code=code))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Composer:
-    """Makes the submit_sm of a reply."""
+    """Make the submit_sm of a reply."""
 
-    def __init__(self, fields: Mapping[str, Any], *, default: DefaultAlphabet, long_messages: LongMessages) -> None:
-        """`fields` are those that every submit_sm has."""
-        self._fields, self._default, self._long = fields, default, long_messages
+    fields: Mapping[str, Field]  # those that are equal in every submit_sm
+    default: DefaultAlphabet  # of data_coding 0
+    long_messages: LongMessages
 
-    def parts(self, text: str) -> int:
-        """Return how many parts are billed."""
-        return gsm.parts(gsm.to_gsm7(text), _HEADER_BYTES[self._long])
+    def parts(self, reply_text: str) -> int:
+        """Return the number of billed parts."""
+        return gsm.parts(gsm.to_gsm7(reply_text), _HEADER_BYTES[self.long_messages])
 
-    def compose(self, reply: Reply) -> list[dict[str, Any]]:
-        """Return the fields of each submit_sm; raises `Rejected` where the address is no number."""
+    def compose(self, reply: Reply) -> list[dict[str, Field]]:
+        """Return the fields of each submit_sm; raises `Rejected` if the address is no number."""
         if not _NUMBER.fullmatch(reply.to):
-            raise Rejected("the recipient is not a telephone number")
-        text = gsm.to_gsm7(reply.text)
-        coding = 0 if self._fits_default(text) else UCS2
-        pieces = gsm.segments(text, _HEADER_BYTES[self._long]) or [""]
-        common = {**self._fields, "destination_addr": reply.to.lstrip("+"), "data_coding": coding}
-        if len(pieces) > 1 and self._long == "payload":
-            return [common | {"message_payload": self._encode(text, coding)}]
-        # From the reply's id: a second attempt completes on the telephone what the first one began.
+            raise Rejected(text("the recipient is not a telephone number"))
+        folded = gsm.to_gsm7(reply.text)
+        coding = 0 if self._fits_default(folded) else UCS2
+        pieces = gsm.segments(folded, _HEADER_BYTES[self.long_messages]) or [""]
+        common = {**self.fields, "destination_addr": reply.to.lstrip("+"), "data_coding": coding}
+        if len(pieces) > 1 and self.long_messages == "payload":
+            return [common | {"message_payload": self._encode(folded, coding)}]
+        # The reference comes from the reply's id: a second attempt completes the first one's parts on the telephone.
         reference = reply.id.int & 0xFFFF
         return [
             common | self._part(self._encode(piece, coding), reference, len(pieces), number)
             for number, piece in enumerate(pieces, 1)
         ]
 
-    def _part(self, text: bytes, reference: int, total: int, number: int) -> dict[str, Any]:
+    def _part(self, content: bytes, reference: int, total: int, number: int) -> dict[str, Field]:
         if total == 1:
-            return {"short_message": text}
-        if self._long == "sar":
-            sar = {"sar_msg_ref_num": reference, "sar_total_segments": total, "sar_segment_seqnum": number}
-            return {"short_message": text, **sar}
-        wide = self._long == "udh16"
-        which = reference.to_bytes(2, "big") if wide else bytes([reference & 0xFF])
-        element = bytes([0x08 if wide else 0x00, len(which) + 2]) + which + bytes([total, number])
-        return {"esm_class": UDHI, "short_message": bytes([len(element)]) + element + text}
+            return {"short_message": content}
+        if self.long_messages == "sar":
+            return {
+                "short_message": content,
+                "sar_msg_ref_num": reference,
+                "sar_total_segments": total,
+                "sar_segment_seqnum": number,
+            }
+        wide = self.long_messages == "udh16"
+        reference_octets = reference.to_bytes(2, "big") if wide else bytes([reference & 0xFF])
+        value = reference_octets + bytes([total, number])
+        element = bytes([0x08 if wide else 0x00, len(value)]) + value
+        return {"esm_class": UDHI, "short_message": bytes([len(element)]) + element + content}
 
-    def _fits_default(self, text: str) -> bool:
-        if not gsm.fits_gsm7(text):  # on the air it is GSM 7-bit, whatever the operator takes from us
+    def _fits_default(self, folded: str) -> bool:
+        if not gsm.fits_gsm7(folded):  # the operator sends it to the telephone in GSM 7-bit, also if we may use another
             return False
         try:
-            return self._default == "gsm7" or len(self._encode(text, 0)) == len(text)  # longer would not fit its part
+            # An encoding with more octets than characters would not fit its part.
+            return self.default == "gsm7" or len(self._encode(folded, 0)) == len(folded)
         except UnicodeEncodeError:
             return False
 
-    def _encode(self, text: str, coding: int) -> bytes:
+    def _encode(self, piece: str, coding: int) -> bytes:
         if coding == UCS2:
-            return text.encode("utf-16-be", "replace")
-        return gsm.encode(text) if self._default == "gsm7" else text.encode(self._default)
+            return piece.encode("utf-16-be", "replace")
+        return gsm.encode(piece) if self.default == "gsm7" else piece.encode(self.default)
 
 
 class Pace:
-    """At most so many messages a second, for all threads together."""
+    """Limit the messages per second, for all threads together."""
 
-    def __init__(self, per_second: float, patience: float) -> None:
-        """Make it; nobody waits longer than `patience` seconds for a turn."""
-        self._step, self._patience = 1 / per_second, patience
-        self._free_at = 0.0  # on the monotonic clock
+    def __init__(self, per_second: float, patience: float, clock: Clock) -> None:
+        """Prepare; nobody waits longer than `patience` seconds for a turn."""
+        self._step = 1 / per_second
+        self._patience = patience
+        self._clock = clock
+        self._free_at = 0.0  # time of the clock
         self._lock = threading.Lock()
 
     def reserve(self, count: int) -> list[float]:
-        """Return for each of `count` messages how many seconds to wait for it from now; raises `Throttled`."""
+        """Return the seconds to wait from now for each of `count` messages; raises `Throttled` if that is too long."""
         with self._lock:
-            now = time.monotonic()
+            now = self._clock.now()
             wait = max(0.0, self._free_at - now)
             if wait > self._patience:
-                raise Throttled("more replies than tps allows", retry_after=wait)
+                raise Throttled(text("more replies than tps allows"), retry_after=wait)
             self._free_at = now + wait + count * self._step
         return [wait + number * self._step for number in range(count)]

@@ -1,4 +1,4 @@
-"""The user data header: parts of long messages, and what networks make of them."""
+"""The user data header of parts of long messages, as networks send it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from gateway.domain.errors import Untranslatable
 
 
 @pytest.mark.parametrize(
-    ("header", "found"),
+    ("header", "place"),
     [
         ("0003a70201", Concatenation(0xA7, 8, 2, 1)),
         ("080412340703", Concatenation(0x1234, 16, 7, 3)),
@@ -25,17 +25,19 @@ from gateway.domain.errors import Untranslatable
         ("0008a7", None),  # cut off
     ],
 )
-def test_concatenation(header: str, found: Concatenation | None) -> None:
-    assert concatenation(bytes.fromhex(header)) == found
+def test_concatenation(header: str, place: Concatenation | None) -> None:
+    assert concatenation(bytes.fromhex(header)) == place
 
 
 def test_equal_references_of_different_width_are_different_messages() -> None:
     assert Concatenation(7, 8, 2, 1).group != Concatenation(7, 16, 2, 1).group
 
 
-def test_header_and_text_are_split() -> None:
-    assert split(bytes.fromhex("050003a70201") + b"halo") == (bytes.fromhex("0003a70201"), b"halo")
-    assert split(b"\x00halo") == (b"", b"halo")
+@pytest.mark.parametrize(
+    ("data", "header"), [(bytes.fromhex("050003a70201") + b"halo", bytes.fromhex("0003a70201")), (b"\x00halo", b"")]
+)
+def test_header_and_content_are_split(data: bytes, header: bytes) -> None:
+    assert split(data) == (header, b"halo")
 
 
 @pytest.mark.parametrize("data", [b"", b"\x05", b"\x05\x00\x03\xa7\x02"])
@@ -45,6 +47,7 @@ def test_a_cut_header_is_untranslatable(data: bytes) -> None:
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_break_it(data: bytes) -> None:
-    found = concatenation(data)
-    assert found is None or 1 <= found.number <= found.total
+def test_any_bytes_give_a_possible_place_or_none(data: bytes) -> None:
+    place = concatenation(data)
+    if place is not None:
+        assert place.number in range(1, place.total + 1)

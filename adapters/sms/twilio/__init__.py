@@ -1,1 +1,1 @@
-"""SMS through Twilio."""
+"""Receive and send SMS through Twilio."""

@@ -1,4 +1,4 @@
-"""SMS through Twilio: signed webhooks in, REST replies out, and a poll for webhooks that never came.
+"""Receive SMS from Twilio by signed webhooks, reply through its REST API, and poll for webhooks that never came.
 
 Sources of the wire formats, all under https://www.twilio.com/docs:
   webhook form     messaging/guides/webhook-request
@@ -31,6 +31,7 @@ from adapters.sms.twilio.settings import API, TwilioSettings
 from gateway.domain.complaint import Attachment
 from gateway.domain.errors import Malformed, Rejected, Unverified
 from gateway.domain.events import CitizenMessage, DeliveryReceipt, Event, Ignored
+from gateway.domain.texts import text
 from gateway.ports import (
     HTTP,
     JSON,
@@ -51,15 +52,15 @@ if TYPE_CHECKING:
     from adapters.sms.twilio.client import TwilioApi
 
 PAGE_SIZE = 500  # Twilio allows 1000; one page is stored in one transaction
-PAGE_LIFE = timedelta(hours=1)  # after that a half-read list is begun again
-CLOCK_SLACK = timedelta(seconds=2)  # Twilio's times are cut to the second
-MOST_ESCAPES = 50_000  # of the form %41; a text of Twilio's longest takes 6,400
+PAGE_LIFE = timedelta(hours=1)  # a list that was read half and is older than this is read again from its start
+CLOCK_SLACK = timedelta(seconds=2)  # Twilio cuts times to the second
+MOST_ESCAPES = 50_000  # of the form %41; Twilio's longest text has 6,400
 MOST_FIELDS = 500  # Twilio sends about 20; an unsigned flood of fields must not hold up the others
-LOOK_BACK = 200  # newest messages to one number that `find` looks through
+LOOK_BACK = 200  # `find` reads at most so many of the newest messages to a number
 
 
 class TwilioSms:
-    """One Twilio number or short code."""
+    """A channel with one Twilio number or short code."""
 
     Settings: ClassVar[type[ChannelSettings]] = TwilioSettings
     content_types: ClassVar[frozenset[str]] = frozenset({HTTP, JSON})
@@ -67,7 +68,8 @@ class TwilioSms:
     media_types: ClassVar[frozenset[str]] = frozenset({"application/x-www-form-urlencoded"})
 
     def __init__(self, settings: TwilioSettings, context: ChannelContext) -> None:
-        self._settings, self._context = settings, context
+        self._settings = settings
+        self._context = context
         self.own_addresses = (settings.sender,)
         self.poll_every = settings.poll_every
         self._tokens = keys_of(settings.auth_token, settings.previous_auth_token)
@@ -77,47 +79,48 @@ class TwilioSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Refuse what Twilio did not sign; the key is the MessageSid, and the status with it for a receipt.
+        """Return the key of a request that Twilio signed: the MessageSid, with the status for a receipt.
 
-        The signature is base64(HMAC(token, URL + names and values sorted)), over the decoded bytes.
+        The signature is base64(HMAC(token, URL + names and values sorted)), over the decoded bytes. Raises
+        `Unverified` if it is missing or wrong, `Malformed` if the form is not Twilio's.
         """
-        given = request.headers.get("x-twilio-signature")
-        if not given:
-            raise Unverified("header X-Twilio-Signature is missing")
+        header = request.headers.get("x-twilio-signature")
+        if not header:
+            raise Unverified(text("header X-Twilio-Signature is missing"))
         keys, algorithm = self._tokens, "sha1"
-        named = request.headers.get("x-twilio-webhooks-signature-settings")
-        if named:
-            word, key_name = read_signature_settings(named)
-            if word not in ALGORITHMS:
-                raise Unverified("the signature's algorithm is unknown")
-            keys, algorithm = self._keys.get(key_name, self._tokens), ALGORITHMS[word]
+        signature_settings = request.headers.get("x-twilio-webhooks-signature-settings")
+        if signature_settings:
+            name, key_name = read_signature_settings(signature_settings)
+            if name not in ALGORITHMS:
+                raise Unverified(text("the signature's algorithm is unknown"))
+            keys, algorithm = self._keys.get(key_name, self._tokens), ALGORITHMS[name]
         if request.body.count(b"&") > MOST_FIELDS or request.body.count(b"%") > MOST_ESCAPES:
-            raise Malformed("too many form fields")
+            raise Malformed(text("too many form fields"))
         pairs = form_pairs(request.body)
         form = dict(pairs)
         if len(form) == len(pairs):
             signed = b"".join([name + form[name] for name in sorted(form)])
-        else:  # a repeated name: each different value is signed once, and the first one counts
+        else:  # a name is repeated: each different value is signed once, and the first value counts
             signed = b"".join([name + value for name, value in sorted(set(pairs))])
             form = dict(reversed(pairs))
-        signature = given.encode("latin-1", "replace")
+        signature = header.encode("latin-1", "replace")
         for url in self._urls if request.url == self._context.webhook_url else url_variants(request.url):
             if signed_by(keys, url + signed, signature, algorithm, "base64"):
                 return envelope(form)
-        raise Unverified("header X-Twilio-Signature does not match")
+        raise Unverified(text("header X-Twilio-Signature does not match"))
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Answer with empty TwiML: stored, and nothing to say in this call."""
+        """Return empty TwiML: the message is stored, and this call sends no reply."""
         return Response(body=b'<?xml version="1.0" encoding="UTF-8"?><Response/>', content_type="text/xml")
 
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return HTTP for a recorded webhook, JSON for a message resource."""
+        """Return the content type: HTTP for a recorded webhook, JSON for a message resource, `None` for anything else."""
         return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn a stored webhook, or a message resource that a poll found, into one event."""
+        """Turn a stored webhook, or a message resource from a poll, into one event; raises `Untranslatable`."""
         if raw.content_type == JSON:
             return [self._from_resource(raw.json())]
         return [self._from_form(raw.request().form())]
@@ -138,34 +141,35 @@ class TwilioSms:
             attachments.append(Attachment(url=url, media_type=form.get(f"MediaContentType{number}") or None))
         return self._message(sid, form.need("From"), form.need("To"), form.get("Body"), None, attachments)
 
-    def _from_resource(self, found: Fields) -> Event:
-        sid, direction = found.need("sid"), found.need("direction")
+    def _from_resource(self, fields: Fields) -> Event:
+        sid, direction = fields.need("sid"), fields.need("direction")
         if direction != "inbound":
             return Ignored(why=f"unknown message direction {direction[:32]!r}")
         attachments = []
-        if found.number("num_media"):
-            # A resource has no media URLs: refer to the list of them.
-            path = f"/2010-04-01/Accounts/{found.need('account_sid')}/Messages/{sid}/Media.json"
+        if fields.number("num_media"):
+            # A resource has no media URLs, so the attachment is the URL of their list.
+            path = f"/2010-04-01/Accounts/{fields.need('account_sid')}/Messages/{sid}/Media.json"
             attachments.append(Attachment(url=API + path, media_type=JSON))
-        sent_at = moment(found.get("date_sent"))
-        return self._message(sid, found.need("from"), found.need("to"), found.get("body"), sent_at, attachments)
+        sent_at = moment(fields.get("date_sent"))
+        return self._message(sid, fields.need("from"), fields.need("to"), fields.get("body"), sent_at, attachments)
 
     def _message(
-        self, sid: str, sender: str, to: str, text: str, sent_at: datetime | None, attachments: list[Attachment]
+        self, sid: str, sender: str, to: str, content: str, sent_at: datetime | None, attachments: list[Attachment]
     ) -> Event:
         if sender in self.own_addresses:
             return Ignored(why="our own message")
         return CitizenMessage(
-            external_id=sid, sender=sender, recipient=to, text=text, sent_at=sent_at, attachments=tuple(attachments)
+            external_id=sid, sender=sender, recipient=to, text=content, sent_at=sent_at, attachments=tuple(attachments)
         )
 
     # Out: the only methods that touch the network.
 
     def poll(self, cursor: str | None) -> Batch:
-        """Read one page of the messages that Twilio holds for our number; Twilio lists the newest first.
+        """Read one page of Twilio's list of messages to our number, which begins with the newest.
 
-        `since` moves only when a round was read to its end, and each round goes back `poll_overlap` seconds
-        before it. Where Twilio takes the date as a whole day the list is longer than asked for, never shorter.
+        `since` moves only after the last page of a round, and each round begins `poll_overlap` seconds before it. If
+        Twilio reads the date as a whole day, the list is longer than necessary, never shorter. Raises `Throttled`,
+        `Unavailable` or `Rejected`.
         """
         now = datetime.now(UTC)
         state = Cursor.load(cursor) if cursor else Cursor(since=now, began=now, newest=now)
@@ -178,32 +182,36 @@ class TwilioSms:
         except Rejected:
             if not resumed:
                 raise
-            state.next = None  # Twilio forgot this place in its list: begin the round again next time
-            return Batch(found=(), cursor=state.dump(), more=False)
+            state.next = None  # Twilio no longer has this page of its list: the next poll begins the round again
+            return Batch(messages=(), cursor=state.dump(), more=False)
         moments = [message.moment(otherwise=now) for message, _ in listed]
-        state.newest = min(now, max([state.newest, *moments]))  # a clock ahead of ours must not make us skip any
+        # Not after our own time: if Twilio's clock is ahead of ours, the next round must not skip a message.
+        state.newest = min(now, max([state.newest, *moments]))
         if moments and max(moments) < start:
-            state.next = None  # dates count as days there, and what follows is older still
+            state.next = None  # Twilio filtered by whole days: all following messages are even older
         if state.next is None:
             state.since = state.newest
-        # "receiving" is a long message of which parts are still on their way: a later round has it whole.
-        found = [
+        # "receiving" is a long message whose parts have not all come: a later round reads it whole.
+        messages = [
             FetchedMessage(Envelope(message.sid, message.sender), raw)
             for message, raw in listed
             if message.direction == "inbound" and message.status == "received"
         ]
-        return Batch(found=found, cursor=state.dump(), more=state.next is not None)
+        return Batch(messages=messages, cursor=state.dump(), more=state.next is not None)
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS, folded to GSM 7-bit where nothing is lost: the same text in fewer billed parts."""
+        """Send one SMS, folded to GSM 7-bit if nothing is lost: fewer billed parts for the same text.
+
+        Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
         callback = self._context.webhook_url if self._settings.receipts else None
         return Receipt(self._api.create(reply.to, gsm.to_gsm7(reply.text), callback))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Look for the same text to the same number, made since the reply was."""
-        text, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
+        """Return the receipt of a message with the same text to the same number, not older than the reply, or `None`."""
+        content, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
         for sid, sent_text, made_at in self._api.sent_to(reply.to, LOOK_BACK):
-            if sid and made_at and made_at >= since and sent_text.strip() == text:
+            if sid and made_at and made_at >= since and sent_text.strip() == content:
                 return Receipt(sid)
         return None
 
@@ -213,7 +221,7 @@ class TwilioSms:
 
     @cached_property
     def _api(self) -> TwilioApi:
-        from adapters.sms.twilio.client import TwilioApi  # noqa: PLC0415 - 26 MB that a receiver never needs
+        from adapters.sms.twilio.client import TwilioApi  # noqa: PLC0415 - the SDK takes 26 MB, and a receiver never needs it
 
         settings, token = self._settings, self._settings.auth_token.reveal()
         return TwilioApi(

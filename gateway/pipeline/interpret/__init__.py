@@ -1,1 +1,1 @@
-"""What a stored message means: translate, commands, enrich, route. Pure: no clock, network, database or randomness."""
+"""Interpret a stored message: translate, commands, enrich, route. Pure: no clock, network, database or randomness."""

@@ -1,109 +1,117 @@
-"""Commands or report? What a citizen's words ask for. Pure.
+"""Tell commands from reports. Pure.
 
-Forgiving of case, spaces and punctuation; what is no command is a report, never an error.
+Case, spaces and punctuation of a command do not matter. A text that is no command is a report, never an error.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gateway.domain import commands as words
 from gateway.domain.tickets import check_ticket
 
-# Matched against a text of single spaces and at most so many characters: patterns like these could otherwise take
-# minutes for a message made to keep them busy.
+# Patterns for commands see texts of single spaces and of at most so many characters: a long text made on purpose could
+# keep them busy for minutes.
 _LONGEST_COMMAND = 80
-_HELP = re.compile(r"(?:bantuan|help|info)[?!. ]*", re.IGNORECASE)
+
+
+def _any_of(words: Sequence[str]) -> str:
+    return f"(?:{'|'.join(words)})"
+
+
+_HELP = re.compile(_any_of(words.HELP) + "[?!. ]*", re.IGNORECASE)
 _TICKET = r" ?[:#.]?(?: ?(?:laporan|tiket|no(?:mor)?\b)\.?)*+ ?[:#]? ?([\d .\-]*)[?!.]*"
-_STATUS = re.compile("(?:cek )?status" + _TICKET, re.IGNORECASE)
-# Digits must follow "batal": "batalkan kenaikan tarif parkir" is a complaint. Alone it asks which ticket.
-_WITHDRAW = re.compile("batal(?:kan)?" + _TICKET, re.IGNORECASE)
-_STOP = re.compile(r"(?:stop|berhenti)[?!. ]*", re.IGNORECASE)
-_AGREE = re.compile(r"(?:ya,? )?setuju[?!. ]*", re.IGNORECASE)
-# "baru" opens many a sentence ("baru saja...", "baru-baru ini..."): it is a command in capitals, before a colon, or
-# before a dash that stands alone.
+_STATUS = re.compile("(?:cek )?" + _any_of(words.STATUS) + _TICKET, re.IGNORECASE)
+# Digits must follow "batal", because "batalkan kenaikan tarif parkir" is a complaint. "batal" alone lacks its ticket.
+_WITHDRAW = re.compile(_any_of(words.WITHDRAW) + _TICKET, re.IGNORECASE)
+_STOP = re.compile(_any_of(words.STOP) + "[?!. ]*", re.IGNORECASE)
+_AGREE = re.compile("(?:ya,? )?" + _any_of(words.AGREE) + "[?!. ]*", re.IGNORECASE)
+# Many sentences begin with "baru" ("baru saja...", "baru-baru ini..."). It is a command only in capitals, before a
+# colon, or before a dash with spaces around it.
 _NEW = re.compile(
-    r"\s*+(?:BARU\b|(?i:baru)(?=\s*+:|\s++[\-–—]\s))(?!\s*+[\-–—]?+\s*+(?i:baru)\b)(?P<between>[\s:,;.!\-–—]*+)"
+    rf"\s*+(?:{words.NEW}\b|(?i:{words.NEW})(?=\s*+:|\s++[\-–—]\s))(?!\s*+[\-–—]?+\s*+(?i:{words.NEW})\b)"
+    r"(?P<between>[\s:,;.!\-–—]*+)"
 )
-# A word with what people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive: no
-# backtracking. A quote or bracket that opens after the word belongs to the report.
+# A word with the signs that people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive,
+# so without backtracking. A quote or a bracket that opens after the word is a part of the report.
 _PREFIX = re.compile(r"[\s*_#(\[<]*+([A-Za-z0-9]++)(?![^\W_])[\s:,;.!?/|+&*_\-–—)\]>]*+")
 _NOT_DIGITS = re.compile(r"\D")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """Something to be answered by an office."""
+    """A report that an office must answer."""
 
     text: str  # without the leading command words
-    keyword: str | None = None  # as written, where it names a region
-    region: str | None = None  # that region's code
+    keyword: str | None = None  # the keyword of a region, as written
+    region: str | None = None  # the code of that region
     anonymous: bool = False
     confidential: bool = False
-    new: bool = False  # BARU: in any case a report of its own
-    headless: bool = False  # its first part never came: nobody knows which command words it began with
+    new: bool = False  # BARU: a report of its own, never an addition
+    headless: bool = False  # its first part is missing, and with it any command words
 
     @property
     def plain(self) -> bool:
-        """Whether no command word asks for a report of its own, as far as we know."""
+        """Whether no command word is known that makes it a report of its own."""
         return not (self.new or self.anonymous or self.confidential or self.keyword or self.headless)
 
 
 @dataclass(frozen=True, slots=True)
 class StatusQuery:
-    """STATUS with a number that can be a ticket."""
+    """STATUS with a number that has a right check digit."""
 
     ticket: str
 
 
 @dataclass(frozen=True, slots=True)
 class MistypedTicket:
-    """STATUS or BATAL with a number whose check digit is wrong, or with none."""
+    """STATUS or BATAL with a number whose check digit is wrong, or without a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """BATAL with a number that can be a ticket."""
+    """BATAL with a number that has a right check digit."""
 
     ticket: str
 
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """SETUJU, or STOP: whether the sender wants to hear from us unasked."""
+    """SETUJU or STOP: whether the sender wants messages unasked."""
 
     given: bool
 
 
 @dataclass(frozen=True, slots=True)
 class HelpRequest:
-    """BANTUAN, or a message with nothing in it."""
+    """BANTUAN, or an empty message."""
 
 
 Request = Report | StatusQuery | MistypedTicket | Withdrawal | Consent | HelpRequest
 
 
 def parse_request(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
-    """Return what a message asks for; `keywords` maps upper-case words to region codes."""
+    """Return the request of a message; `keywords` maps upper-case words to region codes."""
     compact = " ".join(text.split())
     if not (compact or has_attachments):
         return HelpRequest()
-    if has_attachments or len(compact) > _LONGEST_COMMAND:  # a picture is never a question
+    if has_attachments or len(compact) > _LONGEST_COMMAND:  # a message with a picture is always a report
         return _report(text, keywords)
     if _HELP.fullmatch(compact):
         return HelpRequest()
     if _STOP.fullmatch(compact) or _AGREE.fullmatch(compact):
         return Consent(given=_STOP.fullmatch(compact) is None)
-    for pattern, asked in ((_STATUS, StatusQuery), (_WITHDRAW, Withdrawal)):
-        if found := pattern.fullmatch(compact):
-            ticket = _NOT_DIGITS.sub("", found[1])
-            return asked(ticket) if check_ticket(ticket) else MistypedTicket()
+    for pattern, request in ((_STATUS, StatusQuery), (_WITHDRAW, Withdrawal)):
+        if match := pattern.fullmatch(compact):
+            ticket = _NOT_DIGITS.sub("", match[1])
+            return request(ticket) if check_ticket(ticket) else MistypedTicket()
     return _report(text, keywords)
 
 
 def _report(text: str, keywords: Mapping[str, str]) -> Report:
-    """Take command words off the front, in any order, each at most once; the rest is the report."""
+    """Remove command words from the beginning, in any order, each once at most; the rest is the report."""
     keyword = region = None
     anonymous = confidential = new = False
     rest = text
@@ -116,30 +124,24 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
         if not (prefix := _PREFIX.match(rest)):
             break
         word = prefix[1].upper()
-        if word == "ANONIM" and not anonymous:
+        if word == words.ANONYMOUS and not anonymous:
             anonymous = True
-        elif word == "RAHASIA" and not confidential:
+        elif word == words.CONFIDENTIAL and not confidential:
             confidential = True
         elif word in keywords and region is None:
             keyword, region = prefix[1], keywords[word]
         else:
             break
         rest = rest[prefix.end() :]
-    # A message of nothing but command words is still somebody's message.
-    return Report(
-        text=rest if rest.strip() else text,
-        keyword=keyword,
-        region=region,
-        anonymous=anonymous,
-        confidential=confidential,
-        new=new,
-    )
+    # A message of command words alone is a report too, with these words as its text.
+    body = rest if rest.strip() else text
+    return Report(text=body, keyword=keyword, region=region, anonymous=anonymous, confidential=confidential, new=new)
 
 
 def _shouted(text: str, marked: re.Match[str], keywords: Mapping[str, str]) -> bool:
-    """Tell whether BARU may just be the first word of a text in capitals; it then stays in the text."""
+    """Return whether BARU is just the first word of a text in capitals; then it stays in the text."""
     rest = text[marked.end() :]
     if marked["between"].strip() or not rest.isupper():
         return False
     following = _PREFIX.match(rest)
-    return following is None or following[1] not in {"ANONIM", "RAHASIA", *keywords}
+    return following is None or following[1] not in {words.ANONYMOUS, words.CONFIDENTIAL, *keywords}

@@ -1,4 +1,4 @@
-"""Stages 3 to 5 on one citizen's message: what is asked, and if it is a report, the canonical complaint. Pure."""
+"""Interpret one citizen's message (stages 3 to 5): the request, and the canonical complaint of a report. Pure."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from gateway.pipeline.interpret.enrich import Enricher, clean, phone, title_of, 
 from gateway.pipeline.interpret.route import Router
 from gateway.ports import Channel, RawMessage
 from gateway.settings.rules import NATIONAL, RegionRules, RoutingRules
+from gateway.settings.templates import Templates
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,18 +21,19 @@ class Composed:
     """A citizen's message, interpreted."""
 
     request: Request
-    sender: str  # E.164 where it is a phone, else as the provider gives it
-    contact: str | None  # where to answer; None for ourselves, short codes, machines, and silent channels
-    complaint: Complaint | None  # of a report
+    sender: str  # E.164 if it is a phone, else as the provider gives it
+    contact: str | None  # address to answer; `None` for our own, short codes, machines, and channels without replies
+    complaint: Complaint | None  # `None` unless the request is a report
 
 
 class Composer:
-    """The rules of one configuration."""
+    """Interprets messages by the rules of one configuration."""
 
-    def __init__(self, rules: RoutingRules, regions: Sequence[RegionRules]) -> None:
+    def __init__(self, rules: RoutingRules, regions: Sequence[RegionRules], templates: Templates) -> None:
         self._enricher = Enricher(rules.categories, rules.classifications)
         self._router = Router(regions, rules.routes, rules.national_desk)
         self._keywords: Mapping[str, str] = {word: region.code for region in regions for word in region.keywords}
+        self._no_text = templates.no_text
 
     def compose(
         self,
@@ -42,15 +44,15 @@ class Composer:
         *,
         headless: bool = False,
     ) -> Composed:
-        """Understand one message; the id is used if it turns out to be a report.
+        """Interpret one message; a report becomes the complaint with the given id.
 
-        One whose first part is missing may have begun with ANONIM or RAHASIA: it is treated as if it had.
+        A `headless` message lacks its first part and may have begun with ANONIM or RAHASIA, so it is treated as if it
+        had begun with both.
         """
-        number = phone(message.sender) if message.sender_is_phone else None
-        sender = number or message.sender
-        answerable = channel.replies and (number is not None or not message.sender_is_phone)
+        phone_number = phone(message.sender) if message.sender_is_phone else None
+        sender = phone_number or message.sender
         text = clean(message.text)
-        # Keywords choose among regions where a channel serves them all; a region's own channel has chosen already.
+        # Keywords choose a region only on a national channel; the channel of a region has chosen already.
         keywords = self._keywords if raw.region == NATIONAL else {}
         request: Request
         if headless:
@@ -59,51 +61,54 @@ class Composer:
             request = parse_request(text, keywords, has_attachments=bool(message.attachments))
         complaint = None
         if isinstance(request, Report):
-            complaint = self._complaint(request, message, raw, channel, sender, number, complaint_id)
+            name = clean(message.sender_name or "") or None
+            reporter = None if request.anonymous else Reporter(address=sender, phone=phone_number, name=name)
+            complaint = self._complaint(complaint_id, request, message, _source(message, raw, channel), reporter)
         return Composed(
             request=request,
             sender=sender,
-            contact=sender if answerable and channel.own_addresses.isdisjoint((sender, message.sender)) else None,
+            contact=_contact(message, channel, sender, phone_number),
             complaint=complaint,
         )
 
     def _complaint(
-        self,
-        report: Report,
-        message: CitizenMessage,
-        raw: RawMessage,
-        channel: Channel,
-        sender: str,
-        number: str | None,
-        complaint_id: UUID,
+        self, complaint_id: UUID, report: Report, message: CitizenMessage, source: Source, reporter: Reporter | None
     ) -> Complaint:
         words = words_of(report.text)
         category = self._enricher.category(words)
-        place = _place(report, raw.region)
+        place = _place(report, source.region)
         return Complaint(
             id=complaint_id,
-            title=title_of(report.text) or "(tanpa teks)",
-            description=report.text or "(tanpa teks)",
+            title=title_of(report.text) or self._no_text,
+            description=report.text or self._no_text,
             classification=self._enricher.classification(words),
             category=category,
             agency=self._router.agency(place.code, category.value if category else None, words),
             place=place,
-            source=Source(
-                region=raw.region,
-                channel=raw.channel,
-                adapter=channel.adapter_key,
-                external_id=message.external_id,
-                made_id=message.made_id,
-                received_at=raw.received_at,
-                sent_at=message.sent_at,
-            ),
-            reporter=None
-            if report.anonymous
-            else Reporter(address=sender, phone=number, name=clean(message.sender_name or "") or None),
+            source=source,
+            reporter=reporter,
             anonymous=report.anonymous,
             confidential=report.confidential,
             attachments=message.attachments,
         )
+
+
+def _contact(message: CitizenMessage, channel: Channel, sender: str, phone_number: str | None) -> str | None:
+    """Return the address to answer, or `None` if the sender is a machine, a short code or one of our own numbers."""
+    answerable = channel.replies and (phone_number is not None or not message.sender_is_phone)
+    return sender if answerable and channel.own_addresses.isdisjoint((sender, message.sender)) else None
+
+
+def _source(message: CitizenMessage, raw: RawMessage, channel: Channel) -> Source:
+    return Source(
+        region=raw.region,
+        channel=raw.channel,
+        adapter=channel.adapter_key,
+        external_id=message.external_id,
+        made_id=message.made_id,
+        received_at=raw.received_at,
+        sent_at=message.sent_at,
+    )
 
 
 def _place(report: Report, channel_region: str) -> Place:

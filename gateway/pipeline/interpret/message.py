@@ -1,4 +1,4 @@
-"""A message that was interpreted."""
+"""Interpreted messages: one citizen's message with its request, on its way to the effects."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from gateway.pipeline.interpret.compose import Composed
 
 
 class LatePart(Enum):
-    """Which part of a message came after the rest had been sent on."""
+    """Position of a part that came after its message had been joined without it."""
 
-    FIRST = "first"  # only now is it known whether it began with ANONIM or RAHASIA
+    FIRST = "first"  # it shows whether the message began with ANONIM or RAHASIA
     OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterpretedMessage:
-    """One citizen's message, interpreted, and where it came in."""
+    """One interpreted message of a citizen, with its channel."""
 
     composed: Composed
     region: str
     channel: str
     correlation_id: UUID
     received_at: datetime
-    late: LatePart | None = None  # it was sent on before, without a part that has come now
+    late: LatePart | None = None  # set if the message was joined before, without this part

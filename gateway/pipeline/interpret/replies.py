@@ -1,4 +1,4 @@
-"""The texts that citizens are answered: one place for stages, replays and trials. Pure."""
+"""Fill the reply templates: the same texts for stages, replays and trials. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _WIB = timezone(timedelta(hours=7))  # dates in replies are those of western Ind
 
 
 class Replies:
-    """Fills the templates of one configuration."""
+    """The reply templates of one configuration."""
 
     def __init__(self, templates: Templates, region_names: Mapping[str, str]) -> None:
         """Take the templates, and the name of each region by its Kemendagri code."""
@@ -21,7 +21,7 @@ class Replies:
         self._region_names = region_names
 
     def ticket(self, complaint: Complaint, channel_region: str, ticket: str) -> str:
-        """Return the text after delivery; a complaint without a place is told the region of its channel."""
+        """Return the text after delivery; if the complaint has no place, `{region}` is the region of the channel."""
         return self._templates.ticket.format(
             ticket=ticket,
             agency=complaint.agency.value,

@@ -1,4 +1,4 @@
-"""The responsible agency: the first rule that matches; what nobody claims goes to the national desk. Pure."""
+"""Find the responsible agency: that of the first rule that matches, else the national desk. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gateway.settings.rules import NATIONAL, RegionRules, Route
 class _Rule:
     route: Route
     words: WordRules | None
-    name: str  # as in reasons: "18.10 route 2"
+    name: str  # stated as the reason: "18.10 route 2"
 
 
 class Router:
-    """Applies a region's routes, then those of the regions above it, then the gateway's."""
+    """The routes of all regions: a region's own first, then those of the regions above it, then the gateway's."""
 
     def __init__(self, regions: Sequence[RegionRules], routes: Sequence[Route], national_desk: str) -> None:
         self._regions: Mapping[str, RegionRules] = {region.code: region for region in regions}
@@ -27,7 +27,7 @@ class Router:
         self._national_desk = national_desk
 
     def agency(self, place: str | None, category: str | None, words: Sequence[str]) -> Judgement:
-        """Return who must answer, and why; `place` is a Kemendagri code."""
+        """Return the responsible agency, with its reason; `place` is a Kemendagri code."""
         lineage = _lineage(place)
         for code in lineage:
             for rule in self._rules.get(code, ()):
@@ -51,7 +51,7 @@ def _rules(routes: Sequence[Route], owner: str) -> list[_Rule]:
 
 
 def _lineage(place: str | None) -> list[str]:
-    """Return the code, then the regions above it: "18.10.01" → 18.10.01, 18.10, 18."""
+    """Return the code and the codes of the regions above it: "18.10.01" → 18.10.01, 18.10, 18."""
     if place is None or place == NATIONAL:
         return [NATIONAL]
     parts = place.split(".")

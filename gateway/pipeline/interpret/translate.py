@@ -1,4 +1,4 @@
-"""From a stored message to events: the adapter's work, and what we make of its failures."""
+"""Translate a stored message into events, with the adapter of its channel. Pure."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Channels = Mapping[ChannelId, Channel]
 
 
 def channel_of(channels: Channels, region: str, name: str) -> Channel:
-    """Return a configured channel; raises `ChannelGone`, for rows outlive the configuration."""
-    found = channels.get(ChannelId(region, name))
-    if found is None:
+    """Return a configured channel; raises `ChannelGone` if it was removed while rows of it were stored."""
+    channel = channels.get(ChannelId(region, name))
+    if channel is None:
         raise ChannelGone(f"no channel {region}/{name} is configured any more; add it again and replay")
-    return found
+    return channel
 
 
 def translate(channels: Channels, raw: RawMessage) -> Sequence[Event]:

@@ -1,4 +1,4 @@
-"""The fixtures that a test of an adapter writes, and what several parts of the contract share."""
+"""The fixtures that a test of an adapter writes, and the helpers of several parts of the contract."""
 
 from __future__ import annotations
 

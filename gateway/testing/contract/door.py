@@ -11,7 +11,7 @@ from gateway.testing.forge import Forge, envelope_of, raised_by
 
 
 class DoorContract(Contract):
-    """What `verify` refuses, and how it keys messages."""
+    """Test `verify`: its refusals, and the keys of its envelopes."""
 
     def test_missing_signature_is_refused(self, adapter: Adapter, forge: Forge) -> None:
         """Refuse a request without a signature, or with an empty one."""

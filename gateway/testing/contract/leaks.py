@@ -1,4 +1,4 @@
-"""What must not leak: no log record holds a person or a secret."""
+"""Test for leaks: no log record holds a person or a secret."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PRIVATE_TEXT = "Rahasia sekali"
 
 
 class LeakContract(Contract):
-    """What the adapter and its libraries write to logs."""
+    """Tests of the log records of the adapter and its libraries."""
 
     def test_logs_hold_no_person_and_no_secret(
         self, adapter: Adapter, forge: Forge, caplog: pytest.LogCaptureFixture

@@ -1,4 +1,4 @@
-"""Recorded requests of the provider become what their expected files say."""
+"""Test that recorded requests of the provider give the results in their expected files."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.testing.forge import Message, outcome
 
 
 class RecordedContract(Contract):
-    """What the recorded requests become."""
+    """Tests of the results of recorded requests."""
 
     def recorded(self, adapter: Adapter, requests_dir: Path) -> Iterator[tuple[str, Message]]:
         """Yield stem and message of every recorded file; override this for another form than HTTP."""

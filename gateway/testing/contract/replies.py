@@ -19,7 +19,7 @@ FAILURES: list[tuple[str, type[GatewayError]]] = [
 
 
 class ReplyContract(Contract):
-    """What `reply` and `find` do."""
+    """Tests of `reply` and `find`."""
 
     def test_reply_arrives_and_is_found(self, adapter: Adapter, forge: Forge) -> None:
         """Send a reply once, and find it."""

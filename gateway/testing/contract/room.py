@@ -21,7 +21,7 @@ SIMULATOR_SEES = ("gateway.domain", "gateway.ports", "gateway.simulation")
 
 
 class RoomContract(Contract):
-    """What the adapter's folder must hold."""
+    """Tests of the adapter's folder."""
 
     @pytest.fixture
     def room(self, adapter: Adapter) -> Path:
@@ -42,7 +42,7 @@ class RoomContract(Contract):
             assert setting.description, f"give the setting {name} a Field(description=...)"
 
     def test_page_has_quality_list(self, room: Path) -> None:
-        """Say in the page what is done, what is not, and why."""
+        """Test that the page names done and missing features, with reasons."""
         rows = re.findall(r"^- \[(\w+)\] (.+)$", _page(room), re.MULTILINE)
         assert len(rows) >= 5, "add the quality list to README.md: lines like `- [done] signature is verified`"
         for word, rest in rows:

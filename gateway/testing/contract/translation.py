@@ -20,7 +20,7 @@ UNKNOWN_TYPE = "application/octet-stream"
 
 
 class TranslationContract(Contract):
-    """What `translate` makes of messages."""
+    """Tests of `translate`."""
 
     def test_translate_is_pure_and_repeatable(self, adapter: Adapter, forge: Forge) -> None:
         """Turn the same raw message into the same events, always."""

@@ -1,9 +1,9 @@
-"""The express lane: a plain webhook goes from the socket to the inbox without a task of its own.
+"""The express lane: a usual webhook goes from the socket to the inbox without an asyncio task.
 
-What an ASGI server does for any application costs more than storing a message does. So a request that is just what a
-provider sends (POST to a known address, a body of allowed size and type) is taken here. Most arrive whole, in one
-piece: those are recognised by one pattern, stricter than the standard, and never meet the HTTP parser. All others go
-through it, and where they are not for the lane, on to `asgi`, which knows every refusal that can be told from a head.
+The general work of an ASGI server costs more than storing a message. So the lane takes the requests that providers
+usually send: POST to a configured address, with a body of allowed size and type. Most of them arrive in one piece; one
+pattern, stricter than the standard, recognises these, and they skip the HTTP parser. All other requests go through the
+parser and, if the lane does not admit them, to the ASGI application, which also answers every refusal.
 """
 
 from __future__ import annotations
@@ -11,51 +11,62 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
-from gateway.web.door.limits import BoundedProtocol
+from gateway.ports import Channel
+from gateway.web.door.limits import BoundedProtocol, CycleLike
 
 Headers = Sequence[tuple[bytes, bytes]]
-Respond = Callable[[int, Headers, bytes], None]
+Respond = Callable[[int, Headers, bytes], None]  # status, headers, body
 
 _STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _CLOSE = (b"connection", b"close")
-# RFC 9112: request line, then `field-name ":" OWS field-value OWS`, all ended by CR LF; no folding, no bare CR or LF.
-# Possessive: a head that does not match costs one pass, however it was made.
+# RFC 9112: request line, then `field-name ":" OWS field-value OWS`, each ended by CR LF; no folding, no bare CR or LF.
+# Possessive quantifiers: a head that does not match costs one pass, even if it was made to cost more.
 _HEAD = re.compile(rb"POST (/[!-~]*+) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++)\r\n")
 _LENGTH_DIGITS = 16
-_SPECIAL = frozenset({"transfer-encoding", "connection", "upgrade", "expect"})  # what the real parser must see to
+_SPECIAL = frozenset({"transfer-encoding", "connection", "upgrade", "expect"})  # headers for the HTTP parser
+
+
+class AdmittedRequest(NamedTuple):
+    """A webhook whose head leaves nothing to refuse."""
+
+    channel: Channel
+    url: str  # the public one, which signatures cover
+    headers: Mapping[str, str]  # names in lower case
+    lines: bytes  # the same as they came, if known
+    client: str  # address
 
 
 class Lane(Protocol):
-    """What takes requests from the lane; the front door does."""
+    """The application of the lane: the front door."""
 
-    def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> Any | None:
-        """Return a pass for a POST that can be taken here, `None` for one that must go the ordinary way.
+    def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> AdmittedRequest | None:
+        """Return an admitted request, or `None` if the request must go through the ASGI application.
 
-        `headers` have names in lower case; `lines` is the head as it came, without the request line, where it is known.
+        `headers` have names in lower case; `lines` are the same as they came, or empty if only the parser saw them.
         """
 
-    def take(self, admitted: Any, body: bytes, respond: Respond) -> None:
-        """Store the message of an admitted request, and answer now or later, once."""
+    def take(self, admitted: AdmittedRequest, body: bytes, respond: Respond) -> None:
+        """Store the message of an admitted request; call `respond` once, now or later."""
 
     def lose(self) -> None:
-        """Be told that a connection ended before its admitted request was whole."""
+        """Count an admitted request whose connection ended before the body was complete."""
 
 
 class ExpressProtocol(BoundedProtocol):
-    """The server's protocol, with the lane beside its ordinary way."""
+    """The server's protocol with the express lane."""
 
     lane: Lane
 
     def data_received(self, data: bytes) -> None:
-        cycle: Any = self.cycle
+        cycle: CycleLike | None = self.cycle
         if self.between_requests and (cycle is None or cycle.response_complete) and self._express(data):
             return
         super().data_received(data)
 
     def _express(self, data: bytes) -> bool:
-        """Take a request that arrived whole and alone; `False` where the parser must look at it."""
+        """Take a request that arrived complete and alone; return `False` if it is for the parser."""
         head = _HEAD.match(data)
         if head is None or head.end() > self.max_head:
             return False
@@ -67,8 +78,8 @@ class ExpressProtocol(BoundedProtocol):
             headers[name.lower()] = value.strip(" \t")
         length = headers.get("content-length", "")
         if (
-            len(headers) != len(fields)  # a repeated name: let the parser judge
-            or not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS)  # int() refuses thousands
+            len(headers) != len(fields)  # a repeated name: for the parser
+            or not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS)  # int() fails on thousands
             or head.end() + int(length) != len(data)
             or not _SPECIAL.isdisjoint(headers)
         ):
@@ -90,12 +101,12 @@ class ExpressProtocol(BoundedProtocol):
         if admitted is None:
             super().begin_exchange()
             return
-        before: Any = self.cycle
+        before: CycleLike | None = self.cycle
         exchange = Exchange(self, admitted, parser.get_http_version() != "1.0" and parser.should_keep_alive())
         self.cycle = exchange  # type: ignore[assignment]
         if before is None or before.response_complete:
             exchange.start()
-        else:  # pipelined: its turn comes when the answer before it is out
+        else:  # pipelined: it starts after the answer before it was sent
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
 
@@ -103,7 +114,7 @@ class ExpressProtocol(BoundedProtocol):
     def _peer(self) -> str:
         return self.client[0] if self.client else ""
 
-    def _start_asgi_task(self, cycle: Any, app: Any) -> None:
+    def _start_asgi_task(self, cycle: Any, app: Any) -> None:  # uvicorn's own types
         if isinstance(cycle, Exchange):
             cycle.start()
         else:
@@ -111,48 +122,54 @@ class ExpressProtocol(BoundedProtocol):
 
 
 class Exchange:
-    """One request in the lane, and its answer; to the server it looks like its own request cycle."""
+    """One request in the lane, and its answer; it has the attributes of uvicorn's request cycle."""
 
-    # The server's default headers as bytes; it makes a new list of them every second, for the date.
+    # The server's default headers, and the same as bytes; the server makes a new list every second, for the date.
     _defaults: ClassVar[tuple[Headers, bytes]] = ((), b"")
 
-    def __init__(self, protocol: ExpressProtocol, admitted: Any, keep_alive: bool) -> None:
-        self._protocol, self._admitted, self.keep_alive = protocol, admitted, keep_alive
-        self._started = self._taken = False
+    def __init__(self, protocol: ExpressProtocol, admitted: AdmittedRequest, keep_alive: bool) -> None:
+        self._protocol = protocol
+        self._admitted = admitted
+        self.keep_alive = keep_alive
+        self._started = False
+        self._taken = False
         self.body = bytearray()
         self.more_body = True
-        self.disconnected = self.response_started = self.response_complete = False
+        self.disconnected = False
+        self.response_started = False
+        self.response_complete = False
 
     @property
     def message_event(self) -> Exchange:
-        """What the server sets when more is there, or the connection is gone."""
+        """The event that the server sets if more of the body came, or if the connection ended."""
         return self
 
     def start(self) -> None:
-        """Go on as soon as the request is whole: every answer before it is out."""
+        """Allow the exchange to go on, after every earlier answer was sent."""
         self._started = True
         self.set()
 
     def set(self) -> None:
-        """Take the request, once, when it is whole."""
+        """Take the request, once, if it is complete; the server calls this as the event of `message_event`."""
         if self._taken:
             return
         if self.disconnected:
             self._taken = True
             self._protocol.lane.lose()
         elif self._started and self.more_body:
-            self._protocol.flow.resume_reading()  # the server pauses past 64 KiB; ours is bounded by the length allowed
+            self._protocol.flow.resume_reading()  # the server pauses after 64 KiB; `admit` has limited the length
         elif self._started:
             self.take(bytes(self.body))
 
     def take(self, body: bytes) -> None:
-        """Pass the whole request on."""
+        """Give the complete request to the lane."""
         self._taken = True
         self._protocol.lane.take(self._admitted, body, self._respond)
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> None:
         transport = self._protocol.transport
-        self.response_started = self.response_complete = True
+        self.response_started = True
+        self.response_complete = True
         if self.disconnected or transport.is_closing():
             return
         if _CLOSE in headers:
@@ -169,7 +186,7 @@ class Exchange:
 
 
 def readable(headers: Headers) -> dict[str, str]:
-    """Return headers as text."""
+    """Return headers as text, by name."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
@@ -178,6 +195,6 @@ def _lines(headers: Headers) -> bytes:
 
 
 def express_protocol(lane: Lane, max_head: int, head_timeout: float, body_timeout: float) -> type[ExpressProtocol]:
-    """Return the protocol class with its lane and limits, in bytes and seconds."""
+    """Return a protocol class with its lane and its limits: a head in bytes, head and body in seconds."""
     limits = {"max_head": max_head, "head_timeout": head_timeout, "body_timeout": body_timeout}
     return type("ExpressProtocol", (ExpressProtocol,), {"lane": lane, **limits})

@@ -1,13 +1,13 @@
-"""The front door. It knows one thing, `POST /in/<region>/<channel>`; all other paths go to Flask behind it.
+"""The front door: it takes webhooks, `POST /in/<region>/<channel>`, and passes all other paths to Flask.
 
-It is kept apart from Flask because a complaint is accepted here at a tenth of the cost: see docs/performance.md.
+Webhooks do not go through Flask, because Flask costs ten times as much per message: see docs/performance.md.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Collection, Mapping, MutableMapping
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -21,11 +21,13 @@ from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel, Clock, Response, Webhook
 from gateway.ports.wire import WebhookRequest, media_type
 from gateway.spool.activity import ActivityLog
-from gateway.web.door.express import Headers, Respond, readable
+from gateway.web.door.express import AdmittedRequest, Headers, Respond, readable
 
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
-Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+# Any: the types of ASGI (asgi.readthedocs.io), which leave the values of a message open.
+Message = MutableMapping[str, Any]
+Scope = Message
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PREFIX = "/in/"
@@ -35,20 +37,12 @@ _NO_BODY_WANTED = frozenset({"GET", "HEAD"})
 Answer = tuple[int, Headers, bytes]  # status, headers, body
 
 
-class _Admitted(NamedTuple):
-    channel: Channel
-    url: str  # the public one, which signatures cover
-    headers: Mapping[str, str]
-    lines: bytes  # the same as they came, if they are at hand
-    client: str
-
-
 class Disconnected(Exception):
-    """The client went away before its request was complete."""
+    """The connection ended before the request was complete."""
 
 
 class FrontDoor:
-    """The ASGI application of the process."""
+    """The ASGI application of a process, and the application of its express lane."""
 
     def __init__(
         self,
@@ -63,10 +57,14 @@ class FrontDoor:
         max_body: int,
         trusted_proxies: Collection[str] = (),
     ) -> None:
-        self._receiver, self._metrics, self._activity, self._clock = receiver, metrics, activity, clock
-        self._behind, self._max_body = behind, max_body
+        self._receiver = receiver
+        self._metrics = metrics
+        self._activity = activity
+        self._clock = clock
+        self._behind = behind
+        self._max_body = max_body
         self._proxies = frozenset(trusted_proxies)
-        self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # when last logged, how many since
+        self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # per kind: last logged at, unlogged since
         base = public_url.rstrip("/")
         self._doors = {
             f"{_PREFIX}{channel.id}": (channel, f"{base}{_PREFIX}{channel.id}")
@@ -77,8 +75,8 @@ class FrontDoor:
 
     # --- the express lane: most webhooks ---
 
-    def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> _Admitted | None:
-        """Return a pass for a POST whose head leaves nothing to refuse."""
+    def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> AdmittedRequest | None:
+        """Return an admitted request if its head leaves nothing to refuse, else `None`."""
         door = self._targets.get(target)
         if door is None:
             return None
@@ -88,10 +86,10 @@ class FrontDoor:
             return None
         if "POST" not in channel.webhook.methods or media_type(headers) not in channel.webhook.media_types:
             return None
-        return _Admitted(channel, url, headers, lines, self._client(peer, headers))
+        return AdmittedRequest(channel, url, headers, lines, self._client(peer, headers))
 
-    def take(self, admitted: _Admitted, body: bytes, respond: Respond) -> None:
-        """Store the message of an admitted request; answer when it is durable."""
+    def take(self, admitted: AdmittedRequest, body: bytes, respond: Respond) -> None:
+        """Store the message of an admitted request; respond once it is durable, or cannot be."""
         channel = admitted.channel
         request = WebhookRequest("POST", admitted.url, admitted.headers, body, admitted.client, admitted.lines)
 
@@ -107,10 +105,10 @@ class FrontDoor:
             respond(*self._refusal(exc, channel))
 
     def lose(self) -> None:
-        """Count a request that was cut off; nothing of it is stored."""
+        """Count a request that was cut off; no part of it is stored."""
         self._metrics.refused.labels("disconnected").inc()
 
-    # --- the ordinary way: everything else ---
+    # --- the ASGI application: all other requests ---
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -148,13 +146,13 @@ class FrontDoor:
             await _send(send, *_acceptance(response, correlation_id))
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        """Read the body, no more than allowed. Its length was announced: `limits` lets nothing else through."""
+        """Return the body; raise `TooLarge` if it is too long. Its length is known: `limits` refuses chunks."""
         if int(headers.get("content-length", "0")) > self._max_body:
             raise TooLarge(f"at most {self._max_body} bytes")
         parts: list[bytes] = []
         more = True
         while more:
-            message = await receive()  # how long this may take is watched by the protocol, see `limits`
+            message = await receive()  # `limits` ends a connection that is too slow
             if message["type"] == "http.disconnect":
                 raise Disconnected
             parts.append(message.get("body", b""))
@@ -162,7 +160,7 @@ class FrontDoor:
         return b"".join(parts)
 
     def _client(self, peer: str, headers: Mapping[str, str]) -> str:
-        """Return who really calls: behind trusted proxies, the last address that none of them vouches for as its own."""
+        """Return the client's address: the right-most X-Forwarded-For entry that is not one of our trusted proxies."""
         if peer not in self._proxies:
             return peer
         for address in reversed(headers.get("x-forwarded-for", "").split(",")):
@@ -173,12 +171,12 @@ class FrontDoor:
     # --- answers ---
 
     def _refusal(self, error: Refused, channel: Channel | None, *, allow: bytes = b"POST") -> Answer:
-        """Count and log a refusal, and return how it is told."""
+        """Count and log a refusal, and return its answer."""
         correlation_id = new_id()
         self._note_refusal(error, correlation_id, channel)
-        said = {"error": error.code, "message": str(error.message), "correlation_id": correlation_id.hex}
-        body = msgspec.json.encode(said)
-        # What was not read of the body must not be taken for the next request.
+        content = {"error": error.code, "message": str(error.message), "correlation_id": correlation_id.hex}
+        body = msgspec.json.encode(content)
+        # Close the connection: the unread rest of the body must not be read as the next request.
         headers = [*_headers(b"application/json", body, correlation_id), (b"connection", b"close")]
         if error.status == MethodNotAllowed.status:
             headers.append((b"allow", allow))
@@ -187,21 +185,21 @@ class FrontDoor:
         return error.status, headers, body
 
     def _note_refusal(self, error: Refused, correlation_id: UUID, channel: Channel | None) -> None:
-        """Count every refusal, and log one a second of each kind: whoever floods us must not fill the disk too."""
+        """Count every refusal, and log one per second and kind: a flood of bad requests must not fill the disk."""
         self._metrics.refused.labels(error.code).inc()
         if channel is not None:
             self._activity.note(channel.region, channel.name, "refused", self._clock(), error.reason)
         kind = (error.code, str(channel.id) if channel else "")
-        since, unsaid = self._refusals.get(kind, (0.0, 0))
+        logged_at, unlogged = self._refusals.get(kind, (0.0, 0))
         now = time.monotonic()
-        if now - since < 1:
-            self._refusals[kind] = (since, unsaid + 1)
+        if now - logged_at < 1:
+            self._refusals[kind] = (logged_at, unlogged + 1)
             return
         self._refusals[kind] = (now, 0)
         log.warning(
             "refused",
             correlation_id=correlation_id.hex,
-            count=unsaid + 1,
+            count=unlogged + 1,
             code=error.code,
             status=error.status,
             region=channel.region if channel else None,

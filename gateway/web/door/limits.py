@@ -1,13 +1,13 @@
-"""Limits that the HTTP server itself leaves open: how large a head may be, and how long a request may take to arrive.
+"""Limits that the HTTP server itself lacks: the size of a head, and the time in which head and body must arrive.
 
-Written against uvicorn's `HttpToolsProtocol`, whose hooks it overrides; `setup.cfg` bounds the version.
+Overrides private hooks of uvicorn's `HttpToolsProtocol`, so `setup.cfg` allows only the tested minor version.
 """
 
 from __future__ import annotations
 
 import asyncio
 from enum import Enum
-from typing import Any
+from typing import Any, Protocol
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -16,8 +16,14 @@ _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0
 _TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
+class CycleLike(Protocol):
+    """The part of uvicorn's request cycle that the protocol reads."""
+
+    response_complete: bool
+
+
 class _Awaited(Enum):
-    """What the client owes us now."""
+    """The next thing that the client must send."""
 
     HEAD = "head"
     BODY = "body"
@@ -25,23 +31,23 @@ class _Awaited(Enum):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 past `max_head` bytes of a head, 408 where head or body are too slow, 411 to a body in chunks.
+    """Answers 431 if a head has more than `max_head` bytes, 408 if head or body are too slow, 411 to a body in chunks.
 
-    No provider sends chunks; refusing them leaves no trailers and no doubt about where a request ends.
+    No provider sends chunks. Without them there are no trailers, and the end of a request is never in doubt.
     """
 
     max_head = 32_768  # bytes
     head_timeout = 10.0  # seconds
     body_timeout = 10.0  # seconds
 
-    _awaited = _Awaited.HEAD  # a connection owes a request from its first moment
-    _head_size = 0  # bytes, of a head that came in pieces
-    _began = False  # whether a head began in the data at hand
-    _refusal = b""  # what to answer instead of the server's 400
+    _awaited = _Awaited.HEAD  # a client must send a request as soon as it has connected
+    _head_size = 0  # bytes of a head that came in pieces
+    _began = False  # whether a head began in the current data
+    _refusal = b""  # the answer to send instead of the server's 400
     _deadline: asyncio.TimerHandle | None = None
-    between_requests = True  # whether the parser has nothing unfinished in it
+    between_requests = True  # whether the parser has no unfinished request
 
-    def connection_made(self, transport: Any) -> None:
+    def connection_made(self, transport: Any) -> None:  # uvicorn narrows the type of asyncio
         super().connection_made(transport)
         self._arm(self.head_timeout)
 
@@ -50,31 +56,34 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        self._began = self.between_requests = False
+        self._began = False
+        self.between_requests = False
         super().data_received(data)
         if self._awaited is _Awaited.NOTHING:
             self.between_requests = self._began
-            # Empty lines between requests end the server's keep-alive timer and begin nothing.
-            cycle: Any = self.cycle
+            # Empty lines between requests stop the server's keep-alive timer without a request.
+            cycle: CycleLike | None = self.cycle
             if not self._began and cycle is not None and cycle.response_complete:
                 self._arm(self.head_timeout)
             return
-        if self._awaited is _Awaited.HEAD and not self._began:  # else the data is mostly that of requests before it
+        if self._awaited is _Awaited.HEAD and not self._began:  # if it began here, the data has earlier requests too
             self._head_size += len(data)
             if self._head_size > self.max_head:
                 self._refuse(_TOO_LARGE)
                 return
-        # Most requests come whole and never get here.
+        # A request that arrived complete does not get here.
         self._arm(self.head_timeout if self._awaited is _Awaited.HEAD else self.body_timeout)
 
     def arrived(self) -> None:
-        """Note that a whole request has come, past the parser."""
+        """Record that a complete request came without the parser."""
         self._awaited = _Awaited.NOTHING
         self._disarm()
         self._unset_keepalive_if_required()
 
     def on_message_begin(self) -> None:
-        self._awaited, self._began, self._head_size = _Awaited.HEAD, True, 0
+        self._awaited = _Awaited.HEAD
+        self._began = True
+        self._head_size = 0
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
@@ -92,7 +101,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.begin_exchange()
 
     def begin_exchange(self) -> None:
-        """Start what answers the request whose head is now complete."""
+        """Begin to answer the request; its head is complete now."""
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -117,7 +126,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _give_up(self) -> None:
         self._deadline = None
-        # A refusal that is already on its way says more than a second one would.
+        # If an answer has begun already, a second one would make it unreadable.
         answering = self._awaited is not _Awaited.HEAD and self.cycle.response_started
         self._refuse(b"" if answering else _TOO_SLOW)
 

@@ -1,11 +1,11 @@
-"""What to do about each trouble that the status page may show: cause, and remedy with the command."""
+"""The remedy of each trouble on the status page: its cause, and the steps with their commands."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gateway.domain.texts import Text, text
-from gateway.operations.status import Remedy
+from gateway.operations.sentences import Remedy
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Metrics that are read from the database at each scrape."""
+"""Metrics that each scrape reads from the database."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from gateway.spool.leases import stands
 
 
 class QueueDepth(Collector):
-    """What waits and what is dead, read from the database at each scrape: true whichever process answers."""
+    """The waiting and dead rows of all channels, read from the database, so that every process shows the same."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
 
     def describe(self) -> Iterable[Metric]:
-        """Name the families without asking the database."""
+        """Return the metric families without reading the database."""
         return self._families()
 
     def collect(self) -> Iterable[Metric]:
-        """Ask the database; where it fails the gauges are absent and `lapor_database_up` is 0."""
+        """Read the database; if it fails, return only `lapor_database_up` with 0."""
         waiting, oldest, dead, lines, up = self._families()
         spool = self._gateway.spool
         now = spool.clock()
@@ -41,9 +41,9 @@ class QueueDepth(Collector):
         except GatewayError:
             up.add_metric([], 0)
             return [up]
-        for address, configured in self._gateway.channels.items():
+        for channel_id, configured in self._gateway.channels.items():
             if isinstance(configured.adapter, Listener):
-                lines.add_metric(list(address), int(stands(rows.get(address), now)))
+                lines.add_metric(list(channel_id), int(stands(rows.get(channel_id), now)))
         up.add_metric([], 1)
         return [waiting, oldest, dead, lines, up]
 
@@ -55,7 +55,7 @@ class QueueDepth(Collector):
             GaugeMetricFamily("lapor_oldest_waiting_seconds", "Age of the oldest unfinished row.", labels=labels),
             GaugeMetricFamily("lapor_dead_letters", "Dead letters.", labels=labels),
             GaugeMetricFamily(
-                "lapor_line_up", "Whether a held connection stands, in some process.", labels=["region", "channel"]
+                "lapor_line_up", "Whether a held connection works, in any process.", labels=["region", "channel"]
             ),
             GaugeMetricFamily("lapor_database_up", "Whether the database answered this scrape.", labels=[]),
         )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 
-import msgspec
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, render_template
 
 from gateway import __version__
 from gateway.bootstrap import Gateway
-from gateway.i18n import Language, localize
+from gateway.i18n import localize
 from gateway.i18n.moments import format_moment, format_number
-from gateway.operations.status import report
+from gateway.operations.status import STATE_NAMES, report
 from gateway.operations.status_json import as_json
+from gateway.web.api.answers import client_language, json_answer
 from gateway.web.operator.help import SECTIONS
 
 
@@ -21,7 +21,7 @@ def add_status_pages(app: Flask, gateway: Gateway) -> None:
 
     @app.get("/status")
     def status_page() -> str:
-        return _page("status.html", report=report(gateway))
+        return _page("status.html", report=report(gateway), state_names=STATE_NAMES)
 
     @app.get("/status/help")
     def status_help() -> str:
@@ -29,21 +29,11 @@ def add_status_pages(app: Flask, gateway: Gateway) -> None:
 
     @app.get("/status.json")
     def status_json() -> Response:
-        content = msgspec.json.encode(as_json(report(gateway), _language()))
-        return Response(content, content_type="application/json")
-
-
-def _language() -> Language:
-    """Return the language that the client asks for: `?lang=`, else English if the browser prefers it, else Indonesian."""
-    asked = request.args.get("lang")
-    if asked in set(Language):
-        return Language(asked)
-    best = request.accept_languages.best_match([language.value for language in Language], Language.INDONESIAN.value)
-    return Language(best)
+        return json_answer(as_json(report(gateway), client_language()))
 
 
 def _page(template: str, **values: object) -> str:
-    language = _language()
+    language = client_language()
     return render_template(
         template,
         language=language.value,

@@ -19,15 +19,17 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.ids import new_id
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 
 @pytest.fixture
-def central(database: Database, keyring: Keyring, clock: Any) -> SqlCentralStore:
+def central(database: Database, keyring: Keyring, clock: StillClock) -> SqlCentralStore:
     return SqlCentralStore(database, keyring, clock)
 
 
 @pytest.fixture
-def more(clock: Any) -> Callable[..., Addition]:
+def more(clock: StillClock) -> Callable[..., Addition]:
     def make(text: str = "di depan masjid", **changes: Any) -> Addition:
         return Addition(**({"id": new_id(), "text": text, "at": clock(), "reason": "a rule"} | changes))
 
@@ -35,7 +37,7 @@ def more(clock: Any) -> Callable[..., Addition]:
 
 
 def test_an_addition_is_written_with_a_line_of_history(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Any, clock: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Rows, clock: StillClock
 ) -> None:
     one = complaint("SM1")
     ticket = central.deliver([one]).tickets[one.id]
@@ -52,7 +54,7 @@ def test_an_addition_is_written_with_a_line_of_history(
 
 
 def test_the_same_addition_again_changes_nothing(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Any, clock: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Rows, clock: StillClock
 ) -> None:
     one, addition = complaint("SM1"), more()
     central.deliver([one])
@@ -64,7 +66,7 @@ def test_the_same_addition_again_changes_nothing(
 
 
 def test_an_addition_with_another_text_replaces_the_former_and_says_so(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, rows: Rows
 ) -> None:
     one, other, addition = complaint("SM1"), complaint("SM2"), more("di depan …")
     central.deliver([one, other])
@@ -80,7 +82,7 @@ def test_an_addition_with_another_text_replaces_the_former_and_says_so(
 
 
 def test_additions_are_shown_in_the_order_in_which_they_came(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, clock: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], more: Any, clock: StillClock
 ) -> None:
     one = complaint("SM1")
     ticket = central.deliver([one]).tickets[one.id]
@@ -104,7 +106,7 @@ def test_additions_to_a_confidential_complaint_are_withheld(
 
 @pytest.mark.parametrize("status", [status for status in Status if status not in ENDED])
 def test_an_open_complaint_is_withdrawn_once(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any, clock: Any, status: Status
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows, clock: StillClock, status: Status
 ) -> None:
     one = complaint("SM1")
     central.deliver([one])
@@ -127,7 +129,7 @@ def test_an_open_complaint_is_withdrawn_once(
 
 @pytest.mark.parametrize("status", sorted(ENDED))
 def test_what_has_ended_stays_as_it_is(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any, status: Status
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows, status: Status
 ) -> None:
     one = complaint("SM1")
     central.deliver([one])
@@ -137,7 +139,7 @@ def test_what_has_ended_stays_as_it_is(
     assert len(rows(history)) == 1
 
 
-def test_what_is_not_there_yet_is_waited_for(central: SqlCentralStore, more: Any, rows: Any) -> None:
+def test_what_is_not_there_yet_is_waited_for(central: SqlCentralStore, more: Any, rows: Rows) -> None:
     with pytest.raises(Unavailable):
         central.add(new_id(), more())
     with pytest.raises(Unavailable):
@@ -146,7 +148,7 @@ def test_what_is_not_there_yet_is_waited_for(central: SqlCentralStore, more: Any
 
 
 def test_two_gateways_at_once_add_and_withdraw_once(
-    postgres: str, keyring: Keyring, clock: Any, complaint: Callable[..., Complaint], more: Any
+    postgres: str, keyring: Keyring, clock: StillClock, complaint: Callable[..., Complaint], more: Any
 ) -> None:
     databases = [Database(postgres) for _ in range(3)]
     stores = [SqlCentralStore(database, keyring, clock) for database in databases]

@@ -18,15 +18,17 @@ from gateway.domain.ids import new_id
 from gateway.domain.tickets import check_ticket
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
+from tests.gateway.fixture_types import Refuse, Rows
+from tests.gateway.support import StillClock
 
 
 @pytest.fixture
-def central(database: Database, keyring: Keyring, clock: Any) -> SqlCentralStore:
+def central(database: Database, keyring: Keyring, clock: StillClock) -> SqlCentralStore:
     return SqlCentralStore(database, keyring, clock)
 
 
 def test_a_delivery_is_numbered_and_written_with_its_first_line_of_history(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any, clock: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows, clock: StillClock
 ) -> None:
     one = complaint("SM1")
     delivered = central.deliver([one])
@@ -40,7 +42,7 @@ def test_a_delivery_is_numbered_and_written_with_its_first_line_of_history(
 
 
 def test_an_id_that_is_made_of_the_reporters_number_does_not_reach_the_centre(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     """It is a hash without a key: whoever reads the table knows the text, and could try all numbers."""
     one = complaint("hash of number and text")
@@ -51,7 +53,7 @@ def test_an_id_that_is_made_of_the_reporters_number_does_not_reach_the_centre(
 
 
 def test_a_repeated_delivery_keeps_its_ticket_and_changes_nothing(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     one, two = complaint("SM1"), complaint("SM2")
     first = central.deliver([one]).tickets
@@ -62,7 +64,7 @@ def test_a_repeated_delivery_keeps_its_ticket_and_changes_nothing(
 
 
 def test_a_complaint_twice_in_one_batch_is_stored_once(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     one = complaint("SM1")
     assert set(central.deliver([one, one]).tickets) == {one.id}
@@ -71,7 +73,7 @@ def test_a_complaint_twice_in_one_batch_is_stored_once(
 
 @pytest.mark.parametrize("part", ["place", "values", "nothing"])
 def test_optional_fields_may_all_be_given_or_all_be_missing(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any, clock: Any, part: str
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows, clock: StillClock, part: str
 ) -> None:
     """Columns that hold nothing but NULL in a batch are where drivers guess types."""
     given: dict[str, Any] = {
@@ -95,7 +97,7 @@ def test_a_big_batch_has_one_ticket_each(central: SqlCentralStore, complaint: Ca
 
 
 def test_two_gateways_at_once_give_one_ticket_each(
-    postgres: str, keyring: Keyring, clock: Any, complaint: Callable[..., Complaint]
+    postgres: str, keyring: Keyring, clock: StillClock, complaint: Callable[..., Complaint]
 ) -> None:
     databases = [Database(postgres) for _ in range(3)]
     batch = [complaint(f"SM{number}") for number in range(60)]
@@ -124,7 +126,7 @@ def test_two_gateways_at_once_give_one_ticket_each(
 
 
 def test_what_the_database_refuses_fails_alone(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], refuse: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], refuse: Refuse
 ) -> None:
     bad, good = complaint("SM1", title="buruk"), complaint("SM2")
     refuse("complaint", "title = 'buruk'")
@@ -137,7 +139,7 @@ def test_what_the_database_refuses_fails_alone(
 
 
 def test_a_counter_that_was_set_back_gives_no_ticket_twice(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     """As after restoring a backup of one table only: better no ticket now than the same one for two people."""
     central.deliver([complaint("SM1")])
@@ -149,7 +151,7 @@ def test_a_counter_that_was_set_back_gives_no_ticket_twice(
 
 
 def test_find_tells_how_a_complaint_stands(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], clock: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], clock: StillClock
 ) -> None:
     one = complaint("SM1")
     ticket = central.deliver([one]).tickets[one.id]
@@ -161,7 +163,7 @@ def test_find_tells_how_a_complaint_stands(
 
 
 def test_amending_keeps_ticket_and_status_and_appends_to_history(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     one = complaint("SM1")
     ticket = central.deliver([one]).tickets[one.id]
@@ -186,7 +188,7 @@ def test_amending_keeps_ticket_and_status_and_appends_to_history(
 
 
 def test_what_is_not_there_yet_cannot_be_amended(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     with pytest.raises(Unavailable, match="not been delivered"):
         central.amend(complaint("SM1"), "too early")
@@ -195,7 +197,7 @@ def test_what_is_not_there_yet_cannot_be_amended(
 
 @pytest.mark.parametrize("statement", ["UPDATE complaint_history SET why = 'x'", "DELETE FROM complaint_history"])
 def test_the_database_itself_keeps_history(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any, statement: str
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows, statement: str
 ) -> None:
     central.deliver([complaint("SM1")])
     before = rows(history)
@@ -205,7 +207,7 @@ def test_the_database_itself_keeps_history(
 
 
 def test_the_reporter_is_encrypted_and_shown_to_nobody(
-    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Any
+    central: SqlCentralStore, complaint: Callable[..., Complaint], rows: Rows
 ) -> None:
     reporter = Reporter(address="+6281200000001", phone="+6281200000001", name="Ibu Sari", email="sari@example.id")
     one = complaint("SM1", reporter=reporter)

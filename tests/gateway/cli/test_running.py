@@ -11,7 +11,10 @@ from typing import Any
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.spool.tables import inbox, outbox
+from tests.gateway.fixture_types import Eventually, Rows, SmsRequest
+from tests.gateway.site import Site
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,7 +26,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def simulated(sqlite_site: Any) -> Any:
+def simulated(sqlite_site: Site) -> Any:
     """Return a site whose server and simulator have ports that were free a moment ago."""
     sqlite_site.api_base = f"http://127.0.0.1:{free_port()}"
     main = sqlite_site.write().config / "gateway.toml"
@@ -54,7 +57,7 @@ def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: An
     assert simulated.run("simulate", "--text", "jalan berlubang").exit_code == 1
 
 
-def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
+def test_simulate_refuses_the_real_provider(sqlite_site: Site) -> None:
     sqlite_site.api_base = "https://api.twilio.com"
     result = sqlite_site.write().run("simulate", "--text", "jalan berlubang")
     assert result.exit_code == 3
@@ -62,7 +65,7 @@ def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
 
 
 def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
-    simulated: Any, eventually: Any
+    simulated: Any, eventually: Eventually
 ) -> None:
     with simulated.process("serve", "--simulate", "--rate", "50") as served:
         eventually(lambda: 'outcome="sent"' in served.get("/metrics").text, 25)
@@ -134,7 +137,7 @@ def test_simulate_text_wants_a_phone_number(simulated: Any, sender: str) -> None
     assert simulated.run("simulate", "--text", "jalan", "--from", sender).exit_code == 2
 
 
-def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Any) -> None:
+def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Site) -> None:
     with sqlite_site.write().process("serve") as served:
         second = subprocess.run(
             [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(sqlite_site.config), "serve"],
@@ -149,7 +152,7 @@ def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_
         assert served.get("/health/ready").status_code == 200
 
 
-def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> None:
+def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -170,7 +173,7 @@ def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> Non
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_web_and_work_do_together_what_serve_does(
-    site: Any, twilio: Any, sms_request: Any, rows: Any, eventually: Any
+    site: Site, twilio: FakeTwilio, sms_request: SmsRequest, rows: Rows, eventually: Eventually
 ) -> None:
     import requests
 

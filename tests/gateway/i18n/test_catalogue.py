@@ -60,13 +60,13 @@ def test_the_catalogue_has_every_text_of_the_code(indonesian: Catalog, tmp_path:
 
 
 def test_a_text_is_shown_in_indonesian_with_its_values() -> None:
-    waiting = text("last message came in {age} ago", age=age(timedelta(minutes=12)))
-    assert localize(waiting, Language.INDONESIAN) == "pesan terakhir masuk 12 menit lalu"
+    waiting = text("last message came in {at}", at=age(timedelta(minutes=12)))
+    assert localize(waiting, Language.INDONESIAN) == "pesan terakhir masuk 12 menit"
 
 
 def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
-    waiting = text("last message came in {age} ago", age=age(timedelta(minutes=12)))
-    assert localize(waiting, Language.ENGLISH) == "last message came in 12 minutes ago"
+    waiting = text("last message came in {at}", at=age(timedelta(minutes=12)))
+    assert localize(waiting, Language.ENGLISH) == "last message came in 12 minutes"
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,12 @@ def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
             "unavailable: the database var/gateway.db cannot grow: the disk is full; make room",
             "unavailable: basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",
         ),
-        ("unavailable: Twilio error 20003", "unavailable: Twilio error 20003"),
+        ("unavailable: Twilio error 20003", "unavailable: kesalahan Twilio 20003"),
+        (
+            "unavailable: the phone answered HTTP 401; cause: user or password is wrong",
+            "unavailable: telepon menjawab HTTP 401; penyebab: user atau password salah",
+        ),
+        ("unavailable: a text of another version", "unavailable: a text of another version"),
         ("untranslatable", "untranslatable"),
     ],
 )

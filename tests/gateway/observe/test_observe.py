@@ -10,14 +10,18 @@ from typing import Any
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.domain.errors import Unavailable
 from gateway.observe.logs import configure, describe, log
+from tests.gateway.fixture_types import Drain, Receive
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 SECRETS = ("+6281234567890", "081234567890", "6281234567890", "3201012345678901", "Pak Budi", "kata-sandi")
 
 
 @pytest.fixture(params=["json", "pretty"])
-def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, logs: Any) -> io.StringIO:
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO) -> io.StringIO:
     """Write real logs in either form, with everything on."""
     stream = io.StringIO()
     with monkeypatch.context() as patch:
@@ -94,7 +98,7 @@ def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: Any) -> None:
         assert entry["timestamp"].endswith("Z")
 
 
-def test_the_level_is_obeyed(monkeypatch: pytest.MonkeyPatch, logs: Any) -> None:
+def test_the_level_is_obeyed(monkeypatch: pytest.MonkeyPatch, logs: io.StringIO) -> None:
     stream = io.StringIO()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
@@ -112,7 +116,13 @@ def test_our_own_errors_are_described_by_their_reason() -> None:
 
 
 def test_a_whole_flow_writes_nothing_personal(
-    site: Any, receive: Any, drain: Any, twilio: Any, clock: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    receive: Receive,
+    drain: Drain,
+    twilio: FakeTwilio,
+    clock: StillClock,
+    written: Any,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = site.gateway()
     text = "PRINGSEWU jalan rusak, saya Pak Budi NIK 3201012345678901 hp 081234567890"

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import base64
-from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints
-from gateway.domain.errors import Undecryptable
+from gateway.domain.errors import Misconfigured, Undecryptable
 from gateway.operations.rekey import rekey
 from gateway.spool import Spool
 from gateway.spool.tables import cases, inbox, outbox, tickets
 from gateway.storage.crypto import Keyring
+from gateway.storage.encrypted import encrypted_columns, purpose_of
+from tests.gateway.fixture_types import Drain, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 OLD, NEW, LOOKUP = b"k" * 32, b"n" * 32, b"l" * 32
 SEALED = [(inbox, "payload"), (outbox, "payload"), (cases, "complaint"), (cases, "contact"), (complaints, "reporter")]
 
 
 @pytest.fixture
-def filled(site: Any, receive: Any) -> Any:
+def filled(site: Site, receive: Receive) -> Gateway:
     """Return a gateway with something in every encrypted column."""
     gateway = site.gateway()
     for number in range(7):
@@ -30,14 +35,14 @@ def filled(site: Any, receive: Any) -> Any:
     return gateway
 
 
-def sealed_with(rows: Any, keyring: Keyring) -> list[bool]:
+def sealed_with(rows: Rows, keyring: Keyring) -> list[bool]:
     return [keyring.is_current(row[name]) for table, name in SEALED for row in rows(table) if row[name] is not None]
 
 
-def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, clock: Any) -> None:
+def test_everything_is_under_the_new_key_afterwards(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
     spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
-    totals = dict(rekey(spool, filled.central_database, 3))
+    totals = dict(rekey(filled.tables, spool.keyring, 3))
     assert totals == {
         "inbox.payload": 8,
         "outbox.payload": 8,
@@ -46,7 +51,7 @@ def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, cloc
         "complaint.reporter": 7,
     }
     assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
-    assert sum(dict(rekey(spool, filled.central_database, 3)).values()) == 0, "a second run has nothing to do"
+    assert sum(dict(rekey(filled.tables, spool.keyring, 3)).values()) == 0, "a second run has nothing to do"
     alone = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
     assert all(alone.inbox.unseal(alone.inbox.get(row["id"])).payload for row in rows(inbox))
     with filled.database.read() as connection:
@@ -54,28 +59,51 @@ def test_everything_is_under_the_new_key_afterwards(filled: Any, rows: Any, cloc
     assert (len(readable), unreadable) == (8, {})
 
 
-def test_an_interrupted_rotation_is_finished_by_the_next(filled: Any, rows: Any, clock: Any) -> None:
+def test_an_interrupted_rotation_is_finished_by_the_next(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     spool = Spool(filled.database, Keyring([NEW, OLD], LOOKUP), clock)
-    steps = rekey(spool, filled.central_database, 2)
+    steps = rekey(filled.tables, spool.keyring, 2)
     next(steps)
     steps.close()
     current = sealed_with(rows, Keyring([NEW], LOOKUP))
     assert any(current)
     assert not all(current)
-    filled_again = sum(dict(rekey(spool, filled.central_database, 2)).values())
+    filled_again = sum(dict(rekey(filled.tables, spool.keyring, 2)).values())
     assert filled_again == len(current) - sum(current)
     assert all(sealed_with(rows, Keyring([NEW], LOOKUP)))
 
 
-def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Any, rows: Any, clock: Any) -> None:
+def test_a_lost_key_stops_it_and_what_was_done_stays(filled: Gateway, rows: Rows, clock: StillClock) -> None:
     spool = Spool(filled.database, Keyring([NEW], LOOKUP), clock)
     with pytest.raises(Undecryptable, match="put the old key back"):
-        list(rekey(spool, filled.central_database, 100))
+        list(rekey(filled.tables, spool.keyring, 100))
     assert not any(sealed_with(rows, Keyring([NEW], LOOKUP)))
 
 
-def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -> None:
-    assert filled.spool.missing_key() is None
+@pytest.mark.parametrize(("table", "name"), SEALED)
+@pytest.mark.parametrize("which", ["oldest", "newest"])
+def test_a_key_that_one_column_needs_is_missed(filled: Gateway, table: sa.Table, name: str, which: str) -> None:
+    """A start without the key of any encrypted column would fail later, on the message of a citizen."""
+    lost = Keyring([NEW], LOOKUP)
+    order = table.c.id.asc() if which == "oldest" else table.c.id.desc()
+    with filled.database.begin() as transaction:
+        chosen = sa.select(table.c.id).where(table.c[name].is_not(None)).order_by(order).limit(1)
+        row_id = transaction.execute(chosen).scalar_one()
+        sealed = lost.encrypt(b"?", purpose_of(table.c[name]))
+        transaction.execute(sa.update(table).where(table.c.id == row_id).values({name: sealed}))
+    with pytest.raises(Misconfigured, match=f"stored values need key {sealed[:4].hex()}"):
+        filled.require_keys()
+
+
+def test_every_encrypted_column_has_a_purpose_of_its_own(filled: Gateway) -> None:
+    purposes = [encrypted.purpose for tables in filled.tables for encrypted in encrypted_columns(tables.metadata)]
+    assert sorted(purposes) == [b"case", b"contact", b"inbox", b"outbox", b"reporter"]
+
+
+def test_with_all_keys_nothing_is_missed(filled: Gateway) -> None:
+    filled.require_keys()
+
+
+def test_a_missing_key_is_noticed_before_anything_runs(site: Site, filled: Gateway) -> None:
     filled.close()
     (site.root / "keys" / "storage").write_bytes(base64.b64encode(NEW))
     needed = Keyring([OLD], LOOKUP).encrypt(b"", b"")[:4].hex()
@@ -86,7 +114,7 @@ def test_a_missing_key_is_noticed_before_anything_runs(site: Any, filled: Any) -
         assert "put the old key back" in result.output
 
 
-def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: Any) -> None:
+def test_the_command_asks_where_the_gateway_runs(site: Site, filled: Gateway, rows: Rows) -> None:
     from gateway import bootstrap
 
     site.monkeypatch.setattr(bootstrap, "now", filled.spool.clock)
@@ -99,7 +127,7 @@ def test_the_command_asks_where_the_gateway_runs(site: Any, filled: Any, rows: A
     assert "1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove" in help_text
 
 
-def test_the_command(site: Any, filled: Any, rows: Any, receive: Any, drain: Any) -> None:
+def test_the_command(site: Site, filled: Gateway, rows: Rows, receive: Receive, drain: Drain) -> None:
     (site.root / "keys" / "storage2").write_bytes(base64.b64encode(NEW))
     main = site.config / "gateway.toml"
     both = '[{ file = "keys/storage2" }, { file = "keys/storage" }]'

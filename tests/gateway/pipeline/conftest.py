@@ -1,139 +1,21 @@
-"""A toy channel whose long messages come in parts, and what conversations are tested with."""
+"""Fixtures of the tests of the pipeline: a toy channel whose long messages come in parts."""
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from types import ModuleType
-from typing import Any, ClassVar
-from uuid import UUID
 
 import pytest
 
 from adapters import BUILTIN
-from gateway.domain.events import CitizenMessage, Event, MessagePart
-from gateway.domain.ids import new_id
-from gateway.ports import ChannelContext, ChannelSettings, Envelope, RawMessage, Receipt, Reply, Response
+from gateway.bootstrap import Gateway
 from gateway.ports.registry import Registry, Spec
-from gateway.ports.wire import WebhookRequest
-from gateway.spool.inbox import Incoming
 from gateway.spool.tables import Kind, outbox
-
-CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
-REGION = """
-code = "74.71"
-name = "Kota Kendari"
-agency = "Pemerintah Kota Kendari"
-[channels.radio]
-adapter = "toy.radio"
-[channels.other]
-adapter = "toy.radio"
-"""
-
-
-class Radio:
-    """Parts as JSON: who, which group, which number of how many, and UTF-16 bytes in hexadecimal."""
-
-    Settings: ClassVar[type[ChannelSettings]] = ChannelSettings
-    methods: ClassVar[frozenset[str]] = frozenset({"POST"})
-    media_types: ClassVar[frozenset[str]] = frozenset({"application/json"})
-    own_addresses = ()
-    broken: ClassVar[Exception | None] = None  # raised by the next joins
-    sent: ClassVar[list[Reply]] = []
-
-    def __init__(self, settings: ChannelSettings, context: ChannelContext) -> None:
-        self._context = context
-
-    def verify(self, request: WebhookRequest) -> Envelope:
-        part = json.loads(request.body)
-        return Envelope(part["id"], part["lane"])
-
-    def accepted(self, request: WebhookRequest) -> Response:
-        return Response()
-
-    def translate(self, raw: RawMessage) -> Sequence[Event]:
-        fields = raw.json()
-        if "group" not in fields:
-            return [
-                CitizenMessage(
-                    external_id=fields.need("id"), sender=fields.need("from"), recipient="r", text=fields.get("text")
-                )
-            ]
-        return [
-            MessagePart(
-                group=fields.need("group"),
-                number=fields.number("number"),
-                total=fields.number("total"),
-                sender=fields.need("from"),
-            )
-        ]
-
-    def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        if self.broken:
-            raise self.broken
-        there = [raw.json() for raw in parts if raw is not None]
-        joined = b"".join(bytes.fromhex(fields.get("hex")) for fields in there)
-        return CitizenMessage(
-            external_id="the core names it",
-            sender=there[0].need("from"),
-            recipient="r",
-            text=joined.decode("utf-16-be", "replace"),
-        )
-
-    def reply(self, reply: Reply) -> Receipt:
-        self.sent.append(reply)
-        return Receipt(f"radio {reply.id}")
-
-    def find(self, reply: Reply) -> Receipt | None:
-        return None
-
-    def parts(self, text: str) -> int:
-        return 1
-
-
-class Waves:
-    """Puts messages and parts into a gateway's inbox, as the front door does, and tells what was answered."""
-
-    def __init__(self, site: Any, clock: Any) -> None:
-        self.site, self.clock, self._count = site, clock, 0
-
-    def gateway(self, **files: Any) -> Any:
-        """Wire a gateway that has the channel."""
-        return self.site.gateway(**({"regions": {"74.71-kendari.toml": REGION}} | files))
-
-    def put(self, gateway: Any, *, channel: str = "radio", **fields: Any) -> UUID:
-        """Store one webhook; a second one of the same id is a repetition."""
-        self._count += 1
-        given = {"id": f"r{self._count}", "from": CITIZEN} | fields
-        given = {"lane": given["from"]} | given
-        adapter = gateway.channels["74.71", channel].adapter
-        body = json.dumps(given).encode()
-        message = Incoming(
-            id=new_id(),
-            region="74.71",
-            channel=channel,
-            envelope=adapter.verify(WebhookRequest("POST", "https://x", {}, body)),
-            content_type="application/json",
-            payload=body,
-            received_at=self.clock(),
-        )
-        gateway.spool.inbox.commit([gateway.spool.inbox.seal(message)])
-        return message.id
-
-    def part(self, gateway: Any, number: int, texts: Sequence[str | bytes], group: str = "7", **fields: Any) -> UUID:
-        """Store one part of a message, given all its parts."""
-        text = texts[number - 1]
-        data = text if isinstance(text, bytes) else text.encode("utf-16-be")
-        return self.put(gateway, group=group, number=number, total=len(texts), hex=data.hex(), **fields)
-
-    def say(self, gateway: Any, text: str, **fields: Any) -> UUID:
-        """Store a message that came whole."""
-        return self.put(gateway, text=text, **fields)
-
-    def answers(self, to: str = CITIZEN) -> list[str]:
-        """Return what one citizen was sent, in the order of sending."""
-        return [reply.text for reply in Radio.sent if reply.to == to]
+from tests.gateway.fixture_types import Rows
+from tests.gateway.pipeline.waves import Radio, Waves
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 
 @pytest.fixture
@@ -145,7 +27,7 @@ def radio(monkeypatch: pytest.MonkeyPatch) -> type[Radio]:
 
 
 @pytest.fixture
-def waves(site: Any, clock: Any, radio: type[Radio], monkeypatch: pytest.MonkeyPatch) -> Waves:
+def waves(site: Site, clock: StillClock, radio: type[Radio], monkeypatch: pytest.MonkeyPatch) -> Waves:
     """Register the toy beside the built-in adapters."""
     module = ModuleType("toy_radio")
     module.Radio = radio  # type: ignore[attr-defined]
@@ -155,10 +37,10 @@ def waves(site: Any, clock: Any, radio: type[Radio], monkeypatch: pytest.MonkeyP
 
 
 @pytest.fixture
-def replies(rows: Any) -> Callable[[Any], list[str]]:
+def replies(rows: Rows) -> Callable[[Gateway], list[str]]:
     """Return a function that reads the texts of all replies of a gateway, sent or not."""
 
-    def read(gateway: Any) -> list[str]:
+    def read(gateway: Gateway) -> list[str]:
         with gateway.database.read() as connection:
             chosen = outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)
             return [gateway.spool.outbox.unseal(row).text for row in connection.execute(chosen)]

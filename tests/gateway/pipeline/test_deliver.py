@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints, history
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.tickets import check_ticket
 from gateway.spool import Spool
+from gateway.spool.case import CaseReference
 from gateway.spool.tables import Kind, State, cases, outbox, tickets
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
 from gateway.storage.migrate import migrate
+from tests.gateway.fixture_types import Drain, Receive, Refuse, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 
 class Centre:
@@ -42,7 +48,7 @@ class Centre:
 
 @pytest.fixture
 def centre() -> Callable[[Any], Centre]:
-    def put(gateway: Any) -> Centre:
+    def put(gateway: Gateway) -> Centre:
         made = Centre(gateway.central)
         gateway.stages["deliver"].central = made
         return made
@@ -50,21 +56,25 @@ def centre() -> Callable[[Any], Centre]:
     return put
 
 
-def deliver(gateway: Any) -> int:
+def deliver(gateway: Gateway) -> int:
     return gateway.stages["deliver"].run_once()
 
 
-def open_cases(gateway: Any, receive: Any, *texts: str) -> None:
+def open_cases(gateway: Gateway, receive: Receive, *texts: str) -> None:
     for number, text in enumerate(texts):
         receive(gateway, text, f"SM{number}", f"+6281200000{number:03}")
     gateway.stages["intake"].run_once()
 
 
-def jobs(rows: Any, kind: Kind = Kind.DELIVER) -> list[dict[str, Any]]:
+def jobs(rows: Rows, kind: Kind = Kind.DELIVER) -> list[dict[str, Any]]:
     return rows(outbox, outbox.c.kind == kind.value)
 
 
-def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, receive: Any, rows: Any) -> None:
+def reference(row: Mapping[str, Any]) -> CaseReference:
+    return CaseReference(row["id"], row["region"], row["channel"], row["correlation_id"])
+
+
+def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Site, receive: Receive, rows: Rows) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "PRINGSEWU jalan berlubang")
     assert deliver(gateway) == 1
@@ -81,7 +91,7 @@ def test_a_delivery_numbers_its_case_and_queues_the_acknowledgement(site: Any, r
 
 
 def test_an_answer_lost_after_the_commit_gives_the_same_ticket_on_retry(
-    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+    site: Site, receive: Receive, rows: Rows, centre: Any, clock: StillClock
 ) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "lampu mati")
@@ -97,7 +107,9 @@ def test_an_answer_lost_after_the_commit_gives_the_same_ticket_on_retry(
     assert {row["state"] for row in jobs(rows)} == {State.DONE}
 
 
-def test_a_centre_that_is_down_is_asked_for_ever(site: Any, receive: Any, rows: Any, centre: Any, clock: Any) -> None:
+def test_a_centre_that_is_down_is_asked_for_ever(
+    site: Site, receive: Receive, rows: Rows, centre: Any, clock: StillClock
+) -> None:
     gateway = site.gateway(extra="[work]\nattempts = 2\n")
     open_cases(gateway, receive, "jalan berlubang")
     broken = centre(gateway)
@@ -111,7 +123,9 @@ def test_a_centre_that_is_down_is_asked_for_ever(site: Any, receive: Any, rows: 
     assert jobs(rows)[0]["state"] == State.DONE
 
 
-def test_a_centre_that_asks_for_patience_gets_it(site: Any, receive: Any, rows: Any, centre: Any, clock: Any) -> None:
+def test_a_centre_that_asks_for_patience_gets_it(
+    site: Site, receive: Receive, rows: Rows, centre: Any, clock: StillClock
+) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
     centre(gateway).before.append(Unavailable("maintenance", retry_after=900))
@@ -119,7 +133,9 @@ def test_a_centre_that_asks_for_patience_gets_it(site: Any, receive: Any, rows: 
     assert (jobs(rows)[0]["due_at"] - clock()).total_seconds() >= 900
 
 
-def test_a_complaint_that_the_centre_refuses_fails_alone(site: Any, receive: Any, rows: Any, refuse: Any) -> None:
+def test_a_complaint_that_the_centre_refuses_fails_alone(
+    site: Site, receive: Receive, rows: Rows, refuse: Refuse
+) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "buruk", "lampu mati")
     refuse("complaint", "title = 'buruk'")
@@ -130,7 +146,7 @@ def test_a_complaint_that_the_centre_refuses_fails_alone(site: Any, receive: Any
 
 
 def test_an_unexpected_error_makes_only_the_bad_row_pay(
-    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+    site: Site, receive: Receive, rows: Rows, centre: Any, clock: StillClock
 ) -> None:
     gateway = site.gateway(extra="[work]\nattempts = 2\n")
     open_cases(gateway, receive, "jalan berlubang", "buruk")
@@ -151,7 +167,7 @@ def test_an_unexpected_error_makes_only_the_bad_row_pay(
 
 
 def test_a_row_that_our_own_database_refuses_makes_only_itself_pay(
-    site: Any, receive: Any, rows: Any, refuse: Any
+    site: Site, receive: Receive, rows: Rows, refuse: Refuse
 ) -> None:
     """The centre has both; queueing one's acknowledgement is refused here."""
     text = 'code = "74.71"\nname = "Kota Kendari"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
@@ -166,7 +182,7 @@ def test_a_row_that_our_own_database_refuses_makes_only_itself_pay(
     assert [row["region"] for row in jobs(rows, Kind.REPLY)] == ["00"]
 
 
-def test_a_case_whose_key_is_lost_fails_alone(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+def test_a_case_whose_key_is_lost_fails_alone(site: Site, receive: Receive, rows: Rows, clock: StillClock) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "lampu mati")
     lost = rows(cases)[0]["id"]
@@ -179,7 +195,7 @@ def test_a_case_whose_key_is_lost_fails_alone(site: Any, receive: Any, rows: Any
     assert sorted(row["state"] for row in jobs(rows)) == [State.DEAD, State.DONE]
 
 
-def test_a_case_that_this_version_cannot_read_fails_alone(site: Any, receive: Any, rows: Any) -> None:
+def test_a_case_that_this_version_cannot_read_fails_alone(site: Site, receive: Receive, rows: Rows) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "lampu mati")
     strange, gone = (row["id"] for row in rows(cases))
@@ -195,7 +211,7 @@ def test_a_case_that_this_version_cannot_read_fails_alone(site: Any, receive: An
 
 
 def test_the_centre_may_live_in_another_database(
-    site: Any, receive: Any, drain: Any, tmp_path: Any, twilio: Any
+    site: Site, receive: Receive, drain: Drain, tmp_path: Any, twilio: FakeTwilio
 ) -> None:
     url = f"sqlite:///{tmp_path / 'central.db'}"
     elsewhere = Database(url)
@@ -213,7 +229,7 @@ def test_the_centre_may_live_in_another_database(
 
 
 def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
-    site: Any, receive: Any, rows: Any, drain: Any
+    site: Site, receive: Receive, rows: Rows, drain: Drain
 ) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
@@ -227,7 +243,9 @@ def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
     assert (job["state"], job["reason"]) == (State.DEAD, "rejected: the centre does not know it")
 
 
-def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+def test_status_words_and_a_date_of_western_indonesia(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock
+) -> None:
     clock.now = clock.now.replace(hour=20, minute=0)  # the next day in Jakarta
     gateway = site.gateway()
     open_cases(gateway, receive, "PRINGSEWU jalan berlubang")
@@ -247,7 +265,7 @@ def test_status_words_and_a_date_of_western_indonesia(site: Any, receive: Any, r
 
 
 def test_a_batch_that_was_taken_over_meanwhile_queues_no_second_acknowledgement(
-    site: Any, receive: Any, rows: Any, centre: Any, clock: Any
+    site: Site, receive: Receive, rows: Rows, centre: Any, clock: StillClock
 ) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
@@ -268,7 +286,7 @@ def test_a_batch_that_was_taken_over_meanwhile_queues_no_second_acknowledgement(
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, receive: Any, rows: Any) -> None:
+def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Site, receive: Receive, rows: Rows) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
     real = gateway.database.engine
@@ -284,13 +302,15 @@ def test_a_database_that_is_away_stops_the_stage_and_loses_nothing(site: Any, re
     assert len(rows(complaints)) == 1
 
 
-def test_an_amendment_that_comes_after_the_purge_says_so(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+def test_an_amendment_that_comes_after_the_purge_says_so(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock
+) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang")
     deliver(gateway)
     (case,) = rows(cases)
     with gateway.database.begin() as connection:
-        gateway.spool.outbox.add_cases(connection, Kind.AMEND, [case])
+        gateway.spool.outbox.add_jobs(connection, Kind.AMEND, [reference(case)])
     gateway.spool.cases.purge(clock() + timedelta(days=1), 10)
     deliver(gateway)
     (job,) = jobs(rows, Kind.AMEND)
@@ -298,13 +318,13 @@ def test_an_amendment_that_comes_after_the_purge_says_so(site: Any, receive: Any
 
 
 def test_an_amendment_is_tried_again_until_the_centre_answers(
-    site: Any, receive: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     open_cases(gateway, receive, "jalan berlubang", "lampu mati")
     deliver(gateway)
     with gateway.database.begin() as connection:
-        gateway.spool.outbox.add_cases(connection, Kind.AMEND, rows(cases))
+        gateway.spool.outbox.add_jobs(connection, Kind.AMEND, [reference(case) for case in rows(cases)])
     first = rows(cases)[0]["id"]
     real = gateway.central.amend
 

@@ -2,29 +2,36 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.domain.ids import new_id
 from gateway.domain.tickets import make_ticket
-from gateway.pipeline.intake import _Failures
 from gateway.ports import JSON, Envelope
 from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.tables import Kind, State, cases, inbox, outbox, references, tickets
 from gateway.storage.crypto import Keyring
+from tests.gateway.fixture_types import Drain, MakeIncoming, Receive, Refuse, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 
 
-def intake(gateway: Any) -> Any:
+def intake(gateway: Gateway) -> Any:
     return gateway.stages["intake"]
 
 
-def put_json(gateway: Any, clock: Any, key: str, payload: bytes, sender: str | None = None, **changes: Any) -> Any:
+def put_json(
+    gateway: Gateway, clock: StillClock, key: str, payload: bytes, sender: str | None = None, **changes: Any
+) -> Any:
     """Store a raw message as a poll would."""
     given = {"id": new_id(), "region": "00", "channel": "sms", "envelope": Envelope(key, sender)}
     given |= {"content_type": JSON, "payload": payload, "received_at": clock()}
@@ -33,14 +40,14 @@ def put_json(gateway: Any, clock: Any, key: str, payload: bytes, sender: str | N
     return message.id
 
 
-def texts(gateway: Any, rows: Any) -> list[str]:
+def texts(gateway: Gateway, rows: Rows) -> list[str]:
     """Return the texts of the replies in the outbox."""
     with gateway.database.read() as connection:
         replies = connection.execute(outbox.select().where(outbox.c.kind == Kind.REPLY).order_by(outbox.c.id)).all()
     return [gateway.spool.outbox.unseal(row).text for row in replies]
 
 
-def test_a_report_opens_a_case_and_queues_its_delivery(site: Any, receive: Any, rows: Any) -> None:
+def test_a_report_opens_a_case_and_queues_its_delivery(site: Site, receive: Receive, rows: Rows) -> None:
     gateway = site.gateway()
     row_id = receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     assert intake(gateway).run_once() == 1
@@ -51,7 +58,9 @@ def test_a_report_opens_a_case_and_queues_its_delivery(site: Any, receive: Any, 
     assert intake(gateway).run_once() == 0
 
 
-def test_the_same_message_by_webhook_and_by_poll_opens_one_case(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+def test_the_same_message_by_webhook_and_by_poll_opens_one_case(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock
+) -> None:
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
     sid = "SM" + "1".rjust(32, "0")
@@ -67,7 +76,7 @@ def test_the_same_message_by_webhook_and_by_poll_opens_one_case(site: Any, recei
 
 
 def test_a_message_that_comes_again_after_the_purge_opens_no_second_case(
-    site: Any, receive: Any, rows: Any, clock: Any, drain: Any
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, drain: Drain
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
@@ -80,7 +89,7 @@ def test_a_message_that_comes_again_after_the_purge_opens_no_second_case(
     assert len(rows(cases)) == 1
 
 
-def test_everything_of_a_batch_is_written_or_nothing(site: Any, receive: Any, rows: Any, refuse: Any) -> None:
+def test_everything_of_a_batch_is_written_or_nothing(site: Site, receive: Receive, rows: Rows, refuse: Refuse) -> None:
     """One transaction: where the outbox refuses the job, neither case nor inbox row has changed."""
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
@@ -92,7 +101,7 @@ def test_everything_of_a_batch_is_written_or_nothing(site: Any, receive: Any, ro
     assert row["reason"].startswith("rejected: the database refused it")
 
 
-def test_a_row_that_the_database_refuses_fails_alone(site: Any, receive: Any, rows: Any, refuse: Any) -> None:
+def test_a_row_that_the_database_refuses_fails_alone(site: Site, receive: Receive, rows: Rows, refuse: Refuse) -> None:
     """The database refuses one case of the batch: by the channel it came on."""
     text = 'code = "74.71"\nname = "Kota Kendari"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
     gateway = site.gateway(regions={"74.71-kendari.toml": text})
@@ -108,7 +117,7 @@ def test_a_row_that_the_database_refuses_fails_alone(site: Any, receive: Any, ro
 
 @pytest.mark.parametrize("payload", [b"not JSON", b"[]", b"{}", b'{"sid":"SM1","direction":"inbound"}', b"\xff"])
 def test_what_cannot_be_translated_is_a_dead_letter_alone(
-    site: Any, receive: Any, rows: Any, clock: Any, payload: bytes
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, payload: bytes
 ) -> None:
     gateway = site.gateway()
     bad = put_json(gateway, clock, "bad", payload, "+6281200000007")
@@ -120,7 +129,7 @@ def test_what_cannot_be_translated_is_a_dead_letter_alone(
     assert len(rows(cases)) == 1
 
 
-def test_a_message_of_a_channel_that_is_gone_is_a_dead_letter(site: Any, rows: Any, clock: Any) -> None:
+def test_a_message_of_a_channel_that_is_gone_is_a_dead_letter(site: Site, rows: Rows, clock: StillClock) -> None:
     gateway = site.gateway()
     put_json(gateway, clock, "1", b"{}", channel="lama")
     intake(gateway).run_once()
@@ -129,7 +138,9 @@ def test_a_message_of_a_channel_that_is_gone_is_a_dead_letter(site: Any, rows: A
     assert row["reason"] == "channel_gone: no channel 00/lama is configured any more; add it again and replay"
 
 
-def test_a_message_whose_key_is_lost_is_a_dead_letter(site: Any, rows: Any, clock: Any, incoming: Any) -> None:
+def test_a_message_whose_key_is_lost_is_a_dead_letter(
+    site: Site, rows: Rows, clock: StillClock, incoming: MakeIncoming
+) -> None:
     gateway = site.gateway()
     other = Spool(gateway.database, Keyring([b"x" * 32], b"l" * 32), clock)
     other.inbox.commit([other.inbox.seal(incoming("SM1"))])
@@ -139,7 +150,7 @@ def test_a_message_whose_key_is_lost_is_a_dead_letter(site: Any, rows: Any, cloc
 
 
 def test_an_unexpected_error_is_tried_again_and_dead_at_last(
-    site: Any, receive: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, logs: Any
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
     gateway = site.gateway(extra="[work]\nattempts = 3\nretry_base = 4\nretry_cap = 6\n")
     receive(gateway, "Jalan rahasia di depan pasar", "SM1")
@@ -171,7 +182,7 @@ def test_an_unexpected_error_is_tried_again_and_dead_at_last(
 
 
 def test_what_fails_unexpectedly_while_it_is_written_fails_alone(
-    site: Any, receive: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An adapter lets a lone surrogate through: no database can take that, and no type of ours forbids it."""
     import msgspec
@@ -195,7 +206,7 @@ def test_what_fails_unexpectedly_while_it_is_written_fails_alone(
 
 
 def test_a_later_message_does_not_overtake_one_that_is_tried_again(
-    site: Any, receive: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "pertama", "SM1")
@@ -222,19 +233,20 @@ def test_a_later_message_does_not_overtake_one_that_is_tried_again(
     assert opened == ["orang lain", "pertama", "kedua"]
 
 
-def test_a_batch_that_was_taken_over_meanwhile_writes_nothing(site: Any, receive: Any, rows: Any, clock: Any) -> None:
-    gateway = site.gateway()
+def test_a_batch_that_was_taken_over_meanwhile_writes_nothing(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, other = site.gateway(), site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
-    stage = intake(gateway)
     late = gateway.spool.inbox.claim(10, timedelta(seconds=30))
     clock.advance(seconds=31)
-    interpreted = [stage._interpret(row) for row in late.rows]
-    assert stage.run_once() == 1, "another worker takes it over"
-    stage._write(late, interpreted, _Failures(8))
+    assert intake(other).run_once() == 1, "another worker takes it over"
+    monkeypatch.setattr(gateway.spool.inbox, "claim", lambda *_: late)
+    assert intake(gateway).run_once() == 1
     assert len(rows(cases)) == len(rows(outbox)) == 1
 
 
-def test_status_of_an_own_ticket_is_asked_of_the_centre(site: Any, receive: Any, rows: Any, drain: Any) -> None:
+def test_status_of_an_own_ticket_is_asked_of_the_centre(site: Site, receive: Receive, rows: Rows, drain: Drain) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     drain(gateway)
@@ -247,7 +259,7 @@ def test_status_of_an_own_ticket_is_asked_of_the_centre(site: Any, receive: Any,
 
 
 def test_status_of_a_strangers_ticket_reads_like_that_of_an_unknown_one(
-    site: Any, receive: Any, rows: Any, drain: Any
+    site: Site, receive: Receive, rows: Rows, drain: Drain
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -263,7 +275,7 @@ def test_status_of_a_strangers_ticket_reads_like_that_of_an_unknown_one(
     assert [row["kind"] for row in rows(outbox)].count(Kind.INQUIRE) == 0, "the centre is not even asked"
 
 
-def test_help_and_mistyped_tickets_are_answered_at_once(site: Any, receive: Any, rows: Any) -> None:
+def test_help_and_mistyped_tickets_are_answered_at_once(site: Site, receive: Receive, rows: Rows) -> None:
     gateway = site.gateway()
     receive(gateway, "BANTUAN", "SM1")
     receive(gateway, "STATUS 10000000", "SM2")
@@ -274,7 +286,7 @@ def test_help_and_mistyped_tickets_are_answered_at_once(site: Any, receive: Any,
 
 
 @pytest.mark.parametrize("sender", ["1708", "99999", "TELKOMSEL"])
-def test_machines_and_ourselves_are_never_answered(site: Any, receive: Any, rows: Any, sender: str) -> None:
+def test_machines_and_ourselves_are_never_answered(site: Site, receive: Receive, rows: Rows, sender: str) -> None:
     gateway = site.gateway()
     for number, text in enumerate(("BANTUAN", "STATUS 10000000", "Promo pulsa hari ini")):
         receive(gateway, text, f"SM{number}", sender)
@@ -284,7 +296,9 @@ def test_machines_and_ourselves_are_never_answered(site: Any, receive: Any, rows
     assert [row["state"] for row in rows(inbox)] == [State.DONE] * 3
 
 
-def test_a_talkative_machine_gets_so_many_replies_an_hour(site: Any, receive: Any, rows: Any, clock: Any) -> None:
+def test_a_talkative_machine_gets_so_many_replies_an_hour(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock
+) -> None:
     gateway = site.gateway(extra="[replies]\nper_hour = 3\n")
     for number in range(5):
         receive(gateway, "BANTUAN", f"SM{number}")
@@ -301,7 +315,9 @@ def test_a_talkative_machine_gets_so_many_replies_an_hour(site: Any, receive: An
     assert len(texts(gateway, rows)) == 5
 
 
-def test_receipts_are_noted_and_never_go_back(site: Any, receive: Any, rows: Any, clock: Any, twilio: Any) -> None:
+def test_receipts_are_noted_and_never_go_back(
+    site: Site, receive: Receive, rows: Rows, clock: StillClock, twilio: FakeTwilio
+) -> None:
     gateway = site.gateway()
     receive(gateway, "BANTUAN", "SM1")
     intake(gateway).run_once()
@@ -323,7 +339,7 @@ def test_receipts_are_noted_and_never_go_back(site: Any, receive: Any, rows: Any
 
 
 def test_an_anonymous_complaint_is_nowhere_linked_in_readable_form(
-    site: Any, receive: Any, rows: Any, drain: Any
+    site: Site, receive: Receive, rows: Rows, drain: Drain
 ) -> None:
     from gateway.central.tables import complaints
 
@@ -335,7 +351,7 @@ def test_an_anonymous_complaint_is_nowhere_linked_in_readable_form(
     assert row["description"] == "guru minta pungli"
 
 
-def test_many_messages_of_many_people_all_become_cases(site: Any, receive: Callable[..., Any], rows: Any) -> None:
+def test_many_messages_of_many_people_all_become_cases(site: Site, receive: Callable[..., Any], rows: Rows) -> None:
     gateway = site.gateway(extra="[work]\nbatch = 7\n")
     for number in range(30):
         receive(gateway, f"jalan rusak {number}", f"SM{number}", f"+62812000000{number % 5}0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import threading
 from collections.abc import Callable, Iterator
@@ -20,18 +21,26 @@ from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
 from gateway.spool.tables import inbox
+from gateway.storage.database import Database
+from tests.gateway.fixture_types import MakeIncoming, Refuse, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
+
+FULL_SHARE = [f"full-{number}" for number in range(5)]  # of a queue of 10 of which a channel may fill a half
 
 
 @pytest.fixture
-def group_commit(spool: Spool) -> Callable[..., GroupCommit]:
+def committer(spool: Spool) -> Committer:
+    metrics = Metrics()
+    channels = [Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")]
+    return Committer(spool.inbox, Tally(channels, metrics, ActivityLog(spool.activity)), metrics)
+
+
+@pytest.fixture
+def group_commit(committer: Committer) -> Callable[..., GroupCommit]:
     def make(**changes: Any) -> GroupCommit:
-        given = {"group": 256, "queue": 4096, "share": 0.5, "timeout": 10}
-        metrics = Metrics()
-        channels = [
-            Channel(region="00", name=name, adapter_key="toy", adapter=None) for name in ("sms", "lain", "ketiga")
-        ]
-        committer = Committer(spool.inbox, Tally(channels, metrics, ActivityLog(spool.activity)), metrics)
-        return GroupCommit(committer, **(given | changes))
+        settings = {"group": 256, "queue": 4096, "share": 0.5, "timeout": 10}
+        return GroupCommit(committer, **(settings | changes))
 
     return make
 
@@ -45,19 +54,25 @@ async def outcomes(commit: GroupCommit, messages: list[Any]) -> list[Any]:
     return found
 
 
-def test_what_is_put_is_durable_and_known_when_it_comes_again(group_commit: Any, incoming: Any, rows: Any) -> None:
+def test_what_is_put_is_durable_and_known_when_it_comes_again(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, rows: Rows
+) -> None:
     messages = [incoming("SM1"), incoming("SM2"), incoming("SM1")]
     assert asyncio.run(outcomes(group_commit(), messages)) == [True, True, False]
     assert {row["id"] for row in rows(inbox)} == {messages[0].id, messages[1].id}
 
 
-def test_groups_are_no_bigger_than_configured(group_commit: Any, incoming: Any, rows: Any) -> None:
+def test_groups_are_no_bigger_than_configured(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, rows: Rows
+) -> None:
     commit = group_commit(group=3)
     assert asyncio.run(outcomes(commit, [incoming(f"SM{number}") for number in range(10)])) == [True] * 10
     assert len(rows(inbox)) == 10
 
 
-def test_a_row_that_the_database_refuses_fails_alone(group_commit: Any, incoming: Any, rows: Any, refuse: Any) -> None:
+def test_a_row_that_the_database_refuses_fails_alone(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, rows: Rows, refuse: Refuse
+) -> None:
     refuse("inbox", "content_type = 'buruk'")
     messages = [incoming("SM1"), incoming("SM2", content_type="buruk"), incoming("SM3")]
     first, second, third = asyncio.run(outcomes(group_commit(), messages))
@@ -66,7 +81,9 @@ def test_a_row_that_the_database_refuses_fails_alone(group_commit: Any, incoming
     assert len(rows(inbox)) == 2
 
 
-def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(group_commit: Any, incoming: Any, rows: Any) -> None:
+def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, rows: Rows
+) -> None:
     """Else its group would wait for ever, and the channel's share of the queue would never be free again."""
     commit = group_commit(queue=10, share=0.5)
     messages = [incoming("SM1"), incoming("SM2", content_type="\ud800"), incoming("SM3")]
@@ -77,15 +94,16 @@ def test_a_row_that_fails_in_a_way_nobody_foresaw_fails_alone_too(group_commit: 
         )
         assert [outcome is True for outcome in found] == [True, False, True]
         assert isinstance(found[1], GatewayError)
-        assert commit._per_channel.total() == 0
-        assert await commit.put(incoming("SM4"))
+        assert await asyncio.gather(*[commit.put(incoming(key)) for key in FULL_SHARE]) == [True] * 5
         await commit.close()
 
     asyncio.run(work())
-    assert len(rows(inbox)) == 3
+    assert len(rows(inbox)) == 2 + 5
 
 
-def test_a_full_queue_and_a_greedy_channel_are_told_apart(group_commit: Any, incoming: Any) -> None:
+def test_a_full_queue_and_a_greedy_channel_are_told_apart(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming
+) -> None:
     commit = group_commit(queue=4, share=0.5)
 
     async def work() -> None:
@@ -106,7 +124,7 @@ def test_a_full_queue_and_a_greedy_channel_are_told_apart(group_commit: Any, inc
 
 
 @pytest.fixture
-def held(database: Any) -> Iterator[Callable[[], Any]]:
+def held(database: Database) -> Iterator[Callable[[], Any]]:
     """Return a function that keeps the inbox locked in another transaction until the test ends or says so."""
     let_go, holders = threading.Event(), []
 
@@ -132,9 +150,9 @@ def held(database: Any) -> Iterator[Callable[[], Any]]:
 
 
 def test_nobody_waits_longer_than_the_time_limit_for_a_database_that_hangs(
-    group_commit: Any, incoming: Any, held: Any, rows: Any
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, held: Any, rows: Rows
 ) -> None:
-    commit = group_commit(timeout=0.2, group=1)
+    commit = group_commit(timeout=0.2, group=1, queue=10, share=0.5)
     let_go = held()
 
     async def work() -> None:
@@ -143,14 +161,16 @@ def test_nobody_waits_longer_than_the_time_limit_for_a_database_that_hangs(
         assert [type(outcome) for outcome in found] == [Overloaded] * 3
         let_go.set()
         assert await asyncio.wait_for(commit.put(incoming("SM9")), 5) is True
-        assert commit._per_channel.total() == 0
+        assert await asyncio.gather(*[commit.put(incoming(key)) for key in FULL_SHARE]) == [True] * 5
         await commit.close()
 
     asyncio.run(work())
-    assert len(rows(inbox)) == 2, "what was under way was written after all, and a redelivery finds it"
+    assert len(rows(inbox)) == 2 + 5, "what was under way was written after all, and a redelivery finds it"
 
 
-def test_a_client_that_leaves_early_disturbs_nobody(group_commit: Any, incoming: Any, held: Any, rows: Any) -> None:
+def test_a_client_that_leaves_early_disturbs_nobody(
+    group_commit: Callable[..., GroupCommit], incoming: MakeIncoming, held: Any, rows: Rows
+) -> None:
     commit = group_commit()
     let_go = held()
 
@@ -165,20 +185,21 @@ def test_a_client_that_leaves_early_disturbs_nobody(group_commit: Any, incoming:
     assert len(rows(inbox)) == 2
 
 
-def test_each_commit_wakes_the_worker(group_commit: Any, incoming: Any) -> None:
-    commit, woken = group_commit(), []
-    commit._committer.on_commit = lambda: woken.append(1)
-    asyncio.run(outcomes(commit, [incoming("SM1")]))
+def test_each_commit_wakes_the_worker(
+    group_commit: Callable[..., GroupCommit], committer: Committer, incoming: MakeIncoming
+) -> None:
+    woken: list[int] = []
+    committer.on_commit = lambda: woken.append(1)
+    asyncio.run(outcomes(group_commit(), [incoming("SM1")]))
     assert woken == [1]
 
 
 def test_an_outage_is_told_when_it_begins_and_when_it_ends(
-    group_commit: Any, incoming: Any, logs: Any, monkeypatch: pytest.MonkeyPatch
+    committer: Committer, incoming: MakeIncoming, logs: io.StringIO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    committer = group_commit()._committer
     commit, away = committer.inbox.commit, [Unavailable("the database is away")] * 10  # each group is tried twice
 
-    def fail_at_first(rows: Any) -> Any:
+    def fail_at_first(rows: Rows) -> Any:
         if away:
             raise away.pop()
         return commit(rows)
@@ -214,7 +235,7 @@ class Pages:
 
 
 def page(cursor: str, *keys: str, more: bool = False) -> Batch:
-    return Batch(found=[FetchedMessage(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
+    return Batch(messages=[FetchedMessage(Envelope(key, key), b"{}") for key in keys], cursor=cursor, more=more)
 
 
 @pytest.fixture
@@ -233,7 +254,7 @@ def poll(spool: Spool) -> Callable[..., int]:
     return run
 
 
-def test_a_poll_reads_page_after_page_and_remembers_where_it_ended(spool: Spool, poll: Any, rows: Any) -> None:
+def test_a_poll_reads_page_after_page_and_remembers_where_it_ended(spool: Spool, poll: Any, rows: Rows) -> None:
     pages = Pages(page("p1", "a", "b", more=True), page("p2", "c"))
     assert poll(pages) == 3
     assert (pages.cursors, spool.leases.position("00", "sms")) == ([None, "p1"], "p2")
@@ -244,7 +265,7 @@ def test_a_poll_reads_page_after_page_and_remembers_where_it_ended(spool: Spool,
 
 
 def test_a_poll_that_fails_half_way_keeps_what_it_has_and_goes_on_from_there(
-    spool: Spool, poll: Any, rows: Any
+    spool: Spool, poll: Any, rows: Rows
 ) -> None:
     holder = new_id()
     with pytest.raises(Unavailable):
@@ -253,14 +274,14 @@ def test_a_poll_that_fails_half_way_keeps_what_it_has_and_goes_on_from_there(
     assert poll(Pages(page("p2", "b")), holder) == 1
 
 
-def test_the_cursor_does_not_move_without_its_page(spool: Spool, poll: Any, rows: Any, refuse: Any) -> None:
+def test_the_cursor_does_not_move_without_its_page(spool: Spool, poll: Any, rows: Rows, refuse: Refuse) -> None:
     refuse("inbox", "channel = 'sms'")
     with pytest.raises(GatewayError):
         poll(Pages(page("p1", "a")))
     assert (rows(inbox), spool.leases.position("00", "sms")) == ([], None)
 
 
-def test_a_second_poller_does_nothing_while_the_first_is_at_it(spool: Spool, poll: Any, rows: Any) -> None:
+def test_a_second_poller_does_nothing_while_the_first_is_at_it(spool: Spool, poll: Any, rows: Rows) -> None:
     class Nested(Pages):
         def poll(self, cursor: str | None) -> Batch:
             assert poll(Pages(page("stolen", "z"))) is None
@@ -270,7 +291,7 @@ def test_a_second_poller_does_nothing_while_the_first_is_at_it(spool: Spool, pol
     assert spool.leases.position("00", "sms") == "p1"
 
 
-def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any, rows: Any, clock: Any) -> None:
+def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any, rows: Rows, clock: StillClock) -> None:
     class Slow(Pages):
         def poll(self, cursor: str | None) -> Batch:
             clock.advance(seconds=121)
@@ -282,7 +303,7 @@ def test_a_page_fetched_with_a_lost_lease_is_not_stored(spool: Spool, poll: Any,
 
 
 def test_a_fault_in_verify_is_a_refusal_that_may_be_repeated(
-    site: Any, rows: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, rows: Rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     channel = gateway.channels["00", "sms"]

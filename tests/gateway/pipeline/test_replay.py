@@ -8,10 +8,15 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints, history
 from gateway.domain.errors import Unavailable
 from gateway.pipeline.replay import Replay
 from gateway.spool.tables import Kind, State, cases, inbox, outbox
+from tests.gateway.fixture_types import Drain, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 MORE_ROUTES = {
     "18.10-pringsewu.toml": """
@@ -26,26 +31,28 @@ category = "pekerjaan-umum"
 }
 
 
-def replay_of(gateway: Any) -> Replay:
+def replay_of(gateway: Gateway) -> Replay:
     return Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
 
 
-def day(clock: Any) -> tuple[Any, Any]:
+def day(clock: StillClock) -> tuple[Any, Any]:
     return clock() - timedelta(hours=1), clock() + timedelta(hours=1)
 
 
-def test_a_preview_touches_nothing(site: Any, receive: Any, drain: Any, rows: Any, clock: Any) -> None:
+def test_a_preview_touches_nothing(site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     drain(gateway)
     before = [rows(table) for table in (inbox, outbox, cases, complaints, history)]
     (change,) = replay_of(site.gateway(regions=MORE_ROUTES)).between(*day(clock))
-    assert (change.action, change.address) == ("amend", "00/sms")
+    assert (change.action, str(change.channel)) == ("amend", "00/sms")
     assert change.detail == "agency: Dinas PUPR Kabupaten Pringsewu → Dinas Bina Marga Kabupaten Pringsewu"
     assert [rows(table) for table in (inbox, outbox, cases, complaints, history)] == before
 
 
-def test_an_unchanged_reading_changes_nothing(site: Any, receive: Any, drain: Any, rows: Any, clock: Any) -> None:
+def test_an_unchanged_reading_changes_nothing(
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock
+) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     receive(gateway, "BANTUAN", "SM2")
@@ -57,7 +64,7 @@ def test_an_unchanged_reading_changes_nothing(site: Any, receive: Any, drain: An
 
 
 def test_a_new_reading_amends_the_centre_under_the_same_ticket(
-    site: Any, receive: Any, drain: Any, rows: Any, clock: Any
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -76,7 +83,9 @@ def test_a_new_reading_amends_the_centre_under_the_same_ticket(
     assert len(rows(outbox, outbox.c.kind == Kind.REPLY.value)) == 1, "the citizen is not told a second time"
 
 
-def test_an_amendment_waits_for_its_delivery(site: Any, receive: Any, drain: Any, rows: Any, clock: Any) -> None:
+def test_an_amendment_waits_for_its_delivery(
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock
+) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
     gateway.stages["intake"].run_once()
@@ -88,7 +97,7 @@ def test_an_amendment_waits_for_its_delivery(site: Any, receive: Any, drain: Any
 
 
 def test_who_was_anonymous_stays_so_whatever_the_new_reading_says(
-    site: Any, receive: Any, drain: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "ANONIM RAHASIA PRINGSEWU jalan berlubang", "SM1")
@@ -109,7 +118,9 @@ def test_who_was_anonymous_stays_so_whatever_the_new_reading_says(
     assert row["description"] == "jalan berlubang sekali"
 
 
-def test_dead_letters_are_previewed_and_given_back(site: Any, receive: Any, drain: Any, rows: Any, clock: Any) -> None:
+def test_dead_letters_are_previewed_and_given_back(
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock
+) -> None:
     text = 'code = "74.71"\nname = "Kota Kendari"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
     gateway = site.gateway(regions={"74.71-kendari.toml": text})
     receive(gateway, "lampu mati", "SM1", channel="74.71/sms")
@@ -129,7 +140,9 @@ def test_dead_letters_are_previewed_and_given_back(site: Any, receive: Any, drai
     assert replay_of(gateway).apply_dead(10) == 0
 
 
-def test_dead_replies_are_given_back_too(site: Any, receive: Any, twilio: Any, drain: Any, rows: Any) -> None:
+def test_dead_replies_are_given_back_too(
+    site: Site, receive: Receive, twilio: FakeTwilio, drain: Drain, rows: Rows
+) -> None:
     gateway = site.gateway()
     receive(gateway, "BANTUAN", "SM1")
     gateway.stages["intake"].run_once()
@@ -143,7 +156,7 @@ def test_dead_replies_are_given_back_too(site: Any, receive: Any, twilio: Any, d
 
 
 def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
-    site: Any, receive: Any, twilio: Any, drain: Any, rows: Any, clock: Any
+    site: Site, receive: Receive, twilio: FakeTwilio, drain: Drain, rows: Rows, clock: StillClock
 ) -> None:
     gateway = site.gateway(extra="[work]\nreply_hours = 1\n")
     receive(gateway, "BANTUAN", "SM1")
@@ -161,7 +174,7 @@ def test_a_dead_reply_that_had_gone_out_after_all_is_not_sent_again(
 
 
 def test_a_message_read_as_nothing_before_opens_its_case_now(
-    site: Any, receive: Any, drain: Any, rows: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from gateway.domain.events import Ignored
 
@@ -181,7 +194,7 @@ def test_a_message_read_as_nothing_before_opens_its_case_now(
     assert len(rows(complaints)) == 1
 
 
-def test_what_is_still_waiting_is_left_alone(site: Any, receive: Any, clock: Any) -> None:
+def test_what_is_still_waiting_is_left_alone(site: Site, receive: Receive, clock: StillClock) -> None:
     gateway = site.gateway()
     receive(gateway, "jalan berlubang", "SM1")
     (change,) = replay_of(gateway).between(*day(clock))
@@ -189,7 +202,7 @@ def test_what_is_still_waiting_is_left_alone(site: Any, receive: Any, clock: Any
 
 
 def test_one_case_that_cannot_be_read_does_not_stop_a_replay(
-    site: Any, receive: Any, drain: Any, rows: Any, clock: Any
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -204,7 +217,7 @@ def test_one_case_that_cannot_be_read_does_not_stop_a_replay(
     assert again.apply_between(*day(clock)) == {"fail": 1, "amend": 1}
 
 
-def test_the_details_quote_no_citizen(site: Any, receive: Any, drain: Any, clock: Any) -> None:
+def test_the_details_quote_no_citizen(site: Site, receive: Receive, drain: Drain, clock: StillClock) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang di rumah Pak Budi", "SM1")
     drain(gateway)
@@ -215,7 +228,7 @@ def test_the_details_quote_no_citizen(site: Any, receive: Any, drain: Any, clock
 
 
 def test_a_message_that_breaks_the_adapter_fails_alone(
-    site: Any, receive: Any, drain: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, drain: Drain, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -239,16 +252,17 @@ def test_a_message_that_breaks_the_adapter_fails_alone(
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_a_database_that_goes_away_stops_a_replay_instead_of_failing_every_message(
-    site: Any, receive: Any, drain: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, receive: Receive, drain: Drain, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
+    receive(gateway, "PRINGSEWU lampu mati", "SM2", "+6281200000002")
     drain(gateway)
-    changes = replay_of(gateway)
-    rows = list(changes._rows(*day(clock)))
+    changes = replay_of(gateway).between(*day(clock))
+    next(changes)
     away = sa.create_engine("postgresql+psycopg://127.0.0.1:9/x", connect_args={"connect_timeout": 1})
     with monkeypatch.context() as patch:
         patch.setattr(gateway.database, "engine", away)
         with pytest.raises(Unavailable):
-            changes._preview(rows[0])
+            next(changes)
     away.dispose()

@@ -23,6 +23,8 @@ from gateway.spool.leases import stands
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, cursors, inbox
 from gateway.storage.database import Database
+from tests.gateway.fixture_types import Eventually, Refuse, Rows
+from tests.gateway.support import StillClock
 
 ADDRESS = ("00", "smpp")
 LEASE = timedelta(seconds=1)
@@ -63,7 +65,7 @@ def hold(spool: Spool) -> Iterator[Callable[..., Lines]]:
     """Return a function that starts the connections of one more process on the same database."""
     made: list[Lines] = []
 
-    def start(radio: Any) -> Lines:
+    def start(radio: type[Radio]) -> Lines:
         channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=radio)
         metrics = Metrics()
         tally = Tally([channel], metrics, ActivityLog(spool.activity))
@@ -85,7 +87,7 @@ def cursor(database: Database) -> Any:
         return connection.execute(sa.select(cursors)).one()
 
 
-def test_what_a_connection_brings_is_durable_when_it_is_told_so(hold: Any, rows: Any) -> None:
+def test_what_a_connection_brings_is_durable_when_it_is_told_so(hold: Any, rows: Rows) -> None:
     radio, told = Radio(), []
     hold(radio)
     assert radio.listening.wait(5)
@@ -96,7 +98,7 @@ def test_what_a_connection_brings_is_durable_when_it_is_told_so(hold: Any, rows:
     assert radio.line.accept([]) == []
 
 
-def test_a_message_without_an_id_is_known_by_its_former_key(hold: Any, rows: Any) -> None:
+def test_a_message_without_an_id_is_known_by_its_former_key(hold: Any, rows: Rows) -> None:
     radio = Radio()
     hold(radio)
     assert radio.listening.wait(5)
@@ -106,7 +108,7 @@ def test_a_message_without_an_id_is_known_by_its_former_key(hold: Any, rows: Any
     assert len(rows(inbox)) == 2, "the repeated one came a minute later and is the same message"
 
 
-def test_a_row_that_cannot_be_written_fails_alone(hold: Any, rows: Any, refuse: Any) -> None:
+def test_a_row_that_cannot_be_written_fails_alone(hold: Any, rows: Rows, refuse: Refuse) -> None:
     refuse("inbox", "content_type = 'buruk'")
     radio = Radio()
     hold(radio)
@@ -118,7 +120,9 @@ def test_a_row_that_cannot_be_written_fails_alone(hold: Any, rows: Any, refuse: 
     assert len(rows(inbox)) == 2
 
 
-def test_a_failure_is_written_down_and_tried_again(hold: Any, database: Database, clock: Any, eventually: Any) -> None:
+def test_a_failure_is_written_down_and_tried_again(
+    hold: Any, database: Database, clock: StillClock, eventually: Eventually
+) -> None:
     radio = Radio(fail, fail)
     hold(radio)
     assert radio.listening.wait(10)
@@ -128,7 +132,7 @@ def test_a_failure_is_written_down_and_tried_again(hold: Any, database: Database
 
 
 def test_while_it_fails_the_reason_stands_in_the_database(
-    hold: Any, database: Database, clock: Any, eventually: Any
+    hold: Any, database: Database, clock: StillClock, eventually: Eventually
 ) -> None:
     radio = Radio(*[fail] * 1000)
     hold(radio)
@@ -145,7 +149,7 @@ def test_a_fault_of_the_adapter_is_no_end_either(hold: Any) -> None:
     assert radio.calls == 2
 
 
-def test_a_second_process_stands_by_and_takes_over(hold: Any, eventually: Any) -> None:
+def test_a_second_process_stands_by_and_takes_over(hold: Any, eventually: Eventually) -> None:
     first, second = Radio(), Radio()
     holding = hold(first)
     assert first.listening.wait(5)
@@ -158,7 +162,7 @@ def test_a_second_process_stands_by_and_takes_over(hold: Any, eventually: Any) -
     eventually(lambda: holding.elsewhere() == frozenset({ADDRESS}))
 
 
-def test_a_process_that_lost_its_lease_stops_listening(hold: Any, spool: Spool, clock: Any) -> None:
+def test_a_process_that_lost_its_lease_stops_listening(hold: Any, spool: Spool, clock: StillClock) -> None:
     radio = Radio()
     holding = hold(radio)
     assert radio.listening.wait(5)
@@ -171,7 +175,7 @@ def test_a_process_that_lost_its_lease_stops_listening(hold: Any, spool: Spool, 
 
 
 def test_without_its_own_connection_a_process_leaves_the_replies_alone(
-    spool: Spool, rows: Any, clock: Callable[[], Any]
+    spool: Spool, rows: Rows, clock: Callable[[], Any]
 ) -> None:
     with spool.database.begin() as connection:
         for name in ("smpp", "sms"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 import time
 from collections.abc import Callable
@@ -48,7 +49,7 @@ def test_a_message_wakes_the_first_stage_and_its_work_the_later_ones(eventually:
     assert worker.stop(5)
 
 
-def test_a_failing_stage_goes_on_and_disturbs_no_other(eventually: Callable[..., Any], logs: Any) -> None:
+def test_a_failing_stage_goes_on_and_disturbs_no_other(eventually: Callable[..., Any], logs: io.StringIO) -> None:
     broken = Steps(Unavailable("no answer"), ZeroDivisionError("081234567890"), 1)
     other = Steps(*[1] * 5, stage="deliver")
     worker = Worker([broken, other], idle=0.01)

@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 
 from gateway.settings.faults import Fault, Faults
+from tests.gateway.site import Site
 
 
 @pytest.fixture
-def faults(sqlite_site: Any) -> Any:
+def faults(sqlite_site: Site) -> Any:
     """Return a function that writes a configuration and returns its faults."""
 
     def find(*, replace: tuple[str, str] = ("", ""), **files: Any) -> list[Fault]:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from gateway.spool import Spool
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, consents, outbox
+from tests.gateway.fixture_types import MakeIncoming, Rows
+from tests.gateway.support import StillClock
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 
@@ -26,7 +26,7 @@ def test_who_never_said_anything_is_written_to(spool: Spool) -> None:
     assert refused(spool, CITIZEN) == refused(spool) == set()
 
 
-def test_the_last_word_counts(spool: Spool, rows: Any, clock: Any) -> None:
+def test_the_last_word_counts(spool: Spool, rows: Rows, clock: StillClock) -> None:
     for given in (False, False, True, False):
         clock.advance(seconds=1)
         say(spool, given)
@@ -41,7 +41,9 @@ def test_it_counts_for_one_sender_on_one_channel(spool: Spool) -> None:
     assert refused(spool, CITIZEN, channel="other") == set()
 
 
-def test_only_the_unasked_is_held_back_and_does_not_count_as_sent(spool: Spool, rows: Any, incoming: Any) -> None:
+def test_only_the_unasked_is_held_back_and_does_not_count_as_sent(
+    spool: Spool, rows: Rows, incoming: MakeIncoming
+) -> None:
     say(spool, given=False)
 
     def reply(to: str, *, asked: bool) -> NewReply:

@@ -15,6 +15,8 @@ from gateway.spool import Spool
 from gateway.spool.tables import inbox
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 LEASE = timedelta(seconds=30)
 
@@ -30,7 +32,7 @@ def test_a_repeated_delivery_is_stored_once(spool: Spool, incoming: Callable[...
 
 
 def test_a_repeated_delivery_inside_one_group_is_stored_once(
-    spool: Spool, incoming: Callable[..., Any], rows: Any
+    spool: Spool, incoming: Callable[..., Any], rows: Rows
 ) -> None:
     messages = [incoming("SM1"), incoming("SM2"), incoming("SM1"), incoming("SM1")]
     assert store(spool, *messages) == {messages[0].id, messages[1].id}
@@ -79,7 +81,7 @@ def test_a_value_moved_to_another_row_or_purpose_does_not_open(keyring: Keyring)
 
 
 def test_purging_deletes_what_is_done_and_neither_dead_letters_nor_what_waits(
-    spool: Spool, incoming: Callable[..., Any], clock: Any, rows: Any
+    spool: Spool, incoming: Callable[..., Any], clock: StillClock, rows: Rows
 ) -> None:
     done, dead, waiting = incoming("done", "a"), incoming("dead", "b"), incoming("waiting", "c")
     store(spool, done, dead)
@@ -98,7 +100,7 @@ def test_purging_deletes_what_is_done_and_neither_dead_letters_nor_what_waits(
         assert spool.inbox.unseal(row).payload == kept.payload
 
 
-def test_what_was_finished_lately_is_not_purged(spool: Spool, incoming: Callable[..., Any], clock: Any) -> None:
+def test_what_was_finished_lately_is_not_purged(spool: Spool, incoming: Callable[..., Any], clock: StillClock) -> None:
     old = incoming("old")
     store(spool, old)
     clock.advance(days=31)
@@ -108,7 +110,7 @@ def test_what_was_finished_lately_is_not_purged(spool: Spool, incoming: Callable
     assert spool.inbox.purge(clock() - timedelta(days=30), 100) == []
 
 
-def test_purging_goes_in_steps(spool: Spool, incoming: Callable[..., Any], clock: Any) -> None:
+def test_purging_goes_in_steps(spool: Spool, incoming: Callable[..., Any], clock: StillClock) -> None:
     messages = [incoming(f"m{number}", None) for number in range(5)]
     store(spool, *messages)
     claim = spool.inbox.claim(10, LEASE)
@@ -118,7 +120,7 @@ def test_purging_goes_in_steps(spool: Spool, incoming: Callable[..., Any], clock
     assert [len(spool.inbox.purge(clock() - timedelta(days=30), 2)) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_a_time_range_is_read_page_by_page(spool: Spool, incoming: Callable[..., Any], clock: Any) -> None:
+def test_a_time_range_is_read_page_by_page(spool: Spool, incoming: Callable[..., Any], clock: StillClock) -> None:
     messages = [incoming(f"m{number}", None) for number in range(5)]
     store(spool, *messages)
     start, end = clock() - timedelta(minutes=1), clock() + timedelta(minutes=1)

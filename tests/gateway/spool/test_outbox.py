@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -12,8 +11,11 @@ from gateway.domain.events import Delivery
 from gateway.domain.ids import new_id
 from gateway.ports import Receipt
 from gateway.spool import Spool
+from gateway.spool.case import CaseReference
 from gateway.spool.outbox import NewReply
 from gateway.spool.tables import Kind, outbox, references, reply_counts
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 LEASE = timedelta(seconds=30)
 CITIZEN = "+6281200000001"
@@ -28,7 +30,7 @@ def add(spool: Spool, *drafts: NewReply, per_hour: int = 100) -> list[NewReply]:
         return spool.outbox.add_replies(connection, drafts, per_hour)
 
 
-def test_a_reply_comes_back_as_it_was(spool: Spool, clock: Any, rows: Any) -> None:
+def test_a_reply_comes_back_as_it_was(spool: Spool, clock: StillClock, rows: Rows) -> None:
     add(spool, draft("Laporan diterima 😊"))
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows
     reply = spool.outbox.unseal(row)
@@ -38,15 +40,15 @@ def test_a_reply_comes_back_as_it_was(spool: Spool, clock: Any, rows: Any) -> No
 
 def test_only_the_kinds_asked_for_are_claimed(spool: Spool) -> None:
     add(spool, draft())
-    case = {"id": new_id(), "region": "00", "channel": "sms", "correlation_id": new_id()}
+    case = CaseReference(new_id(), "00", "sms", new_id())
     with spool.database.begin() as connection:
-        spool.outbox.add_cases(connection, Kind.DELIVER, [case])
+        spool.outbox.add_jobs(connection, Kind.DELIVER, [case])
     (row,) = spool.outbox.claim(10, LEASE, kinds=[Kind.DELIVER, Kind.AMEND]).rows
-    assert (row.kind, row.case_id) == (Kind.DELIVER, case["id"])
+    assert (row.kind, row.case_id) == (Kind.DELIVER, case.id)
     assert [row.kind for row in spool.outbox.claim(10, LEASE, kinds=[Kind.REPLY]).rows] == [Kind.REPLY]
 
 
-def test_replies_to_one_address_are_limited_in_any_hour(spool: Spool, clock: Any) -> None:
+def test_replies_to_one_address_are_limited_in_any_hour(spool: Spool, clock: StillClock) -> None:
     clock.now = clock.now.replace(minute=30)
     assert add(spool, *[draft(f"{number}") for number in range(2)], per_hour=3) == []
     clock.advance(minutes=20)
@@ -59,7 +61,7 @@ def test_replies_to_one_address_are_limited_in_any_hour(spool: Spool, clock: Any
     assert add(spool, draft("6"), draft("7"), per_hour=3) == []
 
 
-def test_no_reply_at_all_where_the_limit_is_zero(spool: Spool, rows: Any) -> None:
+def test_no_reply_at_all_where_the_limit_is_zero(spool: Spool, rows: Rows) -> None:
     assert len(add(spool, draft(), per_hour=0)) == 1
     assert rows(outbox) == []
 
@@ -74,7 +76,7 @@ def test_no_reply_at_all_where_the_limit_is_zero(spool: Spool, rows: Any) -> Non
         (["sent", "sent", "failed"], "failed"),
     ],
 )
-def test_receipts_may_come_in_any_order(spool: Spool, rows: Any, states: list[str], kept: str) -> None:
+def test_receipts_may_come_in_any_order(spool: Spool, rows: Rows, states: list[str], kept: str) -> None:
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
@@ -86,7 +88,7 @@ def test_receipts_may_come_in_any_order(spool: Spool, rows: Any, states: list[st
     assert (reference["delivery"], reference["outbox_id"]) == (kept, row.id)
 
 
-def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, rows: Any) -> None:
+def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, rows: Rows) -> None:
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     with spool.database.begin() as connection:
@@ -97,14 +99,14 @@ def test_a_receipt_may_come_before_our_own_note_of_the_sending(spool: Spool, row
     assert (reference["delivery"], reference["error"], reference["outbox_id"]) == ("failed", "30005", row.id)
 
 
-def test_receipts_of_one_id_on_two_channels_are_two(spool: Spool, rows: Any) -> None:
+def test_receipts_of_one_id_on_two_channels_are_two(spool: Spool, rows: Rows) -> None:
     with spool.database.begin() as connection:
         for address in (ChannelId("00", "sms"), ChannelId("18.10", "sms")):
             spool.receipts.note(connection, address, "SMout", Delivery.SENT, None)
     assert len(rows(references)) == 2
 
 
-def test_receipts_of_what_nobody_sent_are_forgotten(spool: Spool, clock: Any, rows: Any) -> None:
+def test_receipts_of_what_nobody_sent_are_forgotten(spool: Spool, clock: StillClock, rows: Rows) -> None:
     with spool.database.begin() as connection:
         spool.receipts.note(connection, ChannelId("00", "sms"), "SMstray", Delivery.SENT, None)
     spool.outbox.purge(clock() - timedelta(days=1), 10)
@@ -113,7 +115,7 @@ def test_receipts_of_what_nobody_sent_are_forgotten(spool: Spool, clock: Any, ro
     assert rows(references) == []
 
 
-def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
+def test_referring_twice_is_harmless(spool: Spool, rows: Rows) -> None:
     add(spool, draft())
     (row,) = spool.outbox.claim(10, LEASE).rows
     for _ in range(2):
@@ -122,7 +124,9 @@ def test_referring_twice_is_harmless(spool: Spool, rows: Any) -> None:
     assert len(rows(references)) == 1
 
 
-def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(spool: Spool, clock: Any, rows: Any) -> None:
+def test_purging_deletes_what_was_sent_with_its_references_and_old_counts(
+    spool: Spool, clock: StillClock, rows: Rows
+) -> None:
     add(spool, draft("selesai"), draft("mati", to="+6281200000002"))
     claim = spool.outbox.claim(10, LEASE)
     done, dead = claim.rows

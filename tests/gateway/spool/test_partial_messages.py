@@ -14,6 +14,8 @@ from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 from gateway.spool.partial_messages import PartialMessage
 from gateway.spool.tables import State, drafts, inbox, parts
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 CITIZEN = "+6281200000001"
 WAIT = timedelta(seconds=600)
@@ -67,7 +69,7 @@ def test_the_same_number_again_begins_another_message_and_later_parts_are_its(pu
     assert first.id != second.id == third.id
 
 
-def test_a_row_that_is_read_again_finds_its_draft_and_adds_nothing(put: Any, spool: Spool, rows: Any) -> None:
+def test_a_row_that_is_read_again_finds_its_draft_and_adds_nothing(put: Any, spool: Spool, rows: Rows) -> None:
     first, _ = put(1)
     put(1)
     with spool.database.begin() as connection:
@@ -78,7 +80,9 @@ def test_a_row_that_is_read_again_finds_its_draft_and_adds_nothing(put: Any, spo
     assert len(rows(parts)) == 2
 
 
-def test_a_draft_is_due_when_it_has_waited_and_only_until_it_is_closed(put: Any, spool: Spool, clock: Any) -> None:
+def test_a_draft_is_due_when_it_has_waited_and_only_until_it_is_closed(
+    put: Any, spool: Spool, clock: StillClock
+) -> None:
     first, _ = put(1)
     clock.advance(seconds=1)
     put(1, group="8")
@@ -95,7 +99,7 @@ def test_a_draft_is_due_when_it_has_waited_and_only_until_it_is_closed(put: Any,
         assert spool.partial_messages.waiting(connection, first.id) is None
 
 
-def test_a_closed_draft_takes_what_it_lacks_for_a_day(put: Any, spool: Spool, clock: Any) -> None:
+def test_a_closed_draft_takes_what_it_lacks_for_a_day(put: Any, spool: Spool, clock: StillClock) -> None:
     first, _ = put(1)
     with spool.database.begin() as connection:
         spool.partial_messages.close(connection, first.id)
@@ -108,7 +112,7 @@ def test_a_closed_draft_takes_what_it_lacks_for_a_day(put: Any, spool: Spool, cl
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_a_draft_that_one_worker_sends_on_another_leaves_alone(put: Any, spool: Spool, clock: Any) -> None:
+def test_a_draft_that_one_worker_sends_on_another_leaves_alone(put: Any, spool: Spool, clock: StillClock) -> None:
     put(1)
     put(1, group="8")
     clock.advance(seconds=600)
@@ -121,7 +125,7 @@ def test_a_draft_that_one_worker_sends_on_another_leaves_alone(put: Any, spool: 
             assert spool.partial_messages.due(third) is None
 
 
-def test_a_dissolved_draft_leaves_its_parts_free(put: Any, spool: Spool, rows: Any) -> None:
+def test_a_dissolved_draft_leaves_its_parts_free(put: Any, spool: Spool, rows: Rows) -> None:
     first, _ = put(1)
     other, _ = put(1, group="8")
     with spool.database.begin() as connection:
@@ -131,7 +135,7 @@ def test_a_dissolved_draft_leaves_its_parts_free(put: Any, spool: Spool, rows: A
     assert again.id != first.id
 
 
-def test_the_purge_takes_joined_drafts_that_are_old(put: Any, spool: Spool, clock: Any, rows: Any) -> None:
+def test_the_purge_takes_joined_drafts_that_are_old(put: Any, spool: Spool, clock: StillClock, rows: Rows) -> None:
     made = [put(1, group=group)[0].id for group in ("7", "8", "9")]
     with spool.database.begin() as connection:
         for draft_id in made[:2]:
@@ -142,7 +146,7 @@ def test_the_purge_takes_joined_drafts_that_are_old(put: Any, spool: Spool, cloc
     assert [row["draft_id"] for row in rows(parts)] == [made[2]]
 
 
-def test_the_inbox_keeps_what_a_draft_needs(put: Any, spool: Spool, clock: Any) -> None:
+def test_the_inbox_keeps_what_a_draft_needs(put: Any, spool: Spool, clock: StillClock) -> None:
     draft, _ = put(1)
     with spool.database.begin() as connection:
         connection.execute(sa.update(inbox).values(state=State.DONE, finished_at=clock(), due_at=None))
@@ -155,7 +159,7 @@ def test_the_inbox_keeps_what_a_draft_needs(put: Any, spool: Spool, clock: Any) 
     assert spool.inbox.purge(later, 10) == [draft.numbers[1]]
 
 
-def test_nothing_of_a_draft_shows_who_wrote(put: Any, rows: Any) -> None:
+def test_nothing_of_a_draft_shows_who_wrote(put: Any, rows: Rows) -> None:
     put(1, group="rujukan 7")
     stored = str(rows(drafts)) + str(rows(parts))
     assert CITIZEN[3:] not in stored

@@ -13,7 +13,10 @@ import pytest
 from gateway.spool import Spool
 from gateway.spool.queue import ABANDONED, backoff
 from gateway.spool.tables import State, inbox
+from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database
+from tests.gateway.fixture_types import Rows
+from tests.gateway.support import StillClock
 
 LEASE = timedelta(seconds=30)
 
@@ -48,7 +51,7 @@ def test_a_claim_takes_no_more_than_asked(spool: Spool, put: Any) -> None:
     assert claimed(spool, 2) == ids[2:]
 
 
-def test_a_lane_waits_for_its_claimed_message_and_other_lanes_do_not(spool: Spool, put: Any, clock: Any) -> None:
+def test_a_lane_waits_for_its_claimed_message_and_other_lanes_do_not(spool: Spool, put: Any, clock: StillClock) -> None:
     first, _, other = put("a", "a", "b")
     assert claimed(spool, 1) == [first]
     assert claimed(spool) == [other]
@@ -56,7 +59,7 @@ def test_a_lane_waits_for_its_claimed_message_and_other_lanes_do_not(spool: Spoo
     assert claimed(spool) == [], "the second message must wait as long as the first is being worked on"
 
 
-def test_a_lane_goes_on_once_its_earlier_message_is_done(spool: Spool, put: Any, clock: Any) -> None:
+def test_a_lane_goes_on_once_its_earlier_message_is_done(spool: Spool, put: Any, clock: StillClock) -> None:
     first, second = put("a", "a")
     claim = spool.inbox.claim(1, LEASE)
     assert claimed(spool) == []
@@ -66,7 +69,7 @@ def test_a_lane_goes_on_once_its_earlier_message_is_done(spool: Spool, put: Any,
     assert claimed(spool) == [second]
 
 
-def test_a_lane_waits_while_its_earlier_message_is_in_backoff(spool: Spool, put: Any, clock: Any) -> None:
+def test_a_lane_waits_while_its_earlier_message_is_in_backoff(spool: Spool, put: Any, clock: StillClock) -> None:
     first, _, other = put("a", "a", "b")
     claim = spool.inbox.claim(1, LEASE)
     with spool.database.begin() as connection:
@@ -87,7 +90,7 @@ def test_a_dead_letter_does_not_hold_up_its_lane(spool: Spool, put: Any) -> None
     assert claimed(spool) == [second]
 
 
-def test_waiting_for_a_lane_is_no_attempt(spool: Spool, put: Any, clock: Any) -> None:
+def test_waiting_for_a_lane_is_no_attempt(spool: Spool, put: Any, clock: StillClock) -> None:
     _, second = put("a", "a")
     spool.inbox.claim(1, timedelta(hours=1))
     for _ in range(5):
@@ -98,7 +101,7 @@ def test_waiting_for_a_lane_is_no_attempt(spool: Spool, put: Any, clock: Any) ->
     assert (row.attempts, row.state, row.claim) == (0, State.PENDING, None)
 
 
-def test_an_ended_lease_is_taken_over_and_the_late_worker_is_refused(spool: Spool, put: Any, clock: Any) -> None:
+def test_an_ended_lease_is_taken_over_and_the_late_worker_is_refused(spool: Spool, put: Any, clock: StillClock) -> None:
     (row_id,) = put("a")
     late = spool.inbox.claim(10, LEASE)
     clock.advance(seconds=31)
@@ -116,14 +119,14 @@ def test_an_ended_lease_is_taken_over_and_the_late_worker_is_refused(spool: Spoo
         assert spool.inbox.finish(connection, takeover.id, [row_id]) == set(), "a row is finished once"
 
 
-def test_a_lease_that_has_not_ended_is_left_alone(spool: Spool, put: Any, clock: Any) -> None:
+def test_a_lease_that_has_not_ended_is_left_alone(spool: Spool, put: Any, clock: StillClock) -> None:
     put("a")
     spool.inbox.claim(10, LEASE)
     clock.advance(seconds=29)
     assert claimed(spool) == []
 
 
-def test_rows_that_may_kill_their_worker_are_worked_on_alone(spool: Spool, put: Any, clock: Any) -> None:
+def test_rows_that_may_kill_their_worker_are_worked_on_alone(spool: Spool, put: Any, clock: StillClock) -> None:
     ids = put("a", "b", "c")
     for _ in range(3):
         assert claimed(spool) == ids
@@ -136,7 +139,9 @@ def test_rows_that_may_kill_their_worker_are_worked_on_alone(spool: Spool, put: 
     assert claimed(spool) == ids[1:2], "the next suspect, again alone"
 
 
-def test_a_suspect_behind_a_waiting_message_does_not_hold_up_other_lanes(spool: Spool, put: Any, clock: Any) -> None:
+def test_a_suspect_behind_a_waiting_message_does_not_hold_up_other_lanes(
+    spool: Spool, put: Any, clock: StillClock
+) -> None:
     first, _suspect = put("a", "a")
     for _ in range(4):
         claim = spool.inbox.claim(10, LEASE)
@@ -150,7 +155,7 @@ def test_a_suspect_behind_a_waiting_message_does_not_hold_up_other_lanes(spool: 
     assert claimed(spool) == [other]
 
 
-def test_retry_waits_as_long_as_it_is_told(spool: Spool, put: Any, clock: Any) -> None:
+def test_retry_waits_as_long_as_it_is_told(spool: Spool, put: Any, clock: StillClock) -> None:
     (row_id,) = put("a")
     claim = spool.inbox.claim(1, LEASE)
     with spool.database.begin() as connection:
@@ -172,7 +177,7 @@ def test_backoff_doubles_is_capped_and_jittered(attempts: int, longest: float) -
     assert len(set(waits)) > 100
 
 
-def test_bury_and_reopen(spool: Spool, put: Any, clock: Any) -> None:
+def test_bury_and_reopen(spool: Spool, put: Any, clock: StillClock) -> None:
     first, second = put("a", "b")
     claim = spool.inbox.claim(10, LEASE)
     with spool.database.begin() as connection:
@@ -191,7 +196,7 @@ def test_bury_and_reopen(spool: Spool, put: Any, clock: Any) -> None:
     assert claimed(spool) == [first]
 
 
-def test_backlog_tells_what_waits_by_channel(spool: Spool, put: Any, clock: Any) -> None:
+def test_backlog_tells_what_waits_by_channel(spool: Spool, put: Any, clock: StillClock) -> None:
     began = clock()
     ids = put("a", "b")
     clock.advance(seconds=60)
@@ -217,7 +222,7 @@ def test_an_embedded_database_frees_its_claims_at_the_start(spool: Spool, put: A
 
 
 def test_racing_workers_get_disjoint_rows(
-    postgres: str, keyring: Any, clock: Any, incoming: Callable[..., Any]
+    postgres: str, keyring: Keyring, clock: StillClock, incoming: Callable[..., Any]
 ) -> None:
     databases = [Database(postgres) for _ in range(4)]
     spools = [Spool(database, keyring, clock) for database in databases]
@@ -260,7 +265,9 @@ def test_racing_workers_get_disjoint_rows(
     assert len(ids) == len(set(ids)) == len(messages)
 
 
-def test_a_lane_is_never_overtaken_by_racing_workers(postgres: str, keyring: Any, incoming: Callable[..., Any]) -> None:
+def test_a_lane_is_never_overtaken_by_racing_workers(
+    postgres: str, keyring: Keyring, incoming: Callable[..., Any]
+) -> None:
     began = time.monotonic()
 
     def now() -> datetime:  # a hurried clock, so that rows that wait for their lane come due again at once
@@ -296,7 +303,7 @@ def test_a_lane_is_never_overtaken_by_racing_workers(postgres: str, keyring: Any
         assert ids == sorted(ids)
 
 
-def test_a_queue_with_nothing_in_it_has_no_backlog(spool: Spool, rows: Any) -> None:
+def test_a_queue_with_nothing_in_it_has_no_backlog(spool: Spool, rows: Rows) -> None:
     assert spool.inbox.backlog() == []
     assert spool.inbox.dead(10) == []
     assert rows(inbox) == []

@@ -16,6 +16,7 @@ from gateway.domain.ids import new_id
 from gateway.spool.tables import activity, cursors, inbox
 from gateway.storage.database import Database, any_of
 from gateway.storage.errors import translated_errors
+from tests.gateway.fixture_types import Rows
 
 MOMENT = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
 
@@ -30,7 +31,7 @@ def row(what: str, at: datetime = MOMENT, **changes: Any) -> dict[str, Any]:
     return {"region": "00", "channel": "sms", "what": what, "at": at, "detail": None} | changes
 
 
-def test_times_are_aware_and_utc_whatever_zone_they_came_from(database: Database, rows: Any) -> None:
+def test_times_are_aware_and_utc_whatever_zone_they_came_from(database: Database, rows: Rows) -> None:
     jakarta = MOMENT.astimezone(timezone(timedelta(hours=7)))
     with database.begin() as connection:
         database.insert(connection, activity, [row("a"), row("b", jakarta)])
@@ -49,7 +50,7 @@ def test_insert_returns_what_was_really_inserted(database: Database) -> None:
     assert (sorted(first), second) == (["a", "b"], ["c"])
 
 
-def test_columns_of_nothing_but_null_and_odd_texts(database: Database, rows: Any) -> None:
+def test_columns_of_nothing_but_null_and_odd_texts(database: Database, rows: Rows) -> None:
     texts = ["", "{}", "{a,b}", '"', "\\", "NULL", "%b %s %(x)s", "a'b", "😭", "x\ny", ",", None]
     with database.begin() as connection:
         database.insert(connection, activity, [row(f"{n}", detail=text) for n, text in enumerate(texts)])
@@ -58,7 +59,7 @@ def test_columns_of_nothing_but_null_and_odd_texts(database: Database, rows: Any
     assert [found[number] for number in range(len(texts))] == texts
 
 
-def test_a_block_that_fails_leaves_nothing_behind(database: Database, rows: Any) -> None:
+def test_a_block_that_fails_leaves_nothing_behind(database: Database, rows: Rows) -> None:
     def fail() -> None:
         with database.begin() as connection:
             database.insert(connection, activity, [row("a")])
@@ -87,7 +88,7 @@ def test_a_row_at_fault_is_rejected_and_not_quoted(database: Database) -> None:
     assert "812" not in repr(raised.value.__cause__), "parameters are hidden"
 
 
-def test_a_text_with_nul_is_rejected_where_the_database_cannot_hold_it(database: Database, rows: Any) -> None:
+def test_a_text_with_nul_is_rejected_where_the_database_cannot_hold_it(database: Database, rows: Rows) -> None:
     def write() -> None:
         with database.begin() as connection:
             database.insert(connection, activity, [row("a", detail="x\x00y")])

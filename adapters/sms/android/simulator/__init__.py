@@ -1,4 +1,4 @@
-"""A simulated telephone with the app SMSGate."""
+"""Simulate a telephone with the app SMSGate."""
 
 from adapters.sms.android.simulator.events import Incoming, received_payload
 from adapters.sms.android.simulator.phone import FakePhone

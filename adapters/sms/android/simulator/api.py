@@ -1,4 +1,4 @@
-"""The API of the simulated phone, or of the server it is registered at, and how it fails.
+"""Answer the API calls to the simulated phone, or to its server, and list its failures.
 
 Sources: https://docs.sms-gate.app/integration/api/, https://api.sms-gate.app/docs/ (OpenAPI), and for the phone's own
 list of received SMS the app's source, github.com/capcom6/android-sms-gateway (localserver/routes/InboxRoutes.kt).
@@ -7,13 +7,13 @@ list of received SMS the app's source, github.com/capcom6/android-sms-gateway (l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
-from adapters.sms.android.simulator.events import Incoming, Outgoing, stamp
+from adapters.sms.android.simulator.events import Incoming, Outgoing, SendRequest, stamp
 from gateway.simulation.caller import Sent
 from gateway.simulation.server import Answer
 
@@ -32,7 +32,7 @@ DEFAULT_PAGE, LONGEST_PAGE = 50, 500
 
 
 class Phone(Protocol):
-    """What the API needs of the phone; `FakePhone` is it."""
+    """The phone, as the API uses it; `FakePhone` implements it."""
 
     local: bool
     old: bool
@@ -41,36 +41,36 @@ class Phone(Protocol):
 
     @property
     def reachable(self) -> bool:
-        """Whether the phone has its network."""
+        """Return whether the phone has a network."""
 
-    def accept(self, message: dict[str, Any]) -> Outgoing | None:
-        """Take a message to send; `None` where its id is known."""
+    def accept(self, message: SendRequest) -> Outgoing | None:
+        """Take a message to send; return `None` if its id is known."""
 
     def refresh(self) -> None:
-        """Look for SMS that the app has not seen."""
+        """Add the SMS that the app has missed to its list."""
 
-    def health(self) -> dict[str, Any]:
-        """Return how the phone is."""
+    def health(self) -> Mapping[str, object]:
+        """Return the health report."""
 
     def messages(self, *, seen: bool) -> list[Incoming]:
-        """Return what the phone received; `seen`: without what the app has missed."""
+        """Return the received messages; `seen`: without those that the app has missed."""
 
     def replies(self, to: str | None = None) -> list[Outgoing]:
-        """Return what was handed over to be sent."""
+        """Return the messages of the gateway; optionally to one number."""
 
     def call(self, message: Incoming) -> Sent:
         """Send the webhook of a message again."""
 
 
 class Api:
-    """Answers for a phone."""
+    """The API of one phone."""
 
     def __init__(self, phone: Phone) -> None:
         self._phone = phone
-        self._webhooks: list[dict[str, Any]] = []
+        self._webhooks: list[Mapping[str, object]] = []
 
     def answer(self, method: str, place: str, query: str, body: bytes) -> Answer:
-        """Answer one call of somebody who is logged in; `place` begins after the API's path."""
+        """Answer one call with a valid login; `place` is the path without the API's prefix."""
         try:
             return self._post(place, body) if method == "POST" else self._get(place, dict(parse_qsl(query)))
         except (KeyError, TypeError, ValueError) as exc:
@@ -79,12 +79,14 @@ class Api:
     def _get(self, place: str, query: dict[str, str]) -> Answer:
         phone = self._phone
         if place.startswith("/messages/"):
-            found = [message for message in phone.replies() if message.id == place.removeprefix("/messages/")]
-            return Answer(200, found[0].resource(phone.device_id)) if found else NOT_FOUND
+            messages = [message for message in phone.replies() if message.id == place.removeprefix("/messages/")]
+            return Answer(200, messages[0].resource(phone.device_id)) if messages else NOT_FOUND
         if place == "/messages":
             return _listed(message.resource(phone.device_id) for message in phone.replies())
         if place == "/health":
-            health = phone.health() if phone.local else {"status": "pass", "version": "1", "releaseId": 1, "checks": {}}
+            health: Mapping[str, object] = {"status": "pass", "version": "1", "releaseId": 1, "checks": {}}
+            if phone.local:
+                health = phone.health()
             return Answer(500 if health["status"] == "fail" else 200, health)
         if place in ("/devices", "/device"):
             seen = (datetime.now(UTC) if phone.reachable else phone.last_seen).isoformat()
@@ -120,21 +122,21 @@ class Api:
         )
 
     def _post(self, place: str, body: bytes) -> Answer:
-        given = json.loads(body)
+        request = json.loads(body)
         if place == "/messages":
-            if given.get("deviceId") not in (None, self._phone.device_id):
+            if request.get("deviceId") not in (None, self._phone.device_id):
                 return Answer(400, {"message": "Invalid device ID"})
-            taken = self._phone.accept(given)
+            taken = self._phone.accept(request)
             known = Answer(409, {"message": "duplicate id"})
             return Answer(202, taken.resource(self._phone.device_id)) if taken else known
         if place == "/webhooks":
-            hook = {**given, "id": given.get("id") or uuid4().hex[:21]}
+            hook = {**request, "id": request.get("id") or uuid4().hex[:21]}
             self._webhooks.append(hook)
             return Answer(201, hook)
         if place in ("/inbox/refresh", "/messages/inbox/export"):
             if self._phone.old and place == "/inbox/refresh":
                 return NOT_FOUND
-            since, until = (datetime.fromisoformat(given[name]) for name in ("since", "until"))
+            since, until = (datetime.fromisoformat(request[name]) for name in ("since", "until"))
             self._phone.refresh()
             if place == "/messages/inbox/export":
                 for message in self._phone.messages(seen=True):
@@ -144,5 +146,5 @@ class Api:
         return NOT_FOUND
 
 
-def _listed(rows: Iterable[dict[str, Any]]) -> Answer:
+def _listed(rows: Iterable[Mapping[str, object]]) -> Answer:
     return Answer(200, json.dumps(list(rows)).encode())

@@ -1,4 +1,4 @@
-"""What the simulated phone sends and keeps: its messages, and its events in the app's form.
+"""Define the messages of the simulated phone, and write its events in the app's form.
 
 Sources, under https://docs.sms-gate.app/features: webhooks/ (events), mms/, health/, status-tracking/.
 """
@@ -7,20 +7,20 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any
+from typing import TypedDict
 from uuid import uuid4
 from zlib import crc32
 
-_WIB = timezone(timedelta(hours=7))  # a phone writes times in its own zone
+_WIB = timezone(timedelta(hours=7))  # a phone writes times in its zone
 _BATTERY_WARN, _BATTERY_FAIL = 25, 10  # percent
 
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """An SMS or MMS that the phone received."""
+    """An SMS or MMS from a citizen."""
 
     id: str  # of the event
     from_: str
@@ -31,13 +31,26 @@ class Incoming:
 
     @property
     def message_id(self) -> str:
-        """The app's own hash of the message."""
+        """Return the app's hash of the message."""
         return f"{crc32(f'{self.from_}{self.received_at}{self.body}'.encode()):08x}"
+
+
+class _Text(TypedDict):
+    text: str
+
+
+class SendRequest(TypedDict, total=False):
+    """The JSON of `POST /messages`; its fields may be missing or have other types, because it comes from outside."""
+
+    id: str
+    phoneNumbers: list[str]
+    textMessage: _Text
+    withDeliveryReport: bool
 
 
 @dataclass(slots=True)
 class Outgoing:
-    """A message that the gateway handed over."""
+    """A message of the gateway."""
 
     id: str
     from_: str
@@ -48,8 +61,8 @@ class Outgoing:
     states: dict[str, str] = field(default_factory=dict)
     error: str | None = None
 
-    def resource(self, device_id: str) -> dict[str, Any]:
-        """Return the message as the API shows it."""
+    def resource(self, device_id: str) -> dict[str, object]:
+        """Return the message in the API's form."""
         return {
             "id": self.id,
             "deviceId": device_id,
@@ -62,12 +75,12 @@ class Outgoing:
 
 
 def stamp(moment: datetime) -> str:
-    """Return a time as the app writes it."""
+    """Return a time in the app's form."""
     return moment.astimezone(_WIB).isoformat(timespec="milliseconds")
 
 
-def received_payload(message: Incoming, *, old: bool = False) -> dict[str, Any]:
-    """Return the payload of `sms:received`; `old` in the form before 2026, which named the sender `phoneNumber` only."""
+def received_payload(message: Incoming, *, old: bool = False) -> dict[str, object]:
+    """Return the payload of `sms:received`; `old`: the form before 2026, with the sender only as `phoneNumber`."""
     names = {"phoneNumber": message.from_} if old else {"sender": message.from_, "recipient": message.to}
     received_at = stamp(message.received_at)
     return {
@@ -79,7 +92,7 @@ def received_payload(message: Incoming, *, old: bool = False) -> dict[str, Any]:
     }
 
 
-def mms_payload(message: Incoming) -> dict[str, Any]:
+def mms_payload(message: Incoming) -> dict[str, object]:
     """Return the payload of `mms:downloaded`, with the pictures in base64."""
     return {
         "messageId": "17",
@@ -95,9 +108,11 @@ def mms_payload(message: Incoming) -> dict[str, Any]:
     }
 
 
-def health(battery: int, failed: bool = False, version: str = "1.70.0") -> dict[str, Any]:
-    """Return what the app says of itself; the worst check is the whole."""
-    level = "fail" if battery < _BATTERY_FAIL else "warn" if battery < _BATTERY_WARN else "pass"
+def health(battery: int, failed: bool = False, version: str = "1.70.0") -> dict[str, object]:
+    """Return the app's health report; its status is that of the worst check. `battery` is in percent."""
+    level = "pass"
+    if battery < _BATTERY_WARN:
+        level = "fail" if battery < _BATTERY_FAIL else "warn"
     sending = "fail" if failed else "pass"
     checks = {
         "messages:failed": {"observedUnit": "messages", "observedValue": int(failed), "status": sending},
@@ -108,8 +123,8 @@ def health(battery: int, failed: bool = False, version: str = "1.70.0") -> dict[
     return {"status": worst, "version": version, "releaseId": 1, "checks": checks}
 
 
-def event_body(event: str, payload: dict[str, Any], device_id: str, *, id: str | None = None) -> bytes:
-    """Return an event's body as the app sends it."""
+def event_body(event: str, payload: Mapping[str, object], device_id: str, *, id: str | None = None) -> bytes:
+    """Return the body of an event's webhook."""
     return json.dumps(
         {"deviceId": device_id, "event": event, "id": id or uuid4().hex[:21], "payload": payload, "webhookId": "w1"},
         ensure_ascii=False,

@@ -1,33 +1,53 @@
-"""A telephone with the app SMSGate, or the app's server with one phone, that runs on this machine.
+"""Simulate a telephone with the app SMSGate, or the app's server with one phone, on this machine.
 
-It signs as the app signs, tries webhooks again as the app does, answers as its API does, and fails on demand. It is a
-second reading of the documents: it shares nothing with the adapter.
+It signs and repeats webhooks like the app, answers like its API, and fails on demand. It shares no code with the
+adapter: an independent reading of the documents finds the adapter's mistakes.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Protocol, Self
 from uuid import uuid4
 
 from adapters.sms.android.simulator import events
 from adapters.sms.android.simulator.api import FAILURES, NOT_FOUND, Api
-from adapters.sms.android.simulator.events import Incoming, Outgoing
+from adapters.sms.android.simulator.events import Incoming, Outgoing, SendRequest
 from adapters.sms.android.simulator.radio import Radio
 from adapters.sms.android.simulator.webhooks import RETRIES, RETRY_FIRST, WebhookQueue, signed_request
-from gateway.ports import ChannelContext
+from gateway.ports import ChannelContext, Secret
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.caller import Sent
 from gateway.simulation.provider import SimulatedProvider, login
 from gateway.simulation.server import Answer
 
+DEVICE_ID = "ffffffffceb0b1db0000018e937c815b"
+
+
+class PhoneSettings(Protocol):
+    """The settings of a channel that the simulator reads."""
+
+    user: str
+    password: Secret
+    signing_key: Secret
+    sender: str
+    api_base: str
+    local: bool
+    device_id: str | None
+
 
 class FakePhone(SimulatedProvider):
-    """One phone with one SIM card, on `http://127.0.0.1:port`; `local` is its own server, else the one in the cloud."""
+    """A phone with one SIM card, on `http://127.0.0.1:port`: its own server if `local`, else the server in the cloud."""
 
-    name, failures, kinds, setting = "android", FAILURES, ("send", "read"), "api_base"
+    name = "android"
+    failures = FAILURES
+    kinds = ("send", "read")
+    setting = "api_base"
+
+    battery = 90  # percent
+    old = False  # an app from before 2026, without a list of received SMS
 
     def __init__(
         self,
@@ -41,21 +61,24 @@ class FakePhone(SimulatedProvider):
         port: int = 0,
         path: str = "",
         local: bool = True,
-        device_id: str = "ffffffffceb0b1db0000018e937c815b",
+        device_id: str = DEVICE_ID,
         delivery_delay: float = 0.05,
         retry_first: float = RETRY_FIRST,
         retries: int = RETRIES,
     ) -> None:
-        """Make it; nothing listens before `start`.
+        """Prepare the phone; nothing listens before `start`.
 
-        `delivery_delay` in seconds lies before each event of a reply; `retry_first` is the first wait before a webhook
-        is tried again.
+        In seconds: `delivery_delay` is the time before each event of a reply, `retry_first` the first wait before a
+        webhook is sent again.
         """
         super().__init__(port, path=path, webhook_url=webhook_url, deliver_to=deliver_to)
-        self.sender, self.device_id, self.local = sender, device_id, local
-        self.signing_key, self.battery, self.last_seen = signing_key, 90, datetime.now(UTC)
-        self.old = False  # an app of before 2026, without a list of what it received
-        self._login, self._api = login(user, password), Api(self)
+        self.sender = sender
+        self.device_id = device_id
+        self.local = local
+        self.signing_key = signing_key
+        self.last_seen = datetime.now(UTC)
+        self._login = login(user, password)
+        self._api = Api(self)
         self._queue = WebhookQueue(lambda body: self._call_gateway(self.signed(body)), retry_first, retries)
         self._radio = Radio(sender, self._report, lambda: self._stopping.wait(delivery_delay))
         self._incoming: list[Incoming] = []
@@ -63,8 +86,8 @@ class FakePhone(SimulatedProvider):
         self._offline = False
 
     @classmethod
-    def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
-        """Make the counterpart of a configured channel; it listens where the channel's `api_base` points."""
+    def from_settings(cls, settings: PhoneSettings, context: ChannelContext, *, deliver_to: str | None = None) -> Self:
+        """Make the phone of a configured channel, on the port in its `api_base`; raises `ValueError` without one."""
         port, path = cls._place(settings.api_base, context)
         return cls(
             user=settings.user,
@@ -72,34 +95,36 @@ class FakePhone(SimulatedProvider):
             signing_key=settings.signing_key.reveal(),
             sender=settings.sender,
             webhook_url=context.webhook_url,
+            deliver_to=deliver_to,
             port=port,
             path=path.rstrip("/"),
             local=settings.local,
-            **({"device_id": settings.device_id} if settings.device_id else {}),
-            **options,
+            device_id=settings.device_id or DEVICE_ID,
         )
 
     # --- life ---
 
     def start(self) -> Self:
-        """Listen, and try again what is due; raises `OSError` where the port is taken."""
+        """Listen, and repeat the webhooks that wait; raises `OSError` if the port is taken."""
         super().start()
         self._queue.start()
         return self
 
     def stop(self) -> None:
-        """Stop listening and cut open connections; messages and webhooks that wait stay."""
+        """Stop listening and cut open connections; keep messages and waiting webhooks."""
         self._queue.stop()
         super().stop()
 
     def go_offline(self) -> None:
-        """Take the phone off its network: nothing reaches it, its webhooks wait, its server goes on without it."""
-        self._offline, self.last_seen = True, datetime.now(UTC)
+        """Cut the phone's network: its webhooks wait; the server in the cloud goes on without it."""
+        self._offline = True
+        self.last_seen = datetime.now(UTC)
         self._queue.set_offline(True)
 
     def come_back(self) -> None:
-        """Give the phone its network back: what waited on either side goes out."""
-        self._offline, self.last_seen = False, datetime.now(UTC)
+        """Restore the phone's network: send the webhooks and the replies that waited."""
+        self._offline = False
+        self.last_seen = datetime.now(UTC)
         self._queue.set_offline(False)
         for message in self._radio.messages():
             if message.state == "Pending":
@@ -117,9 +142,9 @@ class FakePhone(SimulatedProvider):
         call: bool = True,
         seen: bool = True,
     ) -> Sent:
-        """Let the phone receive a citizen's message, and send its webhook unless `call` is false (one that got lost).
+        """Receive a citizen's message, and send its webhook unless `call` is false (a lost webhook).
 
-        Where `seen` is false, the app was not running: the SMS is in the phone, and the app knows nothing of it.
+        If `seen` is false, the app was not running: the SMS is in the phone, but not in the app's list.
         """
         at = (sent_at or datetime.now(UTC)).replace(microsecond=0)  # an SMS centre writes whole seconds
         message = Incoming(uuid4().hex[:21], from_, self.sender, text, at, media)
@@ -134,53 +159,53 @@ class FakePhone(SimulatedProvider):
         return Sent(message.id, *self._queue.put(self.body(message)))
 
     def body(self, message: Incoming, *, old: bool = False) -> bytes:
-        """Return the body of a message's webhook; `old` in the older form."""
+        """Return the body of a message's webhook; `old`: in the form before 2026."""
         if message.media:
             return self.event("mms:downloaded", events.mms_payload(message), id=message.id)
         return self.event("sms:received", events.received_payload(message, old=old), id=message.id)
 
-    def event(self, name: str, payload: dict[str, Any], *, id: str | None = None) -> bytes:
+    def event(self, name: str, payload: Mapping[str, object], *, id: str | None = None) -> bytes:
         """Return the body of any event."""
         return events.event_body(name, payload, self.device_id, id=id)
 
     def signed(self, body: bytes, at: float | None = None) -> WebhookRequest:
-        """Build a signed webhook with any body."""
+        """Build a signed webhook with any body; `at` is the time of the attempt, in seconds since 1970."""
         return signed_request(self.webhook_url, self.signing_key, body, at)
 
     def ping(self) -> tuple[int | None, str | None]:
-        """Send a `system:ping`, as the app does by the clock; returns what it was answered."""
+        """Send a `system:ping`, which the app does at intervals; return status and error of the answer."""
         return self._queue.put(self.event("system:ping", {"health": self.health()}))
 
-    def health(self) -> dict[str, Any]:
-        """Return how the phone is."""
+    def health(self) -> Mapping[str, object]:
+        """Return the health report."""
         return events.health(self.battery, self._radio.no_service, "1.66.0" if self.old else "1.70.0")
 
-    # --- what tests and people look at ---
+    # --- messages so far ---
 
     def messages(self, *, seen: bool = False) -> list[Incoming]:
-        """Return what the phone received, oldest first; `seen`: without what the app has missed."""
+        """Return the received messages, the oldest first; `seen`: without those that the app has missed."""
         with self._lock:
             return [message for message in self._incoming if not (seen and message.id in self._unseen)]
 
     def replies(self, to: str | None = None) -> list[Outgoing]:
-        """Return what the gateway handed over, oldest first; to one number if asked."""
+        """Return the messages of the gateway, the oldest first; optionally to one number."""
         return [message for message in self._radio.messages() if to in (None, message.to)]
 
     def waiting(self) -> int:
-        """Return how many webhooks wait to be tried again."""
+        """Return the number of webhooks that wait for a retry."""
         return self._queue.waiting()
 
     def lose_service(self, lost: bool = True) -> None:
-        """Let the SIM card lose its network: what is handed over from now on fails."""
+        """Cut the SIM card's network, or restore it; without it, the next messages fail."""
         self._radio.no_service = lost
 
-    # --- the API, and what it asks of the phone ---
+    # --- the API, and the calls that it makes to the phone ---
 
     def _kind(self, method: str, path: str) -> str:
         return "send" if (method, path) == ("POST", f"{self._path}/messages") else "read"
 
     def _failure(self, kind: str) -> str:
-        # Whom nobody reaches fails nobody: what was asked for waits.
+        # A phone without network gets no call, so the failures are for later calls.
         return super()._failure(kind) if self.reachable or not self.local else ""
 
     def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:
@@ -194,24 +219,24 @@ class FakePhone(SimulatedProvider):
             return FAILURES["unauthorized"]
         return self._api.answer(method, place, query, body)
 
-    def _report(self, event: str, payload: dict[str, Any]) -> None:
+    def _report(self, event: str, payload: Mapping[str, object]) -> None:
         self._queue.put(self.event(event, payload))
 
     @property
     def reachable(self) -> bool:
-        """Whether the phone has its network."""
+        """Return whether the phone has a network."""
         return not self._offline
 
     def refresh(self) -> None:
-        """Let the app look for SMS that it has missed."""
+        """Add the SMS that the app has missed to its list."""
         with self._lock:
             self._unseen.clear()
 
-    def accept(self, message: dict[str, Any]) -> Outgoing | None:
-        """Take a message to send; `None` where its id is known."""
-        taken = self._radio.accept(message)
-        if taken is not None:
-            self._tell(taken)
+    def accept(self, message: SendRequest) -> Outgoing | None:
+        """Take a message to send; return `None` if its id is known."""
+        reply = self._radio.accept(message)
+        if reply is not None:
+            self._tell(reply)
             if self.reachable:
-                self._later(self._radio.transmit, taken)
-        return taken
+                self._later(self._radio.transmit, reply)
+        return reply

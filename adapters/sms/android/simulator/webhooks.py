@@ -1,7 +1,7 @@
-"""How the simulated phone calls the gateway: signatures, and its rule of trying again.
+"""Sign the webhooks of the simulated phone, and send them again by the app's rule.
 
-Source: https://docs.sms-gate.app/features/webhooks/. That each attempt has a timestamp, and so a signature, of its own
-is the app's source: github.com/capcom6/android-sms-gateway, webhooks/plugins/PayloadSingingPlugin.kt.
+Source: https://docs.sms-gate.app/features/webhooks/, and for the new timestamp and signature of each attempt the
+app's source, github.com/capcom6/android-sms-gateway, webhooks/plugins/PayloadSingingPlugin.kt.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RETRY_FIRST, RETRIES = 10.0, 14  # seconds, doubled each time: about two days
 
 
 def sign(key: str, body: bytes, timestamp: str) -> str:
-    """Return the X-Signature of a body sent at a time."""
+    """Return the X-Signature of a body; `timestamp` is the X-Timestamp."""
     return hmac.new(key.encode(), body + timestamp.encode(), "sha256").hexdigest()
 
 
@@ -35,26 +35,34 @@ def signed_request(url: str, key: str, body: bytes, at: float | None = None) -> 
     return WebhookRequest("POST", url, headers, body)
 
 
+def retry_delay(first: float, attempts: int) -> float:
+    """Return the seconds until the next attempt; `first` is the first delay, `attempts` the number of delays before."""
+    return first * 2.0**attempts
+
+
 class WebhookQueue:
-    """Sends events until they are taken: at once, and then after a time that doubles; each attempt is signed anew."""
+    """Send each event at once, then again after a time that doubles until it is accepted; sign each attempt anew."""
 
     def __init__(self, send: Callable[[bytes], tuple[int | None, str | None]], first: float, retries: int) -> None:
-        """Make it; `send` makes one attempt, `first` in seconds is the first wait."""
-        self._send, self._first, self._retries = send, first, retries
+        """Prepare the queue; `send` makes one attempt, `first` is the first wait in seconds."""
+        self._send = send
+        self._first = first
+        self._retries = retries
         self._waiting: list[tuple[float, int, int, bytes]] = []  # when due, order, attempts so far, body
         self._order = itertools.count()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._running = self._offline = False
+        self._running = False
+        self._offline = False
 
     def start(self) -> None:
-        """Begin trying again what is due."""
+        """Start the thread of the retries."""
         self._running = True
         self._thread = threading.Thread(target=self._run, name="android-webhooks", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """End; what waits is kept."""
+        """End the thread; waiting events are kept."""
         with self._changed:
             self._running = False
             self._changed.notify_all()
@@ -62,7 +70,7 @@ class WebhookQueue:
             self._thread.join()
 
     def set_offline(self, offline: bool) -> None:
-        """Say whether the phone has no way to the gateway; back again, everything that waits is due."""
+        """Cut or restore the way to the gateway; when it is restored, all waiting events are due."""
         with self._changed:
             self._offline = offline
             if not offline:
@@ -71,11 +79,11 @@ class WebhookQueue:
             self._changed.notify_all()
 
     def put(self, body: bytes) -> tuple[int | None, str | None]:
-        """Send an event now, and go on trying if it is not taken; returns what the first attempt was answered."""
+        """Send an event now and, if it is not accepted, again later; return status and error of the first attempt."""
         return self._attempt(body, 0)
 
     def waiting(self) -> int:
-        """Return how many events wait to be tried again."""
+        """Return the number of events that wait for a retry."""
         with self._changed:
             return len(self._waiting)
 
@@ -86,7 +94,7 @@ class WebhookQueue:
             status, error = self._send(body)
         if (status is None or not 200 <= status < 300) and attempts < self._retries:
             with self._changed:
-                due = time.monotonic() + self._first * 2**attempts
+                due = time.monotonic() + retry_delay(self._first, attempts)
                 heapq.heappush(self._waiting, (due, next(self._order), attempts + 1, body))
                 self._changed.notify_all()
         return status, error

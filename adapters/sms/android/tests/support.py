@@ -1,8 +1,7 @@
-"""Helpers of the tests in this folder."""
+"""Help the tests in this folder: an adapter and a phone of a test account, and messages."""
 
 from __future__ import annotations
 
-import time
 from datetime import UTC, datetime
 
 from adapters.sms.android.adapter import AndroidSms
@@ -10,16 +9,19 @@ from adapters.sms.android.settings import AndroidSettings
 from adapters.sms.android.simulator import FakePhone, Incoming
 from gateway.ports import ChannelContext, Secret
 
-KEY, OLD_KEY, PASSWORD = "test-signing-key", "test-key-before", "test-password"
+KEY = "test-signing-key"
+OLD_KEY = "test-key-before"
+PASSWORD = "test-password"
 URL = "https://gateway.example/in/18.10/telepon"
-CITIZEN, OURS = "+6281200000999", "+6281200000100"
+CITIZEN = "+6281200000999"
+OURS = "+6281200000100"
 CONTEXT = ChannelContext(region="18.10", channel="telepon", webhook_url=URL)
 AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 
 
 def make(**changes: object) -> AndroidSms:
     """Make an adapter with the test account."""
-    given: dict[str, object] = {
+    settings: dict[str, object] = {
         "user": "sms",
         "password": Secret(PASSWORD),
         "signing_key": Secret(KEY),
@@ -27,7 +29,7 @@ def make(**changes: object) -> AndroidSms:
         "sender": OURS,
         "timeout": 0.5,
     }
-    return AndroidSms(AndroidSettings(**(given | changes)), CONTEXT)
+    return AndroidSms(AndroidSettings(**(settings | changes)), CONTEXT)
 
 
 def phone(**changes: object) -> FakePhone:
@@ -37,10 +39,3 @@ def phone(**changes: object) -> FakePhone:
 
 def sms(text: str, *, at: datetime = AT, id: str = "evt1", sender: str = CITIZEN) -> Incoming:
     return Incoming(id, sender, OURS, text, at)
-
-
-def wait_for(what) -> None:
-    deadline = time.monotonic() + 5
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

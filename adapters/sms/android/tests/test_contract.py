@@ -1,4 +1,4 @@
-"""The contract that every adapter keeps, kept by the phone adapter."""
+"""Run the contract of all adapters on the phone adapter."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.sms.android.adapter import AndroidSms
 from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import AT, CITIZEN, KEY, OLD_KEY, PASSWORD, make, sms
 from gateway.ports import Poller, Replier, Translator, Webhook
@@ -18,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 class AndroidForge:
-    """Writes and signs as the app does."""
+    """Write and sign webhooks like the app."""
 
     signature_header = "x-signature"
     sender = CITIZEN
@@ -29,7 +30,7 @@ class AndroidForge:
         self.provider = provider
 
     def message(self, text: str, external_id: str) -> WebhookRequest:
-        # The phone knows no ids: two messages are two because they were sent at two times.
+        # A message of the phone has no id: two messages need two times.
         later = int(sha256(external_id.encode()).hexdigest()[:4], 16)
         return self.garbage(self.provider.body(sms(text, at=AT + timedelta(seconds=later), id=external_id)))
 
@@ -42,18 +43,18 @@ class AndroidForge:
 
 class TestContract(AdapterContract):
     @pytest.fixture
-    def adapter(self, adapter):
+    def adapter(self, adapter: AndroidSms) -> AndroidSms:
         return adapter
 
     @pytest.fixture
-    def forge(self, fake):
+    def forge(self, fake: FakePhone) -> AndroidForge:
         return AndroidForge(fake)
 
     @pytest.fixture
-    def requests_dir(self):
+    def requests_dir(self) -> Path:
         return HERE / "requests"
 
 
-def test_implements_its_ports():
-    for port in (Translator, Webhook, Poller, Replier):
-        assert isinstance(make(), port)
+@pytest.mark.parametrize("port", [Translator, Webhook, Poller, Replier])
+def test_implements_its_ports(port: type) -> None:
+    assert isinstance(make(), port)

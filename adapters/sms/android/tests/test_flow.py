@@ -1,4 +1,4 @@
-"""One regency's phone, from the SMS to the answer: the sample configuration, a whole gateway, a simulated phone."""
+"""Test the sample configuration with a whole gateway and a simulated phone, from the SMS to the answer."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from adapters.sms.android.simulator import FakePhone, received_payload
 from gateway.bootstrap import Gateway, build
 from gateway.central.tables import complaints
 from gateway.domain.events import Delivery
+from gateway.ports import ChannelId
 from gateway.ports.registry import Registry
 from gateway.ports.wire import WebhookRequest
 from gateway.settings.reader import load
@@ -26,7 +27,9 @@ from gateway.testing import requestfile
 ROOT = Path(__file__).parents[4]
 SAMPLE = (Path(__file__).parents[1] / "sample.toml").read_text("utf-8")
 REQUESTS = Path(__file__).parent / "requests"
-CITIZEN, OURS = "+6281200000999", "+6281200000100"
+CITIZEN = "+6281200000999"
+OURS = "+6281200000100"
+CHANNEL = ChannelId("18.10", "telepon")
 PUBLIC = "https://lapor.example.go.id/in/18.10/telepon"
 MAIN = """
 [server]
@@ -45,7 +48,7 @@ NATIONAL = 'code = "00"\nname = "Indonesia"\n'
 
 @pytest.fixture
 def phone() -> Iterator[FakePhone]:
-    # No webhook leaves it by itself: a test carries each to the gateway.
+    # The delay keeps the phone's own webhooks back: a test passes each one to the gateway.
     with FakePhone(
         user="sms",
         password="test-password",
@@ -69,19 +72,19 @@ def gateway(tmp_path: Path, phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -
     (config / "regions" / "00-nasional.toml").write_text(NATIONAL)
     (config / "regions" / "18.10-pringsewu.toml").write_text(SAMPLE.replace("http://192.168.1.20:8080", phone.url))
     registry = Registry(BUILTIN)
-    made = build(load(config, registry), registry)
-    made.prepare()
-    yield made
-    made.close()
+    gateway = build(load(config, registry), registry)
+    gateway.prepare()
+    yield gateway
+    gateway.close()
 
 
-def stored(gateway: Gateway, table: sa.Table) -> list:
+def stored(gateway: Gateway, table: sa.Table) -> list[sa.Row[tuple[object, ...]]]:
     with gateway.database.read() as connection:
         return list(connection.execute(sa.select(table).order_by(table.c.id)).all())
 
 
 def receive(gateway: Gateway, request: WebhookRequest) -> int:
-    _, answer = asyncio.run(gateway.receiver.webhook(gateway.channels["18.10", "telepon"], request))
+    _, answer = asyncio.run(gateway.receiver.webhook(gateway.channels[CHANNEL], request))
     return answer.status
 
 
@@ -91,16 +94,16 @@ def work(gateway: Gateway) -> None:
 
 
 def poll(gateway: Gateway) -> int | None:
-    return gateway.receiver.poll(gateway.channels["18.10", "telepon"], uuid4())
+    return gateway.receiver.poll(gateway.channels[CHANNEL], uuid4())
 
 
-def test_sample_configuration_has_no_fault(gateway):
-    channel = gateway.channels["18.10", "telepon"]
+def test_sample_configuration_has_no_fault(gateway: Gateway) -> None:
+    channel = gateway.channels[CHANNEL]
     assert channel.adapter_key == "sms.android"
     assert channel.own_addresses == {OURS}
 
 
-def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway, phone):
+def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway: Gateway, phone: FakePhone) -> None:
     recorded = requestfile.read(REQUESTS / "message-seven-parts-javanese.http")
     text = json.loads(recorded.body)["payload"]["message"]
     assert len(text.encode("utf-16-le")) // 2 > 6 * 67  # seven parts of UCS-2
@@ -110,11 +113,11 @@ def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway, phone):
     assert complaint.description == text
     (answer,) = phone.replies_to(CITIZEN)
     assert complaint.ticket in answer
-    # The phone tells of each part; the first one counts, and later ones change nothing.
+    # The phone sends a receipt per part; the first one counts.
     (reply,) = phone.replies()
-    told = {"messageId": reply.id, "sender": OURS, "recipient": CITIZEN}
+    receipt = {"messageId": reply.id, "sender": OURS, "recipient": CITIZEN}
     for event in ("sms:delivered", "sms:sent", "sms:delivered"):
-        assert receive(gateway, phone.signed(phone.event(event, told))) == 200
+        assert receive(gateway, phone.signed(phone.event(event, receipt))) == 200
     work(gateway)
     assert {row.state for row in (*stored(gateway, inbox), *stored(gateway, outbox))} == {State.DONE}
     assert len(stored(gateway, inbox)) == 3  # the message, sent, delivered
@@ -122,7 +125,7 @@ def test_seven_parts_in_javanese_arrive_whole_and_are_answered(gateway, phone):
         assert connection.scalar(sa.select(references.c.delivery)) == Delivery.DELIVERED
 
 
-def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway, phone):
+def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway: Gateway, phone: FakePhone) -> None:
     poll(gateway)  # the channel begins
     phone.send(CITIZEN, "jalan berlubang", call=False)
     (message,) = phone.messages()
@@ -139,7 +142,7 @@ def test_one_sms_is_one_complaint_whichever_way_it_comes(gateway, phone):
     assert len(phone.replies_to(CITIZEN)) == 1
 
 
-def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway, phone):
+def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway: Gateway, phone: FakePhone) -> None:
     poll(gateway)
     phone.send(CITIZEN, "jalan rusak parah 😭", seen=False)
     poll(gateway)
@@ -149,7 +152,7 @@ def test_sms_whose_webhook_never_came_becomes_a_complaint(gateway, phone):
     assert len(phone.replies_to(CITIZEN)) == 1
 
 
-def test_lost_answer_sends_nothing_twice(gateway, phone):
+def test_lost_answer_sends_nothing_twice(gateway: Gateway, phone: FakePhone) -> None:
     phone.send(CITIZEN, "jalan rusak", call=False)
     phone.fail("drop_after_accept")
     receive(gateway, phone.signed(phone.body(phone.messages()[0])))

@@ -1,37 +1,54 @@
-"""What a poll of the phone finds."""
+"""Test the poll of the phone."""
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 import pytest
 from msgspec.structs import replace
 
 from adapters.sms.android.adapter import AndroidSms
 from adapters.sms.android.health import keeps_a_list
+from adapters.sms.android.simulator import FakePhone
 from adapters.sms.android.tests.support import CITIZEN, make
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import CitizenMessage, Notice
 from gateway.testing.forge import MOMENT, raw_message, stored
 
+NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
+
+
+class Noon(datetime):
+    """A clock that stands at noon."""
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> datetime:
+        return NOON.astimezone(tz)
+
+
+@pytest.fixture(autouse=True)
+def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("adapter", "simulator.api", "simulator.phone"):
+        monkeypatch.setattr(f"adapters.sms.android.{module}.datetime", Noon)
+
 
 def drain(adapter: AndroidSms, cursor: str | None = None) -> tuple[list[tuple[str, object]], str]:
-    """Poll until there is no more; returns key and event of everything found."""
-    found: list[tuple[str, object]] = []
+    """Poll until no more pages follow; return key and event of each row, and the cursor."""
+    rows: list[tuple[str, object]] = []
     for _ in range(50):
         batch = adapter.poll(cursor)
-        for one in batch.found:
-            (event,) = adapter.translate(raw_message(one.payload, one.content_type))
-            found.append((one.envelope.key, event))
+        for row in batch.messages:
+            (event,) = adapter.translate(raw_message(row.payload, row.content_type))
+            rows.append((row.envelope.key, event))
         cursor = batch.cursor
         if not batch.more:
-            return found, cursor
+            return rows, cursor
     pytest.fail("the poll never ends")
 
 
-def messages_in(found: list[tuple[str, object]]) -> dict[str, str]:
-    return {key: event.text for key, event in found if isinstance(event, CitizenMessage)}
+def messages_in(rows: list[tuple[str, object]]) -> dict[str, str]:
+    return {key: event.text for key, event in rows if isinstance(event, CitizenMessage)}
 
 
 def earlier(cursor: str, **by: float) -> str:
@@ -44,34 +61,36 @@ def earlier(cursor: str, **by: float) -> str:
 
 
 @pytest.fixture
-def begun(adapter):
-    """The cursor of a channel that began two days ago."""
+def begun(adapter: AndroidSms) -> str:
+    """Return the cursor of a channel that began two days ago."""
     return earlier(drain(adapter)[1], days=2)
 
 
-def test_webhook_and_list_become_the_same_message(fake, adapter, begun):
+def test_webhook_and_list_become_the_same_message(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.send(CITIZEN, "Jalan rusak 😭\nparah", call=False)
-    found, _ = drain(adapter, begun)
+    rows, _ = drain(adapter, begun)
     webhook = fake.signed(fake.body(fake.messages()[0]))
     (called,) = adapter.translate(stored(webhook))
-    (listed,) = [event for _, event in found if isinstance(event, CitizenMessage)]
+    (listed,) = [event for _, event in rows if isinstance(event, CitizenMessage)]
     assert listed == called
-    assert list(messages_in(found)) == [adapter.verify(webhook).key] == [called.external_id]
+    assert list(messages_in(rows)) == [called.external_id]
+    assert adapter.verify(webhook).key == called.external_id
 
 
-def test_every_page_is_read(fake, adapter, begun, monkeypatch):
+def test_every_page_is_read(fake: FakePhone, adapter: AndroidSms, begun: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("adapters.sms.android.adapter.PAGE_SIZE", 3)
-    now = datetime.now(UTC)
     for number in range(7):
-        fake.send(CITIZEN, f"pesan {number}", sent_at=now - timedelta(seconds=number), call=False)
-    found, cursor = drain(adapter, begun)
-    assert sorted(messages_in(found).values()) == [f"pesan {number}" for number in range(7)]
+        fake.send(CITIZEN, f"pesan {number}", sent_at=NOON - timedelta(seconds=number), call=False)
+    rows, cursor = drain(adapter, begun)
+    assert sorted(messages_in(rows).values()) == [f"pesan {number}" for number in range(7)]
     assert json.loads(cursor)["offset"] == 0
 
 
-def test_message_that_comes_between_pages_is_found_next_round(fake, adapter, begun, monkeypatch):
+def test_message_that_comes_between_pages_is_found_next_round(
+    fake: FakePhone, adapter: AndroidSms, begun: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("adapters.sms.android.adapter.PAGE_SIZE", 2)
-    old = datetime.now(UTC) - timedelta(minutes=5)
+    old = NOON - timedelta(minutes=5)
     for number in range(4):
         fake.send(CITIZEN, f"{number}", sent_at=old - timedelta(seconds=number), call=False)
     batch = adapter.poll(begun)
@@ -81,25 +100,25 @@ def test_message_that_comes_between_pages_is_found_next_round(fake, adapter, beg
     assert "antara" in messages_in(drain(adapter, cursor)[0]).values()
 
 
-def test_message_that_the_network_held_back_is_found(fake, adapter, begun):
+def test_message_that_the_network_held_back_is_found(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     _, cursor = drain(adapter, begun)
-    fake.send(CITIZEN, "terlambat", sent_at=datetime.now(UTC) - timedelta(hours=20), call=False)
+    fake.send(CITIZEN, "terlambat", sent_at=NOON - timedelta(hours=20), call=False)
     assert "terlambat" in messages_in(drain(adapter, cursor)[0]).values()
 
 
-def test_message_that_the_app_missed_is_found(fake, adapter, begun):
+def test_message_that_the_app_missed_is_found(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.send(CITIZEN, "aplikasi mati", seen=False)
     assert messages_in(drain(adapter, begun)[0]) != {}
 
 
-def test_what_the_phone_had_before_is_not_ours(fake, adapter):
-    fake.send(CITIZEN, "kode OTP", sent_at=datetime.now(UTC) - timedelta(hours=1), call=False)
-    found, cursor = drain(adapter)
-    assert messages_in(found) == {}
+def test_older_messages_of_the_phone_are_not_read(fake: FakePhone, adapter: AndroidSms) -> None:
+    fake.send(CITIZEN, "kode OTP", sent_at=NOON - timedelta(hours=1), call=False)
+    rows, cursor = drain(adapter)
+    assert messages_in(rows) == {}
     assert messages_in(drain(adapter, cursor)[0]) == {}
 
 
-def test_app_whose_list_cannot_be_trusted_is_still_watched(fake, adapter, begun):
+def test_app_whose_list_cannot_be_trusted_is_still_watched(fake: FakePhone, adapter: AndroidSms, begun: str) -> None:
     fake.old = True
     fake.battery = 12
     fake.send(CITIZEN, "x", call=False)
@@ -111,51 +130,51 @@ def test_app_whose_list_cannot_be_trusted_is_still_watched(fake, adapter, begun)
     ("version", "trusted"),
     [("1.66.9", False), ("1.67.0", True), ("1.100", True), ("2.0", True), ("", False), ("next", False)],
 )
-def test_which_app_keeps_a_list(version, trusted):
+def test_which_app_keeps_a_list(version: str, trusted: bool) -> None:
     assert keeps_a_list(json.dumps({"status": "pass", "version": version}).encode()) == trusted
 
 
-def test_look_back_of_nothing_asks_for_no_list(fake):
+def test_look_back_of_zero_reads_no_list(fake: FakePhone) -> None:
     drain(make(api_base=fake.url, local=True, look_back=0))
     assert [target for _, target, _ in fake.calls] == ["/health"]
 
 
-def notices(found: list[tuple[str, object]]) -> list[Notice]:
-    return [event for _, event in found if isinstance(event, Notice)]
+def notices(rows: list[tuple[str, object]]) -> list[Notice]:
+    return [event for _, event in rows if isinstance(event, Notice)]
 
 
-def test_phone_is_told_of_when_it_changes(fake, adapter):
-    found, cursor = drain(adapter)
-    assert notices(found) == [Notice(well=True, text="telepon siap")]
-    found, cursor = drain(adapter, cursor)
-    assert notices(found) == []
+def test_state_of_the_phone_is_stored_when_it_changes(fake: FakePhone, adapter: AndroidSms) -> None:
+    rows, cursor = drain(adapter)
+    assert notices(rows) == [Notice(well=True, text="telepon siap")]
+    rows, cursor = drain(adapter, cursor)
+    assert notices(rows) == []
     fake.battery = 8  # the phone then answers 500
-    found, cursor = drain(adapter, cursor)
-    assert [notice.well for notice in notices(found)] == [False]
+    rows, cursor = drain(adapter, cursor)
+    assert [notice.well for notice in notices(rows)] == [False]
     fake.battery = 60
     assert [notice.well for notice in notices(drain(adapter, cursor)[0])] == [True]
 
 
-def test_phone_that_is_off_is_unavailable(fake, adapter):
+def test_phone_that_is_off_is_unavailable(fake: FakePhone, adapter: AndroidSms) -> None:
     fake.go_offline()
     with pytest.raises(Unavailable, match="the phone cannot be reached"):
         adapter.poll(None)
 
 
-def test_cloud_tells_when_the_phone_was_last_seen(cloud):
+def test_server_in_the_cloud_returns_the_time_when_the_phone_was_last_seen(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, offline_after=60)
-    found, cursor = drain(adapter)
-    assert notices(found) == [Notice(well=True, text="telepon siap")]
+    rows, cursor = drain(adapter)
+    assert notices(rows) == [Notice(well=True, text="telepon siap")]
     cloud.go_offline()
     cloud.last_seen = datetime(2026, 1, 1, 2, 3, 4, tzinfo=UTC)
-    found, cursor = drain(adapter, cursor)
-    told = "telepon tidak terlihat oleh servernya sejak 2026-01-01 02:03 UTC"
-    # By the time when it was stored, so that a replay says the same.
-    assert notices(found) == [Notice(well=False, text=told)]
+    rows, cursor = drain(adapter, cursor)
+    notice = "telepon tidak terlihat oleh servernya sejak 2026-01-01 02:03 UTC"
+    # Measured at the time of storing, so that a replay gives the same notice.
+    assert notices(rows) == [Notice(well=False, text=notice)]
     assert notices(drain(adapter, cursor)[0]) == []
 
 
-def test_silence_is_measured_at_the_time_of_storing():
+def test_silence_is_measured_at_the_time_of_storing() -> None:
     row = json.dumps({"id": "d", "lastSeen": MOMENT.isoformat()}).encode()
     raw = raw_message(row)
     assert make(offline_after=60).translate(raw) == [Notice(well=True, text="telepon siap")]
@@ -163,38 +182,37 @@ def test_silence_is_measured_at_the_time_of_storing():
     assert make(offline_after=60).translate(later)[0].well is False
 
 
-def test_account_without_the_phone_is_unavailable(cloud):
+def test_account_without_the_phone_is_unavailable(cloud: FakePhone) -> None:
     with pytest.raises(Unavailable, match="no such phone"):
         make(api_base=cloud.url, device_id="another").poll(None)
 
 
-def test_missed_messages_are_asked_for_every_six_hours(cloud):
+def test_missed_messages_are_requested_every_six_hours(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, device_id=cloud.device_id, export_missed=True)
     _, cursor = drain(adapter)
-    asked = [body for _, target, body in cloud.calls if target.endswith("/export")]
-    assert asked == []  # nothing can have been missed yet
+    assert not [target for _, target, _ in cloud.calls if target.endswith("/export")]  # no message can be lost yet
     _, cursor = drain(adapter, earlier(cursor, hours=7))
     _, cursor = drain(adapter, cursor)
     drain(adapter, earlier(cursor, hours=7))
-    asked = [json.loads(body) for _, target, body in cloud.calls if target.endswith("/export")]
-    assert [set(period) for period in asked] == [{"deviceId", "since", "until"}] * 2
-    assert asked[0]["deviceId"] == cloud.device_id
+    exports = [json.loads(body) for _, target, body in cloud.calls if target.endswith("/export")]
+    assert [set(period) for period in exports] == [{"deviceId", "since", "until"}] * 2
+    assert exports[0]["deviceId"] == cloud.device_id
 
 
 @pytest.mark.parametrize("how", ["not_json", "server_error", "unauthorized", "throttle", "redirect", "reject:phone"])
-def test_poll_failures_are_all_for_later(fake, adapter, how):
+def test_poll_failures_are_all_for_later(fake: FakePhone, adapter: AndroidSms, how: str) -> None:
     fake.fail(how, on="read", next=3)
     with pytest.raises(Unavailable):
         adapter.poll(None)
 
 
 @pytest.mark.parametrize("how", ["server_error", "not_json"])
-def test_error_is_not_taken_for_health(fake, how):
+def test_error_is_no_health_report(fake: FakePhone, how: str) -> None:
     fake.fail(how, on="read")
     with pytest.raises(Unavailable):
         make(api_base=fake.url, local=True, look_back=0).poll(None)
 
 
-def test_unreadable_cursor_is_unavailable(adapter):
+def test_unreadable_cursor_is_unavailable(adapter: AndroidSms) -> None:
     with pytest.raises(Unavailable, match="cursor"):
         adapter.poll("{}")

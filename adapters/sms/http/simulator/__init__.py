@@ -1,4 +1,4 @@
-"""A simulated aggregator, whatever its language."""
+"""Simulate an aggregator with any wire format."""
 
 from adapters.sms.http.simulator.aggregator import FakeAggregator
 

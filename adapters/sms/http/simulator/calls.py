@@ -1,6 +1,6 @@
-"""How the simulated aggregator writes and signs its calls, from the same settings as the adapter reads them with.
+"""Write, sign and read the calls of the simulated aggregator as the channel's settings describe them.
 
-An independent reading of those settings: nothing here comes from the adapter.
+This is an independent reading of those settings: no code comes from the adapter.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from hashlib import sha256
-from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
+from adapters.sms.http.simulator.tables import Channel, Hmac, Receive, Send
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.provider import login
 
@@ -27,25 +27,25 @@ _SAME_IN_GSM = re.compile(r"[A-Za-z0-9 !\"#%&'()*+,./:;<=>?\r\n-]*")  # as in AS
 Fields = Mapping[str, "str | bytes"]
 
 
-def coded(receive: Any, text: str) -> dict[str, str | bytes]:
-    """Return the fields that hold a text, its coding and its character set: GSM or UTF-8 for plain text, else UTF-16."""
+def coded(receive: Receive, text: str) -> dict[str, str | bytes]:
+    """Return the fields of a text, its coding and its character set: GSM or UTF-8 for plain text, else UTF-16."""
     if receive.body == "json" and receive.method == "POST":
         return {receive.text: text}
     plain = bool(_SAME_IN_GSM.fullmatch(text))
     coding, codec = _coding(receive, plain)
-    found: dict[str, str | bytes] = {receive.text: text.encode(codec)}
+    fields: dict[str, str | bytes] = {receive.text: text.encode(codec)}
     if receive.coding_from:
         raw = receive.coding_raw and coding.isdigit()
-        found[receive.coding_from] = bytes([int(coding)]) if raw else coding
+        fields[receive.coding_from] = bytes([int(coding)]) if raw else coding
     if receive.charset_from:
-        found[receive.charset_from] = "UTF-16BE" if codec == "utf-16-be" else codec.upper()
+        fields[receive.charset_from] = "UTF-16BE" if codec == "utf-16-be" else codec.upper()
     if receive.hex:
-        found[receive.hex] = text.encode(codec).hex()
-    return found
+        fields[receive.hex] = text.encode(codec).hex()
+    return fields
 
 
-def _coding(receive: Any, plain: bool) -> tuple[str, str]:
-    """Return a coding and its codec; Kannel's numbers (0, 2) where the settings list none for this text."""
+def _coding(receive: Receive, plain: bool) -> tuple[str, str]:
+    """Return a coding and its codec; Kannel's numbers (0, 2) if the settings list none for this text."""
     wide = None if plain else "utf-16-be"
     for coding, charset in receive.codings.items():
         codec = _CODECS.get(charset, charset)
@@ -56,8 +56,8 @@ def _coding(receive: Any, plain: bool) -> tuple[str, str]:
     return "0", _CODECS.get(receive.charset, receive.charset)
 
 
-def moment(receive: Any, at: datetime) -> str:
-    """Write a time as the settings have it."""
+def moment(receive: Receive, at: datetime) -> str:
+    """Return a time in the form of the settings."""
     if receive.time_format in ("unix", "unix_ms"):
         return str(int(at.timestamp() * (1000 if receive.time_format == "unix_ms" else 1)))
     if receive.time_format == "iso":
@@ -67,38 +67,38 @@ def moment(receive: Any, at: datetime) -> str:
     return local.strftime(receive.time_format)
 
 
-def call(settings: Any, url: str, fields: Fields, *, at: datetime | None = None) -> WebhookRequest:
-    """Build a call that passes every check of `auth`."""
+def call(settings: Channel, url: str, fields: Fields, *, at: datetime | None = None) -> WebhookRequest:
+    """Build a call with these fields that passes every check of `auth`."""
     receive = settings.receive
     if receive.method == "GET":
         return authenticated(settings, "GET", extended(url, fields), {}, b"", at)
     if receive.body == "json":
-        body, kind = msgspec.json.encode(nested(fields)), "application/json"
+        body, content_type = msgspec.json.encode(nested(fields)), "application/json"
     else:
-        body, kind = urlencode(dict(fields)).encode(), FORM
-    return authenticated(settings, "POST", url, {"content-type": kind}, body, at)
+        body, content_type = urlencode(dict(fields)).encode(), FORM
+    return authenticated(settings, "POST", url, {"content-type": content_type}, body, at)
 
 
 def authenticated(
-    settings: Any, method: str, url: str, headers: Mapping[str, str], body: bytes, at: datetime | None = None
+    settings: Channel, method: str, url: str, headers: Mapping[str, str], body: bytes, at: datetime | None = None
 ) -> WebhookRequest:
-    """Build a call with any content that passes every check of `auth`."""
-    auth, made = settings.auth, dict(headers)
+    """Build a call with any content that passes every check of `auth`; `at` is the time of the signature."""
+    auth, all_headers = settings.auth, dict(headers)
     if auth.token and auth.token.parameter and f"{auth.token.parameter}=" not in url:
         url = extended(url, {auth.token.parameter: auth.token.value.reveal()})
     if auth.token and auth.token.header:
-        made[auth.token.header.lower()] = auth.token.value.reveal()
+        all_headers[auth.token.header.lower()] = auth.token.value.reveal()
     if auth.basic:
-        made["authorization"] = login(auth.basic.username, auth.basic.password.reveal())
+        all_headers["authorization"] = login(auth.basic.username, auth.basic.password.reveal())
     if auth.hmac:
-        made |= signature(auth.hmac, method, url, body, at or datetime.now(UTC))
+        all_headers |= signature(auth.hmac, method, url, body, at or datetime.now(UTC))
     client = str(auth.networks[0].network_address) if auth.addresses else "127.0.0.1"
-    return WebhookRequest(method, url, made, body, client)
+    return WebhookRequest(method, url, all_headers, body, client)
 
 
-def signature(signed: Any, method: str, url: str, body: bytes, at: datetime) -> dict[str, str]:
+def signature(table: Hmac, method: str, url: str, body: bytes, at: datetime) -> dict[str, str]:
     """Return the headers of a signature."""
-    stamp, parts = at.isoformat(timespec="seconds"), urlsplit(url)
+    timestamp, parts = at.isoformat(timespec="seconds"), urlsplit(url)
     values = {
         "method": method.encode(),
         "url": url.encode(),
@@ -106,13 +106,13 @@ def signature(signed: Any, method: str, url: str, body: bytes, at: datetime) -> 
         "query": parts.query.encode(),
         "body": body,
         "body_sha256": sha256(body).hexdigest().encode(),
-        "timestamp": stamp.encode(),
+        "timestamp": timestamp.encode(),
     }
-    text = re.sub(rb"\{(\w+)\}", lambda found: values[found[1].decode()], signed.base.encode())
-    digest = hmac.new(signed.key.reveal().encode(), text, signed.algorithm).digest()
-    shown = digest.hex() if signed.encoding == "hex" else b64encode(digest).decode()
-    headers = {signed.header.lower(): signed.prefix + shown}
-    return headers | ({signed.timestamp.lower(): stamp} if signed.timestamp else {})
+    text = re.sub(rb"\{(\w+)\}", lambda match: values[match[1].decode()], table.base.encode())
+    digest = hmac.new(table.key.reveal().encode(), text, table.algorithm).digest()
+    written = digest.hex() if table.encoding == "hex" else b64encode(digest).decode()
+    headers = {table.header.lower(): table.prefix + written}
+    return headers | ({table.timestamp.lower(): timestamp} if table.timestamp else {})
 
 
 def extended(url: str, fields: Fields) -> str:
@@ -120,80 +120,93 @@ def extended(url: str, fields: Fields) -> str:
     return url + ("&" if "?" in url else "?") + urlencode(dict(fields))
 
 
-def nested(fields: Fields) -> dict[str, Any]:
+def nested(fields: Fields) -> dict[str, object]:
     """Return a JSON document of paths: `{"a.b": "x"}` becomes `{"a": {"b": "x"}}`."""
-    document: dict[str, Any] = {}
+    document: dict[str, object] = {}
     for path, value in fields.items():
-        *way, last = path.split(".")
+        *steps, last = path.split(".")
         place = document
-        for step in way:
-            place = place.setdefault(step, {})
+        for step in steps:
+            inner = place.setdefault(step, {})
+            assert isinstance(inner, dict)  # no path is the beginning of another one
+            place = inner
         place[last] = value.decode("latin-1") if isinstance(value, bytes) else value
     return document
 
 
-# --- what the gateway sends ----------------------------------------------------------------------------------------
+# --- calls of the gateway ------------------------------------------------------------------------------------------
 
 
-def understood(send: Any, given: Mapping[str, Any]) -> dict[str, str]:
-    """Return what a call of the gateway says, by the names of the placeholders; `callback` is the whole callback URL.
+def placeholders_of(send: Send, parameters: Mapping[str, object]) -> dict[str, str]:
+    """Return the values of the placeholders in a call of the gateway; `callback` is the whole callback URL.
 
-    Raises `ValueError` where the call is not what the settings promise.
+    An id inside a longer text is returned as `reference`. Raises `ValueError` if the call does not fit the settings.
     """
     for table in (send.unicode, send.gsm):
-        found = _match({**send.parameters, **table}, given)
-        if found is not None:
-            return found
+        values = _match({**send.parameters, **table}, parameters)
+        if values is not None:
+            return values
     raise ValueError("the call has other parameters than send.parameters")
 
 
-def _match(templates: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, str] | None:
-    if set(templates) != set(given):
+def _match(templates: Mapping[str, object], parameters: Mapping[str, object]) -> dict[str, str] | None:
+    if set(templates) != set(parameters):
         return None
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for name, template in templates.items():
-        value = given[name]
+        value = parameters[name]
         if isinstance(template, Mapping):
             inner = _match(template, value) if isinstance(value, Mapping) else None
         else:
-            inner = _placeholders(str(template), str(value))
+            inner = _match_text(str(template), str(value))
         if inner is None:
             return None
-        found |= inner
-    return found
+        values |= inner
+    return values
 
 
-def _placeholders(template: str, value: str) -> dict[str, str] | None:
-    pattern, seen = "", set[str]()
-    for odd, piece in enumerate(re.split(r"\{(\w+)\}", template)):
-        pattern += re.escape(piece) if odd % 2 == 0 else f"(?P={piece})" if piece in seen else f"(?P<{piece}>.*)"
-        seen |= {piece} if odd % 2 else set()
-    matched = re.fullmatch(pattern, value, re.DOTALL)
-    if matched is None:
+def _match_text(template: str, text: str) -> dict[str, str] | None:
+    match = re.fullmatch(_pattern(template), text, re.DOTALL)
+    if match is None:
         return None
-    found = matched.groupdict()
-    if "callback" in found:
-        found["callback"] = value
-    if "id" in found and template != "{id}":
-        found["reference"] = found.pop("id")  # ours to be given back, not a promise to drop a repeated one
-    return found
+    values = match.groupdict()
+    if "callback" in values:
+        values["callback"] = text
+    if "id" in values and template != "{id}":
+        # The gateway only wants this id back in receipts: a repeated one is not dropped.
+        values["reference"] = values.pop("id")
+    return values
 
 
-def answer_text(where: Sequence[str | None], values: Sequence[str]) -> bytes:
+def _pattern(template: str) -> str:
+    """Return the regular expression of a template; a repeated placeholder must have the same value."""
+    pattern, names = "", set[str]()
+    for number, piece in enumerate(re.split(r"\{(\w+)\}", template)):
+        if number % 2 == 0:
+            pattern += re.escape(piece)
+        elif piece in names:
+            pattern += f"(?P={piece})"
+        else:
+            pattern += f"(?P<{piece}>.*)"
+            names.add(piece)
+    return pattern
+
+
+def answer_text(places: Sequence[str | None], values: Sequence[str]) -> bytes:
     """Return an answer in which each place (a path, or a /regex/ with one pair of brackets) holds its value.
 
-    Raises `ValueError` where a regular expression is too much for a simulator.
+    Raises `ValueError` for a regular expression that is too complex for a simulator.
     """
-    paths = {place: value for place, value in zip(where, values, strict=True) if place and not place.startswith("/")}
+    paths = {place: value for place, value in zip(places, values, strict=True) if place and not place.startswith("/")}
     if paths:
         return msgspec.json.encode(nested(paths))
     lines = []
-    for place, value in zip(where, values, strict=True):
+    for place, value in zip(places, values, strict=True):
         if place:
             filled = re.sub(r"\([^)]*\)", value, place[1:-1].strip("^$"))
             line = re.sub(r"\\(.)", r"\1", filled)
-            found = re.search(place[1:-1], line)
-            if not found or found[1] != value:
+            match = re.search(place[1:-1], line)
+            if not match or match[1] != value:
                 raise ValueError(f"cannot simulate an answer for {place}")
             lines.append(line)
     return "\n".join(lines).encode() or b"OK"

@@ -1,4 +1,4 @@
-"""Fixtures of the tests in this folder."""
+"""Define the fixtures of the tests in this folder."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from adapters.sms.http.tests.support import SECRETS
 
 
 @pytest.fixture(autouse=True)
-def _secrets(monkeypatch):
+def _secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in SECRETS.items():
         monkeypatch.setenv(name, value)

@@ -1,15 +1,15 @@
-"""Helpers of the tests in this folder."""
+"""Help the tests in this folder: settings of the samples, calls, and replies."""
 
 from __future__ import annotations
 
 import tomllib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 from uuid import uuid4
 
-from adapters.sms.http.adapter import HttpSettings, HttpSms
+from adapters.sms.http.adapter import HttpSms
+from adapters.sms.http.settings import HttpSettings
 from adapters.sms.http.simulator import FakeAggregator, calls
 from gateway.domain.events import CitizenMessage
 from gateway.ports import ChannelContext, Reply
@@ -35,13 +35,15 @@ SECRETS = {
 }
 
 
-def example(name: str, **changes: Any) -> HttpSettings:
-    """Return a sample's settings; a change replaces keys of the table it names, `None` takes the table away."""
+def example(name: str, **changes: object) -> HttpSettings:
+    """Return a sample's settings; a change replaces keys of its table, `None` removes a key or the table."""
     channel = tomllib.loads((EXAMPLES / f"{name}.toml").read_text("utf-8"))["channels"]["sms"]
     del channel["adapter"]
     for table, keys in changes.items():
         if isinstance(keys, dict):
-            channel[table] = {k: v for k, v in {**channel.get(table, {}), **keys}.items() if v is not None}
+            channel[table] = {
+                name: value for name, value in {**channel.get(table, {}), **keys}.items() if value is not None
+            }
         elif keys is None:
             channel.pop(table)
         else:
@@ -49,29 +51,30 @@ def example(name: str, **changes: Any) -> HttpSettings:
     return HttpSettings.model_validate(channel)
 
 
-def make(name: str, **changes: Any) -> HttpSms:
+def make(name: str, **changes: object) -> HttpSms:
     return HttpSms(example(name, **changes), CONTEXT)
 
 
 def pointed(settings: HttpSettings, base: str) -> HttpSettings:
-    """Return settings that send to another host."""
+    """Return settings with another host in `send.url`."""
     assert settings.send
     path = "/" + settings.send.url.split("/", 3)[3]
     return settings.model_copy(update={"send": settings.send.model_copy(update={"url": base + path, "timeout": 0.5})})
 
 
 class AggregatorForge:
-    """Writes and signs as the aggregator does."""
+    """Write and sign calls like the aggregator."""
 
     sender = CITIZEN
     refused_code = "reject:400"
     secrets = tuple(SECRETS.values())
 
     def __init__(self, provider: FakeAggregator, settings: HttpSettings) -> None:
-        self.provider, self._settings = provider, settings
+        self.provider = provider
+        self._settings = settings
         self.signature_header = settings.auth.hmac.header.lower() if settings.auth.hmac else ""
-        ours = settings.send and settings.send.parameters.values()
-        self.resends = "" if "{id}" in (ours or ()) else "neither Kannel nor Jasmin can be asked, nor knows our id"
+        sends_id = settings.send is not None and "{id}" in settings.send.parameters.values()
+        self.resends = "" if sends_id else "Kannel and Jasmin have no look-up, and do not drop a repeated id"
 
     def message(self, text: str, external_id: str) -> WebhookRequest:
         return self.provider.webhook(CITIZEN, text, external_id, at=MOMENT)
@@ -83,12 +86,12 @@ class AggregatorForge:
         receive = self._settings.receive
         if receive.method == "GET":
             return calls.call(self._settings, URL, {receive.text: body, receive.sender: body, "coding": body[:1]})
-        kind = {"content-type": "application/json" if receive.body == "json" else calls.FORM}
-        return calls.authenticated(self._settings, "POST", URL, kind, body)
+        headers = {"content-type": "application/json" if receive.body == "json" else calls.FORM}
+        return calls.authenticated(self._settings, "POST", URL, headers, body)
 
 
 def kannel_call(**fields: str | bytes) -> WebhookRequest:
-    given = {
+    defaults = {
         "token": SECRETS["KANNEL_TOKEN"],
         "id": "k1",
         "from": CITIZEN,
@@ -96,7 +99,7 @@ def kannel_call(**fields: str | bytes) -> WebhookRequest:
         "text": "x",
         "ts": "1767323045",
     }
-    return WebhookRequest("GET", f"{URL}?{urlencode(given | fields)}", {}, b"", "127.0.0.1")
+    return WebhookRequest("GET", f"{URL}?{urlencode(defaults | fields)}", {}, b"", "127.0.0.1")
 
 
 def text_of(adapter: HttpSms, request: WebhookRequest) -> str:

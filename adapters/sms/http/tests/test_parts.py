@@ -1,4 +1,4 @@
-"""Parts of long messages, and delivery receipts."""
+"""Test parts of long messages, and delivery receipts."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ def octet_parts(text: str, size: int) -> list[bytes]:
 
 
 def udh_calls(pieces: list[bytes], *, raw: bool, reference: int = 7) -> list[WebhookRequest]:
-    found = []
+    requests = []
     for number, piece in enumerate(pieces, 1):
         header = bytes([5, 0, 3, reference, len(pieces), number])
         udh = header if raw else header.hex()
-        found.append(kannel_call(id=f"p{number}", udh=udh, coding="2", charset="UTF-16BE", text=piece))
-    return found
+        requests.append(kannel_call(id=f"p{number}", udh=udh, coding="2", charset="UTF-16BE", text=piece))
+    return requests
 
 
 @pytest.mark.parametrize("form", ["raw", "hex"])
 @pytest.mark.parametrize("size", [134, 131, 67, 1])
-def test_parts_are_joined_as_bytes(form, size):
+def test_parts_are_joined_as_bytes(form: str, size: int) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": form}})
     text = LONG if size > 60 else LONG[90:110]
     requests = udh_calls(octet_parts(text, size), raw=form == "raw")
@@ -50,7 +50,7 @@ def test_parts_are_joined_as_bytes(form, size):
     assert joined.external_id == adapter.verify(requests[0]).key
 
 
-def test_a_missing_part_leaves_a_mark():
+def test_a_missing_part_leaves_a_mark() -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": "raw"}})
     first, _, third = (stored(request) for request in udh_calls(octet_parts("satu dua tiga", 10), raw=True))
     assert adapter.join([first, None, third]).text == "satu  [...] iga"
@@ -63,20 +63,26 @@ def test_a_missing_part_leaves_a_mark():
     ("charset", "codec", "size"), [("UTF-16BE", "utf-16-be", 5), ("UTF-16BE", "utf-16-be", 6), ("UTF-8", "utf-8", 5)]
 )
 @pytest.mark.parametrize("lost", [0, 1, 2])
-def test_a_missing_part_with_half_a_character_kills_nothing(charset, codec, size, lost):
+def test_a_missing_part_with_half_a_character_leaves_the_rest_readable(
+    charset: str, codec: str, size: int, lost: int
+) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": "raw"}})
     octets = "é😭é😭é"[:5].encode(codec)
     requests = [
         kannel_call(
-            id=f"p{n}", udh=bytes([5, 0, 3, 1, 3, n + 1]), coding="", charset=charset, text=octets[at : at + size]
+            id=f"p{number}",
+            udh=bytes([5, 0, 3, 1, 3, number + 1]),
+            coding="",
+            charset=charset,
+            text=octets[number * size : (number + 1) * size],
         )
-        for n, at in enumerate((0, size, 2 * size))
+        for number in range(3)
     ]
     parts = [None if number == lost else stored(request) for number, request in enumerate(requests)]
     assert " [...] " in adapter.join(parts).text
 
 
-def test_parts_by_reference_number_and_total():
+def test_parts_by_reference_number_and_total() -> None:
     parts = {"reference": "data.ref", "number": "data.part", "total": "data.parts"}
     adapter = make("json", receive={"parts": parts})
     fake = FakeAggregator(example("json"), webhook_url=URL)
@@ -85,38 +91,41 @@ def test_parts_by_reference_number_and_total():
         more = {"data.ref": ref, "data.part": number, "data.parts": 2, "data.message": text}
         return calls.call(example("json"), URL, fake.fields(CITIZEN, id_, MOMENT) | more)
 
-    one, two = part(1, "Jalan "), part(2, "rusak")
-    keys = {adapter.verify(one).key, adapter.verify(two).key}
+    first, second = part(1, "Jalan "), part(2, "rusak")
+    keys = {adapter.verify(first).key, adapter.verify(second).key}
     assert len(keys) == 2, "an aggregator may give all parts one id"
-    groups = {adapter.translate(stored(request))[0].group for request in (one, two)}
+    groups = {adapter.translate(stored(request))[0].group for request in (first, second)}
     assert len(groups) == 1
     assert adapter.translate(stored(part(1, "x", ref="r-2")))[0].group not in groups
-    assert adapter.join([stored(one), stored(two)]).text == "Jalan rusak"
+    assert adapter.join([stored(first), stored(second)]).text == "Jalan rusak"
     whole = calls.call(example("json"), URL, fake.fields(CITIZEN, "w", MOMENT) | {"data.message": "utuh"})
     assert text_of(adapter, whole) == "utuh"
 
 
-@pytest.mark.parametrize("udh", ["", "050003070101", "06050400ff0000", "050003070200", "0500030702"])
-def test_headers_that_tell_of_no_parts(udh):
+@pytest.mark.parametrize("udh", ["", "050003070101", "06050400ff0000", "050003070200"])
+def test_headers_of_a_complete_message(udh: str) -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh"}})
-    request = kannel_call(udh=udh)
-    if udh == "0500030702":
-        with pytest.raises(Untranslatable):
-            adapter.translate(stored(request))
-    else:
-        assert text_of(adapter, request) == "x"
+    assert text_of(adapter, kannel_call(udh=udh)) == "x"
+
+
+def test_header_that_is_cut_is_untranslatable() -> None:
+    adapter = make("kannel", receive={"parts": {"udh": "udh"}})
+    with pytest.raises(Untranslatable):
+        adapter.translate(stored(kannel_call(udh="0500030702")))
 
 
 @pytest.mark.parametrize(
-    ("word", "state"), [("1", "delivered"), ("2", "failed"), ("4", "sent"), ("8", "sent"), ("16", "failed")]
+    ("status", "state"), [("1", "delivered"), ("2", "failed"), ("4", "sent"), ("8", "sent"), ("16", "failed")]
 )
-def test_kannel_receipts(word, state):
-    request = WebhookRequest("GET", f"{URL}?token={SECRETS['KANNEL_TOKEN']}&dlr={word}&reply=abc", {}, b"", "127.0.0.1")
-    assert make("kannel").verify(request).key == f"receipt:abc:{word}"
+def test_kannel_receipts(status: str, state: str) -> None:
+    request = WebhookRequest(
+        "GET", f"{URL}?token={SECRETS['KANNEL_TOKEN']}&dlr={status}&reply=abc", {}, b"", "127.0.0.1"
+    )
+    assert make("kannel").verify(request).key == f"receipt:abc:{status}"
     assert make("kannel").translate(stored(request)) == [DeliveryReceipt(external_id="abc", state=Delivery(state))]
 
 
-def test_receipt_told_apart_by_a_parameter_of_its_own():
+def test_receipt_is_recognised_by_a_parameter_of_its_own() -> None:
     adapter = make("kannel", receipts={"when": "event", "status": "coding"})
     message = kannel_call(coding="0", charset="UTF-8")
     assert isinstance(adapter.translate(stored(message))[0], CitizenMessage)

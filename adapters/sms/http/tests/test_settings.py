@@ -1,4 +1,4 @@
-"""Which settings the HTTP adapter takes."""
+"""Test which settings the HTTP adapter accepts."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from adapters.sms.http.tests.support import example, kannel_call, make
 
 
 @pytest.mark.parametrize(
-    ("changes", "says"),
+    ("changes", "error_text"),
     [
         ({"auth": {"addresses": None, "token": None}}, "say how a call is known"),
         ({"auth": {"none": "it is only a test"}}, "say how a call is known"),
@@ -46,8 +46,8 @@ from adapters.sms.http.tests.support import example, kannel_call, make
         ({"sender": "+62 812"}, "pattern"),
     ],
 )
-def test_wrong_settings_are_refused(changes, says):
-    with pytest.raises(ValidationError, match=says):
+def test_wrong_settings_are_refused(changes: dict[str, object], error_text: str) -> None:
+    with pytest.raises(ValidationError, match=error_text):
         example("kannel", **changes)
 
 
@@ -60,10 +60,10 @@ def test_wrong_settings_are_refused(changes, says):
         {"send": {"url": "https://sms.example/send"}},
     ],
 )
-def test_what_may_be_said_with_a_reason(changes):
+def test_settings_that_need_a_reason(changes: dict[str, object]) -> None:
     assert example("kannel", **changes)
 
 
-def test_a_channel_that_checks_nothing_takes_what_comes():
+def test_a_channel_without_checks_accepts_every_call() -> None:
     adapter = make("kannel", auth={"addresses": None, "token": None, "none": "inside a closed network"})
     assert adapter.verify(replace(kannel_call(token=""), client="203.0.113.9")).key == "k1"

@@ -1,8 +1,7 @@
-"""How the text of a request is read."""
+"""Test how the text of a call is read."""
 
 from __future__ import annotations
 
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -27,12 +26,12 @@ from gateway.testing.forge import stored
         ("", "", b"polos", "polos"),
     ],
 )
-def test_kannel_codings(coding, charset, octets, text):
+def test_kannel_codings(coding: str, charset: str, octets: bytes, text: str) -> None:
     assert text_of(make("kannel"), kannel_call(coding=coding, charset=charset, text=octets)) == text
 
 
 @pytest.mark.parametrize(
-    ("coding", "charset", "octets", "why"),
+    ("coding", "charset", "octets", "error_text"),
     [
         ("2", "UTF-16BE", b"\x00a\x00", "utf-16-be"),
         ("0", "UTF-8", b"\xff\xfe", "utf-8"),
@@ -40,15 +39,21 @@ def test_kannel_codings(coding, charset, octets, text):
         ("0", "zip", b"x", "character set"),
     ],
 )
-def test_what_is_no_text_is_dead(coding, charset, octets, why):
-    with pytest.raises(Untranslatable, match=why):
+def test_bytes_that_are_no_text_are_untranslatable(coding: str, charset: str, octets: bytes, error_text: str) -> None:
+    with pytest.raises(Untranslatable, match=error_text):
         make("kannel").translate(stored(kannel_call(coding=coding, charset=charset, text=octets)))
 
 
 def jasmin_call(**fields: str | bytes) -> WebhookRequest:
-    given: dict[str, Any] = {"id": "j1", "from": CITIZEN, "to": "1708", "origin-connector": "op", "coding": b"\x00"}
+    defaults: dict[str, str | bytes] = {
+        "id": "j1",
+        "from": CITIZEN,
+        "to": "1708",
+        "origin-connector": "op",
+        "coding": b"\x00",
+    }
     return calls.authenticated(
-        example("jasmin"), "POST", URL, {"content-type": calls.FORM}, urlencode(given | fields).encode()
+        example("jasmin"), "POST", URL, {"content-type": calls.FORM}, urlencode(defaults | fields).encode()
     )
 
 
@@ -61,7 +66,7 @@ def jasmin_call(**fields: str | bytes) -> WebhookRequest:
         (b"\x08", "Banjir 😀".encode("utf-16-be"), "Banjir 😀"),
     ],
 )
-def test_jasmin_codings(coding, octets, text):
+def test_jasmin_codings(coding: bytes, octets: bytes, text: str) -> None:
     assert text_of(make("jasmin"), jasmin_call(coding=coding, content=octets, binary=octets.hex())) == text
     assert text_of(make("jasmin"), jasmin_call(coding=coding, content=octets)) == text
 
@@ -76,14 +81,15 @@ def test_jasmin_codings(coding, octets, text):
         {"coding": "8", "content": "x"},
     ],
 )
-def test_jasmin_garbage_is_dead(fields):
+def test_jasmin_garbage_is_untranslatable(fields: dict[str, object]) -> None:
     with pytest.raises(Untranslatable):
         make("jasmin").translate(stored(jasmin_call(**fields)))
 
 
-def test_jasmin_wants_its_own_answer():
+def test_jasmin_gets_its_own_answer() -> None:
     answer = make("jasmin").accepted(jasmin_call(content="x"))
-    assert (answer.status, answer.body) == (200, b"ACK/Jasmin")
+    assert answer.status == 200
+    assert answer.body == b"ACK/Jasmin"
 
 
 @pytest.mark.parametrize(
@@ -95,19 +101,27 @@ def test_jasmin_wants_its_own_answer():
         (rb'{"data":{"trx_id":"1","msisdn":"+62812","message":""}}', ""),
     ],
 )
-def test_json_texts(body, text):
-    request = calls.authenticated(example("json"), "POST", URL, {"content-type": "application/json"}, body)
-    assert text_of(make("json"), request) == text
+def test_json_texts(body: bytes, text: str) -> None:
+    assert text_of(make("json"), json_call(body)) == text
 
 
-@pytest.mark.parametrize("body", [b"[" * 100_000, b"[1]", b'{"data":[]}', b'{"data":{"message":"x"}}', b"\xff"])
-def test_json_that_is_something_else(body):
-    request = calls.authenticated(example("json"), "POST", URL, {}, body)
-    make("json").verify(request)
-    try:
-        (event,) = make("json").translate(stored(request))
-    except Untranslatable:
-        return
+def json_call(body: bytes) -> WebhookRequest:
+    return calls.authenticated(example("json"), "POST", URL, {"content-type": "application/json"}, body)
+
+
+@pytest.mark.parametrize("body", [b"[" * 100_000, b'{"data":{"message":"x"}}', b"\xff"])
+def test_json_that_cannot_be_read_is_stored_and_untranslatable(body: bytes) -> None:
+    request = json_call(body)
+    assert make("json").verify(request).key.startswith("unread:")
+    with pytest.raises(Untranslatable):
+        make("json").translate(stored(request))
+
+
+@pytest.mark.parametrize("body", [b"[1]", b'{"data":[]}'])
+def test_json_of_another_kind_is_stored_and_ignored(body: bytes) -> None:
+    request = json_call(body)
+    assert make("json").verify(request).key.startswith("unread:")
+    (event,) = make("json").translate(stored(request))
     assert isinstance(event, Ignored)
 
 
@@ -122,18 +136,18 @@ def test_json_that_is_something_else(body):
         ("%d/%m/%Y %H.%M.%S", "02/01/2026 10.04.05"),
     ],
 )
-def test_times(form, value):
+def test_times(form: str, value: str) -> None:
     (event,) = make("kannel", receive={"time_format": form}).translate(stored(kannel_call(ts=value)))
     assert event.sent_at == MOMENT
 
 
 @pytest.mark.parametrize("value", ["kemarin", "9" * 30, "2026-13-01T00:00:00"])
 @pytest.mark.parametrize("form", ["iso", "unix", "%Y-%m-%d"])
-def test_bad_times_are_dead(form, value):
+def test_bad_times_are_untranslatable(form: str, value: str) -> None:
     with pytest.raises(Untranslatable, match="time"):
         make("kannel", receive={"time_format": form}).translate(stored(kannel_call(ts=value)))
 
 
-def test_our_own_message_is_ignored():
+def test_our_own_message_is_ignored() -> None:
     request = kannel_call(**{"from": "1708"})
     assert make("kannel").translate(stored(request)) == [Ignored(why="our own message")]

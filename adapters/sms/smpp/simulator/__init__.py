@@ -1,4 +1,4 @@
-"""A simulated SMSC of an operator."""
+"""Simulate an operator's SMSC."""
 
 from adapters.sms.smpp.simulator.smsc import FakeSmsc
 

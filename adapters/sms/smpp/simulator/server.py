@@ -1,35 +1,40 @@
-"""Connections of the simulated operator: accepted, read on a thread each, and cut when asked."""
+"""Accept the simulated operator's connections, read each on a thread of its own, and cut them on demand."""
 
 from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from itertools import count
-from typing import Any
 
 from adapters.sms.smpp.simulator import wire
 
-_PATIENCE = 10.0  # seconds
+_PATIENCE = 10.0  # seconds to wait for a thread's end
+
+Control = Callable[[Mapping[str, str]], Sequence[object]]  # carries out a request in JSON and returns the answer
 
 
 class Connection:
-    """One connection: of a gateway, or of a program that asks in JSON."""
+    """Hold one connection: of a gateway, or of a program that sends a request in JSON."""
 
     def __init__(self, connection: socket.socket) -> None:
-        self.receives = self.sends = False  # what it bound as
-        self._socket, self._writing, self._sequence = connection, threading.Lock(), count(1)
+        self.receives = False  # bound as receiver or transceiver
+        self.sends = False  # bound as transmitter or transceiver
+        self._socket = connection
+        self._writing = threading.Lock()
+        self._sequence = count(1)
         self._pending: dict[int, Future[int]] = {}
 
     def write(self, data: bytes) -> None:
-        """Write whole PDUs; raises `OSError` where it was cut."""
+        """Write whole PDUs; raises `OSError` if the connection was cut."""
         with self._writing:
             self._socket.sendall(data)
 
-    def ask(self, command: int, body: bytes) -> Future[int]:
-        """Send a request; the future has the answer's status, or `ConnectionError` where it was cut before."""
+    def request(self, command: int, body: bytes) -> Future[int]:
+        """Send a request; the future has the answer's status, or `ConnectionError` if the connection is cut before."""
         sequence, answer = next(self._sequence), Future[int]()
         self._pending[sequence] = answer
         try:
@@ -44,13 +49,13 @@ class Connection:
             waiting.set_result(status)
 
     def cut(self) -> None:
-        """Cut it, as a network does."""
+        """Cut the connection, as a network does."""
         with suppress(OSError):  # cut already
             self._socket.shutdown(socket.SHUT_RDWR)
 
-    def serve(self, take: Callable[[Connection, bytes], None], control: Callable[[dict[str, Any]], Any]) -> None:
-        """Read until it ends: PDUs for `take`, or one line of JSON for `control`."""
-        with self._socket, suppress(OSError):  # cut: nobody is left to tell
+    def serve(self, take: Callable[[Connection, bytes], None], control: Control) -> None:
+        """Read until the connection ends: PDUs for `take`, or one line of JSON for `control`."""
+        with self._socket, suppress(OSError):  # the connection was cut
             first = self._socket.recv(65536)
             if first.startswith(b"{"):
                 self.write(wire.answer(first, self._socket, control))
@@ -66,13 +71,13 @@ class Connection:
 
 
 class Server:
-    """A listening port and its connections."""
+    """Hold a listening port and its connections."""
 
-    def __init__(
-        self, port: int, take: Callable[[Connection, bytes], None], control: Callable[[dict[str, Any]], Any]
-    ) -> None:
-        """Listen; raises `OSError` where the port is taken."""
-        self._take, self._control, self._closed = take, control, False
+    def __init__(self, port: int, take: Callable[[Connection, bytes], None], control: Control) -> None:
+        """Listen; raises `OSError` if the port is taken."""
+        self._take = take
+        self._control = control
+        self._closed = False
         self._listening = socket.create_server(("127.0.0.1", port))
         self.port: int = self._listening.getsockname()[1]
         self.connections: list[Connection] = []
@@ -80,15 +85,15 @@ class Server:
         self._starting = threading.Lock()
         self.run(self._accept)
 
-    def run(self, work: Callable[..., None], *arguments: Any) -> None:
-        """Do something on a thread that `close` waits for."""
-        thread = threading.Thread(target=work, args=arguments, name="smsc", daemon=True)
+    def run(self, work: Callable[[], None]) -> None:
+        """Run a function on a thread that `close` waits for."""
+        thread = threading.Thread(target=work, name="smsc", daemon=True)
         with self._starting:
-            self._threads = [known for known in self._threads if known.is_alive()] + [thread]
+            self._threads = [running for running in self._threads if running.is_alive()] + [thread]
             thread.start()
 
     def close(self) -> None:
-        """Cut everything and wait for the threads."""
+        """Cut every connection and wait for the threads."""
         self._closed = True
         with suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
@@ -103,7 +108,7 @@ class Server:
             while True:
                 accepted, _ = self._listening.accept()
                 accepted.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                self.run(self._serve, Connection(accepted))
+                self.run(partial(self._serve, Connection(accepted)))
 
     def _serve(self, connection: Connection) -> None:
         self.connections.append(connection)

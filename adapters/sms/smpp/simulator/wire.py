@@ -1,6 +1,6 @@
-"""SMPP as the simulated operator speaks it: PDUs built by hand, citizens' texts cut as careless operators cut them.
+"""Build and read the simulated operator's PDUs by hand; cut citizens' texts as careless operators do.
 
-Source: SMPP 3.4, issue 1.2. Written apart from `adapters.sms`, so that a mistake in the one is found by the other.
+Source: SMPP 3.4, issue 1.2. It shares no code with `adapters.sms`, so that each shows the mistakes of the other.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ def tlv(tag: int, value: bytes) -> bytes:
 def deliver(
     source: str, destination: str, text: bytes, *, coding: int = 0, esm_class: int = 0, tlvs: bytes = b""
 ) -> bytes:
-    """Return the body of a deliver_sm; a number with a plus is sent as international, without it."""
+    """Return the body of a deliver_sm; a number with a plus is marked as international and sent without the plus."""
     return b"".join(
         [
             b"\0",
@@ -53,7 +53,7 @@ def _address(number: str) -> bytes:
 
 
 def message(source: str, destination: str, text: str) -> list[bytes]:
-    """Return the bodies of the deliver_sm that carry a text; the cuts fall into escape pairs and surrogates too."""
+    """Return the bodies of the deliver_sm that carry a text; they may cut escape pairs and surrogate pairs."""
     parts, coding, esm_class = make_parts(text)
     return [deliver(source, destination, part, coding=coding, esm_class=esm_class) for part in parts]
 
@@ -67,7 +67,7 @@ def receipt(source: str, destination: str, message_id: str) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """One submit_sm: a whole text, or a part of one."""
+    """A submit_sm: a whole text, or a part of one."""
 
     source: str
     destination: str
@@ -77,24 +77,29 @@ class Submitted:
     wants_receipt: bool
 
     def text(self, content: bytes) -> str:
-        """Return the text of this message's bytes, or of all its parts' bytes."""
+        """Return the text of this message's bytes, or of the joined bytes of its parts."""
         return content.decode("utf-16-be") if self.coding == 8 else _gsm7(content)
 
 
 def submitted(raw: bytes) -> Submitted:
-    """Read a submit_sm; raises `ValueError` where it is none."""
+    """Read a submit_sm; raises `ValueError` if the bytes are none."""
     try:
-        found: Any = smpp.parse_pdu(raw, sequence=0, allow_unknown_opt_params=True)
-        text = bytes(found.short_message or found.message_payload or b"")
+        request = smpp.parse_pdu(raw, sequence=0, allow_unknown_opt_params=True)
+        content = bytes(request.short_message or request.message_payload or b"")
         part = None
-        if found.esm_class & UDHI:
-            header, text = text[1 : 1 + text[0]], text[1 + text[0] :]
+        if request.esm_class & UDHI:
+            header, content = content[1 : 1 + content[0]], content[1 + content[0] :]
             part = (int.from_bytes(header[2:-2], "big"), header[-2], header[-1])
-        elif found.sar_total_segments:
-            part = (found.sar_msg_ref_num, found.sar_total_segments, found.sar_segment_seqnum)
-        destination = ("+" if found.dest_addr_ton == 1 else "") + found.destination_addr.decode("ascii")
-        source = found.source_addr.decode("ascii")
-        return Submitted(source, destination, found.data_coding, text, part, bool(found.registered_delivery & 1))
+        elif request.sar_total_segments:
+            part = (request.sar_msg_ref_num, request.sar_total_segments, request.sar_segment_seqnum)
+        return Submitted(
+            source=request.source_addr.decode("ascii"),
+            destination=("+" if request.dest_addr_ton == 1 else "") + request.destination_addr.decode("ascii"),
+            coding=request.data_coding,
+            content=content,
+            part=part,
+            wants_receipt=bool(request.registered_delivery & 1),
+        )
     except (PDUError, UnknownCommandError, struct.error, IndexError, AttributeError, UnicodeDecodeError) as exc:
         raise ValueError(f"not a submit_sm: {type(exc).__name__}") from exc
 
@@ -116,7 +121,7 @@ def strings(body: bytes, count: int) -> list[str]:
 
 
 def pdus(connection: socket.socket, first: bytes) -> Iterator[bytes]:
-    """Yield each whole PDU until the connection ends; `first` was read already. Raises `OSError` where it is cut."""
+    """Yield each whole PDU until the connection ends; `first` was read already. Raises `OSError` if it is cut."""
     buffer = first
     while True:
         while len(buffer) >= 16 and len(buffer) >= (length := int.from_bytes(buffer[:4], "big")):
@@ -128,19 +133,20 @@ def pdus(connection: socket.socket, first: bytes) -> Iterator[bytes]:
         buffer += data
 
 
-def asked(port: int, wish: dict[str, str], timeout: float) -> list[Any]:
-    """Tell the simulator on that port of this machine what to do, and return its answer.
+# The answer is JSON, and its form depends on the request: the texts of replies, or the fields of `Sent`.
+def ask(port: int, wish: Mapping[str, str], timeout: float) -> list[Any]:
+    """Send a request to the simulator on that port of this machine, and return its answer.
 
-    Raises `OSError`, `ValueError` or `LookupError` where there is none.
+    Raises `OSError`, `ValueError` or `LookupError` if no simulator listens there.
     """
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(json.dumps(wish).encode() + b"\n")
-        answer = connection.makefile("rb").readline()
-    return list(json.loads(answer)["answer"])
+        line = connection.makefile("rb").readline()
+    return list(json.loads(line)["answer"])
 
 
-def answer(line: bytes, connection: socket.socket, control: Callable[[dict[str, Any]], Any]) -> bytes:
-    """Read a wish to its end, and return what `control` says to it."""
+def answer(line: bytes, connection: socket.socket, control: Callable[[Mapping[str, str]], Sequence[object]]) -> bytes:
+    """Read a request to its end; return the line with the answer of `control`."""
     while not line.endswith(b"\n") and (more := connection.recv(65536)):
         line += more
     return json.dumps({"answer": control(json.loads(line))}).encode() + b"\n"

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from adapters.sms.smpp.simulator import FakeSmsc
-from adapters.sms.smpp.tests.support import PASSWORD, RawOperator
+from adapters.sms.smpp.tests.support import PASSWORD, ManualClock, RawOperator
 
 
 @pytest.fixture
@@ -18,6 +18,11 @@ def smsc() -> Iterator[FakeSmsc]:
 
 @pytest.fixture
 def operator() -> Iterator[RawOperator]:
-    made = RawOperator()
-    yield made
-    made.close()
+    operator = RawOperator()
+    yield operator
+    operator.close()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()

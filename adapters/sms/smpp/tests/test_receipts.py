@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from adapters.sms.smpp.simulator import wire
-from adapters.sms.smpp.tests.support import MOMENT, deliver, key, receipt_pdu, translated
-from gateway.domain.errors import (
-    Untranslatable,
-)
-from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored
+from adapters.sms.smpp.tests.support import MOMENT, deliver, key, message_of, receipt_of, receipt_pdu, translated
+from gateway.domain.errors import Untranslatable
+from gateway.domain.events import Delivery, DeliveryReceipt, Ignored
+
+ID_AND_STATE = wire.tlv(0x001E, b"1A\0") + wire.tlv(0x0427, b"\x05")
 
 
 @pytest.mark.parametrize(
@@ -27,32 +27,40 @@ from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ign
         ("id:1a stat:ACCEPTD", "sent", None),
     ],
 )
-def test_receipts(text, state, error):
-    assert translated(receipt_pdu(text)) == DeliveryReceipt(external_id="1a", state=Delivery(state), error=error)
+def test_receipts(text: str, state: str, error: str | None) -> None:
+    assert receipt_of(receipt_pdu(text)) == DeliveryReceipt(external_id="1a", state=Delivery(state), error=error)
 
 
-def test_receipts_by_tlv():
-    tlvs = wire.tlv(0x001E, b"1A\0") + wire.tlv(0x0427, b"\x05")
-    wanted = DeliveryReceipt(external_id="1A", state=Delivery.FAILED)
-    assert translated(receipt_pdu("", tlvs)) == wanted
-    assert translated(receipt_pdu("", tlvs, esm_class=0)) == wanted  # the operator forgot to mark it
-    assert translated(receipt_pdu("", tlvs, esm_class=0x20)) == wanted
-    assert translated(receipt_pdu("id:7 stat:DELIVRD", wire.tlv(0x001E, b"1A\0"))).external_id == "1A"
+@pytest.mark.parametrize("esm_class", [0x04, 0x00, 0x20], ids=["marked", "not marked", "intermediate"])
+def test_receipts_by_tlv(esm_class: int) -> None:
+    receipt = receipt_of(receipt_pdu("", ID_AND_STATE, esm_class=esm_class))
+    assert receipt == DeliveryReceipt(external_id="1A", state=Delivery.FAILED)
 
 
-def test_a_citizen_cannot_write_a_receipt():
-    assert isinstance(translated(deliver(b"id:1a stat:DELIVRD err:000")), CitizenMessage)
+def test_the_id_of_the_tlv_comes_before_that_of_the_text() -> None:
+    assert receipt_of(receipt_pdu("id:7 stat:DELIVRD", wire.tlv(0x001E, b"1A\0"))).external_id == "1A"
 
 
-def test_odd_receipts():
-    assert isinstance(translated(receipt_pdu("id:1a stat:UNKNOWN")), Ignored)
-    for text in ("stat:DELIVRD", "id:1a", "", "terkirim"):
-        with pytest.raises(Untranslatable):
-            translated(receipt_pdu(text))
+def test_a_citizen_cannot_write_a_receipt() -> None:
+    assert message_of(deliver(b"id:1a stat:DELIVRD err:000"))
 
 
-def test_a_receipt_is_known_by_message_and_state():
-    enroute, delivered = (key(receipt_pdu(f"id:1a stat:{word} text:x")) for word in ("ENROUTE", "DELIVRD"))
-    assert enroute.key != delivered.key
-    assert enroute.sender == delivered.sender
-    assert key(receipt_pdu("id:1a stat:DELIVRD"), MOMENT + 9999) == delivered
+def test_an_unknown_state_is_ignored() -> None:
+    assert translated(receipt_pdu("id:1a stat:UNKNOWN"), Ignored)
+
+
+@pytest.mark.parametrize("text", ["stat:DELIVRD", "id:1a", "", "terkirim"])
+def test_a_receipt_without_id_or_state_is_dead(text: str) -> None:
+    with pytest.raises(Untranslatable):
+        receipt_of(receipt_pdu(text))
+
+
+def test_receipts_of_one_message_have_a_key_per_state() -> None:
+    sent, delivered = (key(receipt_pdu(f"id:1a stat:{word} text:x")) for word in ("ENROUTE", "DELIVRD"))
+    assert sent.key != delivered.key
+    assert sent.sender == delivered.sender
+
+
+def test_a_receipt_has_the_same_key_at_any_time() -> None:
+    early, late = (key(receipt_pdu("id:1a stat:DELIVRD"), moment) for moment in (MOMENT, MOMENT + 9999))
+    assert early == late

@@ -1,44 +1,36 @@
-"""The held connection to an operator."""
+"""The held connection to an operator: binding, receiving, storing before answering."""
 
 from __future__ import annotations
 
-import socket
 import struct
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from typing import Any
 
 import pytest
 
-from adapters.sms.smpp.adapter import SmppSms
-from adapters.sms.smpp.link import Link, Patience
-from adapters.sms.smpp.session import MOST_AT_ONCE, MOST_WAITING
-from adapters.sms.smpp.simulator import wire
+from adapters.sms.smpp.arrivals import MOST_AT_ONCE, MOST_WAITING
+from adapters.sms.smpp.simulator import FakeSmsc, wire
 from adapters.sms.smpp.tests.support import (
     CITIZEN,
     PASSWORD,
+    ManualClock,
     MemoryLine,
+    RawOperator,
     Sending,
     a_reply,
     connected,
     deliver,
     listening,
     make,
+    message_of,
     raw_session,
+    receipt_of,
     receipt_pdu,
-    translated,
 )
-from gateway.domain.errors import (
-    Overloaded,
-    Unavailable,
-    Untranslatable,
-)
+from gateway.domain.errors import Overloaded, Unavailable, Untranslatable
 
 
 @pytest.mark.parametrize(
-    ("ids", "taken", "text", "tlv"),
+    ("ids", "in_answer", "in_text", "in_tlv"),
     [
         ("same", "1a", "1a", None),
         ("same", "1a", "26", "1a"),
@@ -49,17 +41,19 @@ from gateway.domain.errors import (
         ("decimal-then-hex", "x-26", "x-26", None),
     ],
 )
-def test_ids_meet_however_they_are_written(operator, ids, taken, text, tlv):
+def test_ids_match_in_every_form(
+    operator: RawOperator, ids: str, in_answer: str, in_text: str | None, in_tlv: str | None
+) -> None:
     with raw_session(operator, receipt_ids=ids) as (adapter, _):
         sending = Sending(adapter, a_reply())
-        operator.answer(operator.read(), taken.encode() + b"\0")
+        operator.answer(operator.read(), in_answer.encode() + b"\0")
         receipt = sending.result()
-    tlvs = (wire.tlv(0x001E, tlv.encode()) if tlv else b"") + wire.tlv(0x0427, b"\x02")
-    event = translated(receipt_pdu(f"id:{text} stat:DELIVRD" if text else "", tlvs), receipt_ids=ids)
-    assert event.external_id == receipt.external_id
+    tlvs = (wire.tlv(0x001E, in_tlv.encode()) if in_tlv else b"") + wire.tlv(0x0427, b"\x02")
+    pdu = receipt_pdu(f"id:{in_text} stat:DELIVRD" if in_text else "", tlvs)
+    assert receipt_of(pdu, receipt_ids=ids).external_id == receipt.external_id
 
 
-def test_binds_as_configured(operator):
+def test_binds_as_configured(operator: RawOperator) -> None:
     with listening(make(port=operator.port, system_type="VMA", address_range="^1708"), again=False) as line:
         pdu = operator.bind()
         line.wait_for(lambda: line.ups == 1)
@@ -70,72 +64,72 @@ def test_binds_as_configured(operator):
 
 
 @pytest.mark.parametrize(
-    ("status", "says"), [(0x0E, "password"), (0x0F, "system_id"), (0x05, "already"), (0x99, "0x99")]
+    ("status", "words"), [(0x0E, "password"), (0x0F, "system_id"), (0x05, "already"), (0x99, "0x99")]
 )
-def test_refused_bind_says_what_to_correct(operator, status, says):
-    adapter, line = make(port=operator.port), MemoryLine()
+def test_a_refused_bind_names_the_setting_to_correct(operator: RawOperator, status: int, words: str) -> None:
+    line = MemoryLine()
     answering = threading.Thread(target=operator.bind, args=(status,))
     answering.start()
-    with pytest.raises(Unavailable, match=says) as caught:
-        adapter.listen(line)
+    with pytest.raises(Unavailable, match=words) as caught:
+        make(port=operator.port).listen(line)
     answering.join()
     assert PASSWORD not in str(caught.value)
     assert line.ups == 0
 
 
-def test_nobody_there():
+def test_an_operator_that_is_away_is_reported() -> None:
     with pytest.raises(Unavailable, match="cannot be reached"):
         make().listen(MemoryLine())
+
+
+def test_without_a_connection_no_reply_is_sent() -> None:
     with pytest.raises(Unavailable, match="not connected"):
         make().reply(a_reply())
 
 
-def test_a_mute_operator_is_given_up(operator):
-    adapter = make(port=operator.port, timeout=0.2)
+def test_an_operator_that_does_not_answer_the_bind_is_given_up(operator: RawOperator, clock: ManualClock) -> None:
+    clock.per_look = 0.5
     with pytest.raises(Unavailable, match="bind_transceiver"):
-        adapter.listen(MemoryLine())
+        make(port=operator.port, clock=clock).listen(MemoryLine())
 
 
-def test_nothing_is_answered_before_it_is_durable(smsc):
-    with connected(smsc) as (_, line):
+def test_nothing_is_answered_before_it_is_durable(operator: RawOperator) -> None:
+    with raw_session(operator) as (_, line):
         line.open.clear()
-        answers: list[Any] = []
-        citizen = threading.Thread(target=lambda: answers.append(smsc.send(CITIZEN, "Jalan rusak")))
-        citizen.start()
-        citizen.join(0.3)
-        assert citizen.is_alive()
-        assert not answers
+        operator.connection.sendall(deliver(b"Jalan rusak", 3))
+        assert line.committing.wait(5)
+        operator.until_read()
         line.open.set()
-        citizen.join(5)
-        assert answers == [(200, None)]
-    (event,) = make().translate(line.raws()[0])
-    assert event.text == "Jalan rusak"
+        assert operator.read()[4:16] == struct.pack(">3I", 0x80000005, 0, 3)
+    (message,) = line.messages
+    assert message_of(message.payload).text == "Jalan rusak"
 
 
-def test_what_comes_meanwhile_is_one_transaction(operator):
+def test_messages_that_come_during_a_commit_are_stored_in_one_transaction(operator: RawOperator) -> None:
     with raw_session(operator) as (_, line):
         line.open.clear()
         operator.connection.sendall(deliver(b"0", 100))
         assert line.committing.wait(5)
         for number in range(1, 65):
             operator.connection.sendall(deliver(b"%d" % number, 100 + number))
-        operator.until_read()  # alive while the database is not
+        operator.until_read()  # the session answers although the database does not
         line.open.set()
         answers = [struct.unpack(">3I", operator.read()[4:16]) for _ in range(65)]
         assert answers == [(0x80000005, 0, 100 + number) for number in range(65)]
         assert [len(batch) for batch in line.batches] == [1, 64]
 
 
-def test_what_cannot_be_stored_stays_with_the_operator(smsc):
+def test_a_message_that_cannot_be_stored_stays_with_the_operator(smsc: FakeSmsc) -> None:
     with connected(smsc) as (_, line):
         line.error = Overloaded("disk full")
         assert smsc.send(CITIZEN, "Jalan rusak") == (503, "SMPP error 0x64")
         line.error = None
         assert smsc.send(CITIZEN, "Jalan rusak").status == 200
-    assert line.found[0].envelope.key in (line.found[1].envelope.key, line.found[1].envelope.former_key)
+    first, second = (message.envelope for message in line.messages)
+    assert first.key in (second.key, second.former_key)
 
 
-def test_the_unreadable_is_stored_too(operator):
+def test_an_unreadable_message_is_stored_too(operator: RawOperator) -> None:
     with raw_session(operator) as (adapter, line):
         operator.connection.sendall(wire.pdu(wire.DELIVER_SM, 3, b"broken"))
         assert operator.read()[4:16] == struct.pack(">3I", 0x80000005, 0, 3)
@@ -143,26 +137,40 @@ def test_the_unreadable_is_stored_too(operator):
             adapter.translate(line.raws()[0])
 
 
-def test_pdus_in_single_bytes(operator):
+def test_pdus_in_single_bytes(operator: RawOperator) -> None:
     with raw_session(operator) as (_, line):
         for byte in deliver(b"Jalan") + deliver(b"rusak", 8):
             operator.connection.sendall(bytes([byte]))
         assert [operator.read()[12:16] for _ in range(2)] == [b"\0\0\0\x07", b"\0\0\0\x08"]
-        assert line.found[0].payload == deliver(b"Jalan")
+        assert line.messages[0].payload == deliver(b"Jalan")
 
 
-def test_data_sm_alerts_and_strangers(operator):
+def test_a_data_sm_is_answered(operator: RawOperator) -> None:
     with raw_session(operator):
-        operator.connection.sendall(wire.pdu(0x102, 1, b"\0\0a\0\0\0b\0"))  # alert_notification: no answer
         operator.connection.sendall(wire.pdu(0x103, 2, b"\0\1\1628\0\0\x001708\0\0\0\0"))
         assert operator.read() == wire.pdu(0x80000103, 2, b"\0")
-        operator.connection.sendall(wire.pdu(0x21, 3))  # submit_multi, to us
+
+
+def test_a_command_that_we_do_not_serve_is_refused(operator: RawOperator) -> None:
+    submit_multi = 0x21
+    with raw_session(operator):
+        operator.connection.sendall(wire.pdu(submit_multi, 3))
         assert operator.read() == wire.pdu(0x80000000, 3, status=0x03)
-        operator.connection.sendall(wire.pdu(0x80000004, 99, b"x\0"))  # an answer to nothing
+
+
+@pytest.mark.parametrize(
+    "pdu",
+    [wire.pdu(0x102, 1, b"\0\0a\0\0\0b\0"), wire.pdu(0x80000004, 99, b"x\0")],
+    ids=["alert_notification", "an answer without a request"],
+)
+def test_some_pdus_have_no_answer(operator: RawOperator, pdu: bytes) -> None:
+    with raw_session(operator):
+        operator.connection.sendall(pdu)
+        operator.until_read()
 
 
 @pytest.mark.parametrize("length", [0, 15, 70_001, 0xFFFFFFFF])
-def test_what_is_not_smpp_ends_the_session(operator, length):
+def test_data_that_is_not_smpp_ends_the_session(operator: RawOperator, length: int) -> None:
     with raw_session(operator) as (_, line):
         operator.connection.sendall(struct.pack(">4I", length, 5, 0, 1))
         assert operator.read() == wire.pdu(0x80000000, 0, status=0x02)
@@ -170,7 +178,7 @@ def test_what_is_not_smpp_ends_the_session(operator, length):
     assert "not SMPP" in str(line.failures)
 
 
-def test_the_peers_unbind_is_answered_after_what_came_before(operator):
+def test_the_operators_unbind_is_answered_after_the_messages_before_it(operator: RawOperator) -> None:
     with raw_session(operator) as (_, line):
         operator.connection.sendall(deliver(b"Jalan") + wire.pdu(wire.UNBIND, 8))
         assert operator.read()[4:8] == b"\x80\0\0\x05"
@@ -179,82 +187,22 @@ def test_the_peers_unbind_is_answered_after_what_came_before(operator):
     assert "ended the session" in str(line.failures)
 
 
-def test_a_dead_session_is_noticed(operator):
-    with raw_session(operator, enquire_every=0.1, timeout=1) as (adapter, line):
-        operator.answer(operator.read(wire.ENQUIRE_LINK))
-        operator.answer(operator.read(wire.ENQUIRE_LINK))
-        assert operator.read(wire.ENQUIRE_LINK)  # and no answer
+def test_a_dead_session_is_noticed(operator: RawOperator, clock: ManualClock) -> None:
+    with raw_session(operator, clock=clock, enquire_every=30, timeout=10) as (adapter, line):
+        for _ in range(2):
+            clock.advance(31)
+            operator.answer(operator.read(wire.ENQUIRE_LINK))
+            operator.until_read()
+        clock.advance(31)
+        assert operator.read(wire.ENQUIRE_LINK)
+        clock.advance(11)  # without an answer
         assert operator.read() == b""
         with pytest.raises(Unavailable):
             adapter.reply(a_reply())
     assert "enquire_link" in str(line.failures)
 
 
-def test_at_the_end_what_is_under_way_is_finished(operator):
-    with raw_session(operator) as (adapter, line):
-        sending = Sending(adapter, a_reply())
-        submitted = operator.read(wire.SUBMIT_SM)
-        line.open.clear()
-        operator.connection.sendall(deliver(b"taken", 1))
-        assert line.committing.wait(5)
-        operator.connection.sendall(deliver(b"late", 2))
-        operator.until_read()
-        line.ending = True
-        line.open.set()
-        assert operator.read()[8:16] == struct.pack(">2I", 0, 1)
-        assert operator.read()[8:16] == struct.pack(">2I", 0x64, 2), "not taken: the operator keeps it"
-        operator.answer(submitted, b"a1\0")
-        assert sending.result().external_id == "a1"
-        unbind = operator.read()
-        assert unbind[4:8] == b"\0\0\0\x06"
-        operator.answer(unbind)
-        assert operator.read() == b""
-    assert not line.failures
-
-
-@contextmanager
-def ends_quickly(adapter: SmppSms) -> Iterator[MemoryLine]:
-    """Let an adapter listen that has all the patience there is; at the end of the block it must return all the same."""
-    with listening(adapter, again=False) as line:
-        yield line
-        line.ending = True
-        began = time.monotonic()
-    assert time.monotonic() - began < 1.8, "a process that ends has 2 seconds for its connections"
-
-
-def test_the_end_does_not_wait_for_a_connection():
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as full, ExitStack() as stack:
-        port = full.getsockname()[1]
-        for _ in range(8):  # beyond the backlog nobody is answered, as behind a firewall that says nothing
-            waiting = stack.enter_context(socket.socket())
-            waiting.setblocking(False)
-            waiting.connect_ex(("127.0.0.1", port))
-        with ends_quickly(make(port=port, timeout=30)) as line:
-            time.sleep(0.2)  # it is on its way
-            assert not line.failures
-
-
-@pytest.mark.parametrize("settings", [{}, {"tls": True}, {"bind_mode": "separate"}])
-def test_the_end_does_not_wait_for_a_bind(operator, settings):
-    with ends_quickly(make(port=operator.port, timeout=30, **settings)) as line:
-        operator.accept()
-        assert operator.connection.recv(1), "a bind, or the beginning of TLS"
-    assert line.ups == 0
-
-
-def test_the_end_waits_a_second_for_what_is_under_way(operator):
-    adapter = make(port=operator.port, timeout=30)
-    with ends_quickly(adapter) as line:
-        operator.bind()
-        line.wait_for(lambda: line.ups == 1)
-        sending = Sending(adapter, a_reply())
-        assert operator.read(wire.SUBMIT_SM)
-    assert operator.read(wire.UNBIND), "it is said, whether or not anybody listens"
-    with pytest.raises(Unavailable):
-        sending.result()
-
-
-def test_it_comes_back_after_a_cut(smsc):
+def test_it_connects_again_after_a_cut(smsc: FakeSmsc) -> None:
     with connected(smsc) as (_, line):
         assert smsc.send(CITIZEN, "satu").status == 200
         smsc.drop()
@@ -263,16 +211,16 @@ def test_it_comes_back_after_a_cut(smsc):
 
 
 @pytest.mark.parametrize(("settings", "sessions"), [({"bind_mode": "separate"}, 2), ({"binds": 3}, 3)])
-def test_several_sessions(smsc, settings, sessions):
+def test_several_sessions(smsc: FakeSmsc, settings: dict[str, object], sessions: int) -> None:
     with connected(smsc, **settings) as (adapter, line):
         assert smsc.connected == sessions
         assert smsc.send(CITIZEN, "Jalan rusak").status == 200
         adapter.reply(a_reply("Terima kasih"))
         assert smsc.replies_to(CITIZEN) == ["Terima kasih"]
-        line.wait_for(lambda: len(line.found) == 2)  # the receipt came the other way
+        line.wait_for(lambda: len(line.messages) == 2)  # the second is the receipt
 
 
-def test_a_flood_beyond_any_window_is_asked_to_wait(operator):
+def test_a_flood_beyond_any_window_has_to_wait(operator: RawOperator) -> None:
     with raw_session(operator) as (_, line):
         line.open.clear()
         operator.connection.sendall(deliver(b"first", 1))
@@ -285,47 +233,3 @@ def test_a_flood_beyond_any_window_is_asked_to_wait(operator):
         line.open.set()
         assert [operator.read()[8:12] for _ in range(MOST_WAITING + 1)] == [b"\0" * 4] * (MOST_WAITING + 1)
         assert max(len(batch) for batch in line.batches) == MOST_AT_ONCE
-
-
-def test_an_unbind_that_waits_at_the_end_is_answered(operator):
-    with raw_session(operator) as (_, line):
-        line.open.clear()
-        operator.connection.sendall(deliver(b"taken", 1))
-        assert line.committing.wait(5)
-        operator.connection.sendall(wire.pdu(wire.UNBIND, 2))
-        operator.until_read()
-        line.ending = True
-        line.open.set()
-        assert operator.read()[8:16] == struct.pack(">2I", 0, 1)
-        assert operator.read() == wire.pdu(0x80000006, 2)
-        assert operator.read() == b"", "and no unbind of ours"
-    assert not line.failures
-
-
-def test_an_operator_that_does_not_read_is_given_up(operator):
-    link = Link("127.0.0.1", operator.port, tls=None, patience=Patience(0.2, lambda: False))
-    operator.accept()
-    with pytest.raises(Unavailable, match="does not read"):
-        link.write(bytes(50_000_000))
-    for use in (lambda: link.write(b"x"), lambda: link.read(0)):
-        with pytest.raises(Unavailable):  # half a PDU is out: nobody could read on
-            use()
-    link.forget()
-
-
-def test_an_operator_that_reads_slowly_gets_everything(operator):
-    link = Link("127.0.0.1", operator.port, tls=None, patience=Patience(10, lambda: False))
-    operator.accept()
-    got = []
-
-    def read() -> None:
-        while data := operator.connection.recv(1_000_000):
-            got.append(len(data))
-
-    reading = threading.Thread(target=read)
-    reading.start()
-    link.write(bytes(20_000_000))
-    link.close()
-    link.forget()
-    reading.join(10)
-    assert sum(got) == 20_000_000

@@ -1,4 +1,4 @@
-"""Which settings the SMPP adapter takes."""
+"""The settings that the SMPP adapter takes."""
 
 from __future__ import annotations
 
@@ -6,9 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from adapters.sms.smpp.tests.support import make
-from gateway.ports import (
-    Secret,
-)
+from gateway.ports import Secret
 
 
 @pytest.mark.parametrize(
@@ -31,6 +29,6 @@ from gateway.ports import (
         ("unknown", 1),
     ],
 )
-def test_wrong_settings_are_refused(name, value):
+def test_wrong_settings_are_refused(name: str, value: object) -> None:
     with pytest.raises(ValidationError):
         make(**{name: value})

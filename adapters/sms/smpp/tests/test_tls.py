@@ -5,43 +5,40 @@ from __future__ import annotations
 import ssl
 import struct
 import threading
+from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.sms.smpp.tests.support import MemoryLine, RawOperator, Sending, a_reply, deliver, make, raw_session
-from gateway.domain.errors import (
-    Unavailable,
-)
+from gateway.domain.errors import Unavailable
 
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a PEM file with key and certificate of 127.0.0.1."""
-    from datetime import UTC, datetime, timedelta
-    from ipaddress import ip_address
-
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
-    made = (
+    key, name, now = ec.generate_private_key(ec.SECP256R1()), x509.Name([]), datetime.now(UTC)
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(datetime.now(UTC) - timedelta(days=1))
-        .not_valid_after(datetime.now(UTC) + timedelta(days=1))
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
         .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=True)
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path_factory.mktemp("tls") / "smsc.pem"
     pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
-    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + made.public_bytes(pem))
+    path.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain) + signed.public_bytes(pem))
     return path
 
 
@@ -56,42 +53,45 @@ class TlsOperator(RawOperator):
         self.connection = self._context.wrap_socket(self.connection, server_side=True)
 
 
-def test_tls_both_ways_at_once(certificate):
+@pytest.fixture
+def tls_operator(certificate: Path) -> Iterator[TlsOperator]:
     operator = TlsOperator(certificate)
-    try:
-        settings = {"tls": True, "tls_ca": str(certificate), "window": 50, "timeout": 5, "tps": 10000}
-        with raw_session(operator, **settings) as (adapter, line):
-            sendings = [Sending(adapter, a_reply(number=number)) for number in range(40)]
-            waiting = {*range(1, 401)}
-            for start in range(0, 400, 100):
-                operator.connection.sendall(b"".join(deliver(b"x" * 150, start + n) for n in range(1, 101)))
-            submitted = 0
-            while waiting or submitted < 40:
-                pdu = operator.read()
-                if pdu[4:8] == b"\0\0\0\x04":
-                    operator.answer(pdu, b"a\0")
-                    submitted += 1
-                else:
-                    assert pdu[4:12] == struct.pack(">2I", 0x80000005, 0)
-                    waiting.remove(int.from_bytes(pdu[12:16], "big"))
-            assert all(sending.result() for sending in sendings)
-            assert len(line.found) == 400
-    finally:
-        operator.close()
+    yield operator
+    operator.close()
 
 
-def test_a_stranger_is_not_spoken_to(certificate, tmp_path):
-    operator = TlsOperator(certificate)
+def test_tls_both_ways_at_once(certificate: Path, tls_operator: TlsOperator) -> None:
+    replies, messages = 40, 400
+    settings = {"tls": True, "tls_ca": str(certificate), "window": 50, "timeout": 5, "tps": 10000}
+    with raw_session(tls_operator, **settings) as (adapter, line):
+        sendings = [Sending(adapter, a_reply(number=number)) for number in range(replies)]
+        for start in range(0, messages, 100):
+            tls_operator.connection.sendall(b"".join(deliver(b"x" * 150, start + n) for n in range(1, 101)))
+        answers: list[bytes] = []
+        for _ in range(replies + messages):
+            pdu = tls_operator.read()
+            if pdu[4:8] == b"\0\0\0\x04":
+                tls_operator.answer(pdu, b"a\0")
+            else:
+                answers.append(pdu)
+        assert {answer[4:12] for answer in answers} == {struct.pack(">2I", 0x80000005, 0)}
+        assert sorted(int.from_bytes(answer[12:16], "big") for answer in answers) == [*range(1, messages + 1)]
+        assert [sending.result().external_id for sending in sendings] == ["a"] * replies
+        assert len(line.messages) == messages
 
+
+def test_an_operator_with_an_unknown_certificate_is_refused(tls_operator: TlsOperator) -> None:
     def accept() -> None:
         with suppress(OSError):
-            operator.accept()
+            tls_operator.accept()
 
     answering = threading.Thread(target=accept)
     answering.start()
     with pytest.raises(Unavailable, match="TLS"):
-        make(port=operator.port, tls=True).listen(MemoryLine())
+        make(port=tls_operator.port, tls=True).listen(MemoryLine())
     answering.join()
-    operator.close()
+
+
+def test_a_certification_authority_that_cannot_be_read_is_reported(tmp_path: Path) -> None:
     with pytest.raises(Unavailable, match="tls_ca"):
         make(tls=True, tls_ca=str(tmp_path / "none.pem")).listen(MemoryLine())

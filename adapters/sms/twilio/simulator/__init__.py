@@ -1,4 +1,4 @@
-"""A simulated Twilio."""
+"""Simulate Twilio."""
 
 from adapters.sms.twilio.simulator.account import FakeTwilio
 from adapters.sms.twilio.simulator.messages import Message

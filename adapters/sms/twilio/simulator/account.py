@@ -1,32 +1,44 @@
-"""A Twilio that runs on this machine: the REST calls the SDK makes, and really signed webhooks.
+"""Simulate a Twilio account on this machine: the REST calls of the SDK, and webhooks with valid signatures.
 
-It keeps every message, answers as the Message resource does, signs as Twilio signs, and fails on demand.
+It keeps every message, answers like the Message resource, and fails on demand.
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Self
+from typing import Protocol, Self
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from adapters.sms.twilio.simulator.failures import FAILURES, NOT_FOUND, failure
 from adapters.sms.twilio.simulator.messages import Message, MessageBook, refusal
 from adapters.sms.twilio.simulator.webhooks import Pairs, inbound_form, receipt_form, signed_request
-from gateway.ports import ChannelContext
+from gateway.ports import ChannelContext, Secret
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.caller import Sent
 from gateway.simulation.provider import SimulatedProvider, login
 from gateway.simulation.server import Answer
 
 
-class FakeTwilio(SimulatedProvider):
-    """One account with one number, on `http://127.0.0.1:port`."""
+class AccountSettings(Protocol):
+    """The settings of a channel that the simulator reads."""
 
-    name, failures, kinds, setting = "twilio", FAILURES, ("send", "list"), "api_base"
+    account_sid: str
+    auth_token: Secret
+    sender: str
+    api_base: str
+
+
+class FakeTwilio(SimulatedProvider):
+    """An account with one number, on `http://127.0.0.1:port`."""
+
+    name = "twilio"
+    failures = FAILURES
+    kinds = ("send", "list")
+    setting = "api_base"
 
     def __init__(
         self,
@@ -42,28 +54,33 @@ class FakeTwilio(SimulatedProvider):
         delivery_delay: float = 0.05,
         sha256_key: tuple[str, str] | None = None,
     ) -> None:
-        """Make it; nothing listens before `start`.
+        """Prepare the account; nothing listens before `start`.
 
-        `journal` gets one JSON line per event, written through at once. `whole_days` filters dates by day, as Twilio
-        documents. `delivery_delay` in seconds lies before each status callback. `sha256_key` (name, secret) signs with
-        SHA-256 and the settings header.
+        `journal` gets one JSON line per event, at once. `whole_days` filters dates by day, as Twilio documents it.
+        `delivery_delay` is the time before each status callback, in seconds. With `sha256_key` (name, secret) webhooks
+        are signed by SHA-256 and have the header of signature settings.
         """
         super().__init__(port, webhook_url=webhook_url, deliver_to=deliver_to)
-        self.account_sid, self.sender, self.sha256_key = account_sid, sender, sha256_key
-        self._token, self._delay = auth_token, delivery_delay
+        self.account_sid = account_sid
+        self.sender = sender
+        self.sha256_key = sha256_key
+        self._token = auth_token
+        self._delay = delivery_delay
         self._book = MessageBook(account_sid, journal, whole_days=whole_days)
 
     @classmethod
-    def from_settings(cls, settings: Any, context: ChannelContext, **options: Any) -> Self:
-        """Make the counterpart of a configured channel; it listens where the channel's `api_base` points."""
+    def from_settings(
+        cls, settings: AccountSettings, context: ChannelContext, *, deliver_to: str | None = None
+    ) -> Self:
+        """Make the account of a configured channel, on the port in its `api_base`; raises `ValueError` without one."""
         port, _ = cls._place(settings.api_base, context)
         return cls(
             account_sid=settings.account_sid,
             auth_token=settings.auth_token.reveal(),
             sender=settings.sender,
             webhook_url=context.webhook_url,
+            deliver_to=deliver_to,
             port=port,
-            **options,
         )
 
     # --- citizens ---
@@ -77,9 +94,9 @@ class FakeTwilio(SimulatedProvider):
         call: bool = True,
         sent_at: datetime | None = None,
     ) -> Sent:
-        """Send a citizen's message, and its signed webhook unless `call` is false (a webhook that got lost).
+        """Send a citizen's message, and its signed webhook unless `call` is false (a lost webhook).
 
-        `media` are content types and contents. The message can be listed before the webhook leaves, as at Twilio.
+        `media` are content types and contents. As at Twilio, the message is in the list before the webhook is sent.
         """
         now = sent_at or datetime.now(UTC)
         pictures = {"ME" + uuid4().hex: item for item in media}
@@ -102,17 +119,17 @@ class FakeTwilio(SimulatedProvider):
         return self.signed(receipt_form(message, self.account_sid, status), message.status_callback)
 
     def signed(self, pairs: Pairs, url: str | None = None) -> WebhookRequest:
-        """Build a signed webhook with any fields, to `webhook_url` unless another URL is given."""
+        """Build a signed webhook with any fields; its URL is by default `webhook_url`."""
         return signed_request(url or self.webhook_url, pairs, self._token, self.sha256_key)
 
-    # --- what tests and people look at ---
+    # --- messages so far ---
 
     def messages(self, direction: str | None = None, to: str | None = None) -> list[Message]:
-        """Return messages, oldest first; of one direction ("inbound", "outbound-api") or to one number if asked."""
+        """Return messages, the oldest first; optionally of one direction ("inbound", "outbound-api") or to one number."""
         return [m for m in self._book.every() if direction in (None, m.direction) and to in (None, m.to)]
 
     def replies(self, to: str | None = None) -> list[Message]:
-        """Return the messages the gateway sent, oldest first; to one number if asked."""
+        """Return the messages of the gateway, the oldest first; optionally to one number."""
         return self.messages("outbound-api", to)
 
     # --- the API ---
@@ -133,11 +150,11 @@ class FakeTwilio(SimulatedProvider):
         if (method, path) == ("GET", f"{place}.json"):
             return Answer(200, self._book.page(dict(parse_qsl(query, keep_blank_values=True))))
         if method == "GET" and path.startswith(f"{place}/"):
-            found, kind = self._book.read(path.removeprefix(f"{place}/"))
-            return Answer(200, found, {"Content-Type": kind}) if found is not None else NOT_FOUND
+            content, kind = self._book.read(path.removeprefix(f"{place}/"))
+            return Answer(200, content, {"Content-Type": kind}) if content is not None else NOT_FOUND
         return NOT_FOUND
 
-    def _shown(self) -> list[dict[str, Any]]:
+    def _shown(self) -> Sequence[Mapping[str, object]]:
         return [self._book.resource(message) for message in self.messages()]
 
     def _create(self, form: dict[str, str]) -> Answer:
@@ -157,7 +174,8 @@ class FakeTwilio(SimulatedProvider):
         for status in ("sent", "delivered"):
             if self._stopping.wait(self._delay):
                 return
-            message.status, message.date_sent = status, message.date_sent or datetime.now(UTC)
+            message.status = status
+            message.date_sent = message.date_sent or datetime.now(UTC)
             if message.status_callback:
                 answered, error = self._call_gateway(self.receipt(message, status))
                 self._book.note("callback", {"sid": message.sid, "status": status, "answer": answered, "error": error})

@@ -1,4 +1,4 @@
-"""How the simulated Twilio fails: statuses, codes and messages as Twilio has them."""
+"""List the failures of the simulated Twilio, with Twilio's statuses, codes and messages."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gateway.simulation.server import Answer
 def failure(
     status: int, code: int, message: str = "The request was refused", headers: dict[str, str] | None = None
 ) -> Answer:
-    """Return an answer with Twilio's own code in it."""
+    """Return an error answer with a code from Twilio's list."""
     more_info = f"https://www.twilio.com/docs/errors/{code}"
     return Answer(status, {"code": code, "message": message, "more_info": more_info, "status": status}, headers or {})
 

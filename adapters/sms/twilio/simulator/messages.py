@@ -1,4 +1,4 @@
-"""What the simulated Twilio remembers: Message resources, their media, their lists, and a journal.
+"""Keep the messages of the simulated Twilio: Message resources, their media, their lists, and a journal.
 
 Sources, under https://www.twilio.com/docs: messaging/api/message-resource, messaging/api/media-resource,
 usage/twilios-response (paging).
@@ -14,20 +14,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode
 
 from gateway.simulation.segments import segments
 
 VERSION = "2010-04-01"
 
-# The paging fields of a list that always fits on one page.
+# The paging fields of a list that is always one page.
 _ONE_PAGE = {"start": 0, "page": 0, "next_page_uri": None, "previous_page_uri": None, "page_size": 50}
 
 
 @dataclass(slots=True)
 class Message:
-    """One message; times are UTC."""
+    """A message; times are UTC."""
 
     sid: str
     direction: str  # "inbound" or "outbound-api"
@@ -47,34 +46,36 @@ class MessageBook:
 
     def __init__(self, account_sid: str, journal: Path | None, *, whole_days: bool) -> None:
         self.place = f"/{VERSION}/Accounts/{account_sid}/Messages"
-        self._account_sid, self._journal, self._whole_days = account_sid, journal, whole_days
+        self._whole_days = whole_days
+        self._account_sid = account_sid
+        self._journal = journal
         self._lock = threading.Lock()
         self._messages: dict[str, Message] = {}
 
     def add(self, message: Message) -> None:
-        """Keep a message, and write it to the journal first."""
+        """Write a message to the journal, then keep it."""
         self.note(message.direction, self.resource(message))
         with self._lock:
             self._messages[message.sid] = message
 
     def get(self, sid: str) -> Message | None:
-        """Return one message."""
+        """Return a message, or `None` if there is none with this sid."""
         return self._messages.get(sid)
 
     def every(self) -> list[Message]:
-        """Return all messages, oldest first."""
+        """Return all messages, the oldest first."""
         with self._lock:
             return list(self._messages.values())
 
-    def note(self, event: str, what: dict[str, Any]) -> None:
-        """Write one line to the journal, if there is one; whole in the file even if this program is killed next."""
+    def note(self, event: str, details: dict[str, object]) -> None:
+        """Write one line to the journal, if there is one; unbuffered, so that it is whole even if this process is killed."""
         if self._journal is not None:
-            line = json.dumps({"at": time.time(), "event": event, **what}).encode() + b"\n"
+            line = json.dumps({"at": time.time(), "event": event, **details}).encode() + b"\n"
             with self._lock, self._journal.open("ab", buffering=0) as file:
                 file.write(line)
 
-    def read(self, rest: str) -> tuple[dict[str, Any] | bytes | None, str]:
-        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; `None` where absent."""
+    def read(self, rest: str) -> tuple[dict[str, object] | bytes | None, str]:
+        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; body `None` if there is none."""
         sid, _, part = rest.removesuffix(".json").partition("/")
         message = self.get(sid)
         if message is None:
@@ -88,8 +89,8 @@ class MessageBook:
         """Return the message's path without its suffix."""
         return f"{self.place}/{message.sid}"
 
-    def resource(self, message: Message, status: str | None = None) -> dict[str, Any]:
-        """Return the message as the API shows it; `status` overrides the present one."""
+    def resource(self, message: Message, status: str | None = None) -> dict[str, object]:
+        """Return the Message resource; `status` replaces the present one."""
         uri = self.uri(message)
         return {
             "account_sid": self._account_sid,
@@ -114,25 +115,25 @@ class MessageBook:
             "uri": f"{uri}.json",
         }
 
-    def media_page(self, message: Message) -> dict[str, Any]:
+    def media_page(self, message: Message) -> dict[str, object]:
         """Return the list of a message's media."""
-        made, uri = _rfc2822(message.date_created), self.uri(message)
+        date, uri = _rfc2822(message.date_created), self.uri(message)
         rows = [
             {
                 "sid": sid,
                 "account_sid": self._account_sid,
                 "parent_sid": message.sid,
                 "content_type": content_type,
-                "date_created": made,
-                "date_updated": made,
+                "date_created": date,
+                "date_updated": date,
                 "uri": f"{uri}/Media/{sid}.json",
             }
             for sid, (content_type, _) in message.media.items()
         ]
         return {"media_list": rows, "end": len(rows) - 1, "uri": f"{uri}/Media.json", **_ONE_PAGE}
 
-    def page(self, query: dict[str, str]) -> dict[str, Any]:
-        """Return one page of the list, newest first, as filtered by To, From and the DateSent limits."""
+    def page(self, query: dict[str, str]) -> dict[str, object]:
+        """Return one page of the list, the newest first, filtered by To, From and the DateSent limits."""
         path = f"{self.place}.json"
         size = min(max(int(query.get("PageSize") or 50), 1), 1000)
         rows = [m for m in self.every() if self._wanted(m, query)]
@@ -166,14 +167,14 @@ class MessageBook:
             whole_day = self._whole_days or "T" not in value
             begin = datetime.fromisoformat(value[:10] if whole_day else value).replace(tzinfo=UTC)
             end = begin + (timedelta(days=1) if whole_day else timedelta(seconds=1))
-            # "DateSent>=x" arrives as the name "DateSent>": both limits include what they name.
+            # "DateSent>=x" arrives as the name "DateSent>": both limits include their own date.
             if (name != "DateSent<" and sent < begin) or (name != "DateSent>" and sent >= end):
                 return False
         return True
 
 
 def refusal(form: Mapping[str, str], sender: str) -> int:
-    """Return Twilio's code for a faulty request to send, or 0."""
+    """Return Twilio's error code for a wrong request to send, or 0."""
     to, from_, text = form.get("To", ""), form.get("From", ""), form.get("Body", "")
     faults = {
         21604: not to,

@@ -1,4 +1,4 @@
-"""How the simulated Twilio calls the gateway: forms and signatures.
+"""Write and sign the webhooks of the simulated Twilio.
 
 Sources, under https://www.twilio.com/docs: messaging/guides/webhook-request, usage/webhooks/webhooks-security.
 """

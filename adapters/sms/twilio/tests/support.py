@@ -1,4 +1,4 @@
-"""Helpers of the tests in this folder."""
+"""Help the tests in this folder: an adapter with a test account, and replies."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from gateway.ports import ChannelContext, Reply, Secret
 HERE = Path(__file__).parent
 MESSAGE = "SM" + "0" * 31 + "1"
 SID = "AC" + "0123456789abcdef" * 2
-TOKEN, OLD_TOKEN, KEY = "test-token-nobody-uses", "test-token-before", "test-shared-key"
+TOKEN = "test-token-nobody-uses"
+OLD_TOKEN = "test-token-before"
+KEY = "test-shared-key"
 URL = "https://gateway.example/hooks/00/sms"
 CITIZEN = "+6281200000999"
 CONTEXT = ChannelContext(region="00", channel="sms", webhook_url=URL)
@@ -21,7 +23,7 @@ CONTEXT = ChannelContext(region="00", channel="sms", webhook_url=URL)
 
 def make(**changes: object) -> TwilioSms:
     """Make an adapter with the test account."""
-    given: dict[str, object] = {
+    settings: dict[str, object] = {
         "account_sid": SID,
         "auth_token": Secret(TOKEN),
         "previous_auth_token": Secret(OLD_TOKEN),
@@ -29,7 +31,7 @@ def make(**changes: object) -> TwilioSms:
         "sender": "1708",
         "timeout": 0.5,
     }
-    return TwilioSms(TwilioSettings(**(given | changes)), CONTEXT)
+    return TwilioSms(TwilioSettings(**(settings | changes)), CONTEXT)
 
 
 def a_reply(text: str = "Laporan diterima", to: str = CITIZEN, age: float = 0) -> Reply:

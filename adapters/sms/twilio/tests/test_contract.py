@@ -1,13 +1,15 @@
-"""The contract that every adapter keeps, kept by the Twilio adapter."""
+"""Run the contract of all adapters on the Twilio adapter."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from hashlib import sha256
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from adapters.sms.twilio.adapter import TwilioSms
 from adapters.sms.twilio.simulator import FakeTwilio, Message
 from adapters.sms.twilio.tests.support import CITIZEN, HERE, KEY, MESSAGE, OLD_TOKEN, TOKEN, make
 from gateway.ports import Poller, Replier, Translator, Webhook
@@ -16,7 +18,7 @@ from gateway.testing.contract import AdapterContract
 
 
 class TwilioForge:
-    """Writes and signs as Twilio does."""
+    """Write and sign requests like Twilio."""
 
     signature_header = "x-twilio-signature"
     sender = CITIZEN
@@ -52,18 +54,18 @@ class TwilioForge:
 
 class TestContract(AdapterContract):
     @pytest.fixture
-    def adapter(self, adapter):
+    def adapter(self, adapter: TwilioSms) -> TwilioSms:
         return adapter
 
     @pytest.fixture
-    def forge(self, fake):
+    def forge(self, fake: FakeTwilio) -> TwilioForge:
         return TwilioForge(fake)
 
     @pytest.fixture
-    def requests_dir(self):
+    def requests_dir(self) -> Path:
         return HERE / "requests"
 
 
-def test_implements_its_ports():
-    for port in (Translator, Webhook, Poller, Replier):
-        assert isinstance(make(), port)
+@pytest.mark.parametrize("port", [Translator, Webhook, Poller, Replier])
+def test_implements_its_ports(port: type) -> None:
+    assert isinstance(make(), port)

@@ -1,41 +1,44 @@
-"""How a reply is sent through Twilio, and looked up."""
+"""Test how a reply is sent through Twilio, and looked up."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
 
+from adapters.sms.twilio.adapter import TwilioSms
+from adapters.sms.twilio.simulator import FakeTwilio
 from adapters.sms.twilio.tests.support import CITIZEN, URL, a_reply, make
 from gateway.domain.errors import Rejected, Throttled, Unavailable
 
 
-def test_reply_is_folded_and_found_folded(adapter, fake):
+def test_reply_is_folded_and_found_folded(adapter: TwilioSms, fake: FakeTwilio) -> None:
     reply = a_reply("“Laporan” – diterima…")
     receipt = adapter.reply(reply)
     assert fake.replies_to(CITIZEN) == ['"Laporan" - diterima...']
     assert adapter.find(reply) == receipt
 
 
-def test_older_reply_with_the_same_text_is_not_taken_for_it(adapter, fake):
+def test_older_reply_with_the_same_text_is_another_one(adapter: TwilioSms, fake: FakeTwilio) -> None:
     adapter.reply(a_reply())
     fake.messages("outbound-api")[0].date_created -= timedelta(minutes=1)
     assert adapter.find(a_reply()) is None
     assert adapter.find(a_reply(age=120)) is not None
 
 
-def test_reply_to_somebody_else_is_not_taken_for_it(adapter):
+def test_reply_to_another_number_is_another_one(adapter: TwilioSms) -> None:
     adapter.reply(a_reply(to="+6281200000998"))
     assert adapter.find(a_reply()) is None
 
 
 @pytest.mark.parametrize(("receipts", "callback"), [(True, URL), (False, None)])
-def test_status_callback(fake, receipts, callback):
+def test_status_callback(fake: FakeTwilio, receipts: bool, callback: str | None) -> None:
     make(api_base=fake.url, receipts=receipts).reply(a_reply())
     assert fake.messages()[0].status_callback == callback
 
 
-def test_retry_after_is_kept(adapter, fake):
+def test_retry_after_is_kept(adapter: TwilioSms, fake: FakeTwilio) -> None:
     fake.fail("throttle")
     with pytest.raises(Throttled) as caught:
         adapter.reply(a_reply())
@@ -43,7 +46,7 @@ def test_retry_after_is_kept(adapter, fake):
 
 
 @pytest.mark.parametrize(
-    ("how", "error", "says"),
+    ("how", "error", "error_text"),
     [
         ("unauthorized", Unavailable, "auth_token"),
         ("reject:21606", Unavailable, "sender"),
@@ -53,21 +56,31 @@ def test_retry_after_is_kept(adapter, fake):
         ("reject:21617", Rejected, "21617"),
     ],
 )
-def test_what_can_be_put_right_is_not_dead(adapter, fake, how, error, says):
+def test_error_that_an_operator_can_repair_is_not_final(
+    adapter: TwilioSms, fake: FakeTwilio, how: str, error: type[Throttled | Unavailable | Rejected], error_text: str
+) -> None:
     fake.fail(how)
-    with pytest.raises(error, match=says) as caught:
+    with pytest.raises(error, match=error_text) as caught:
         adapter.reply(a_reply())
     assert type(caught.value) is error
 
 
-def test_nobody_there(fake):
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda adapter: adapter.reply(a_reply()),
+        lambda adapter: adapter.find(a_reply()),
+        lambda adapter: adapter.poll(None),
+    ],
+    ids=["reply", "find", "poll"],
+)
+def test_a_host_that_does_not_answer_is_unavailable(fake: FakeTwilio, call: Callable[[TwilioSms], object]) -> None:
     adapter = make(api_base=fake.url)
     fake.stop()
-    for call in (lambda: adapter.reply(a_reply()), lambda: adapter.find(a_reply()), lambda: adapter.poll(None)):
-        with pytest.raises(Unavailable):
-            call()
+    with pytest.raises(Unavailable):
+        call(adapter)
 
 
-def test_parts_are_those_of_the_folded_text():
+def test_parts_are_those_of_the_folded_text() -> None:
     assert make().parts("“" * 160) == 1
     assert make().parts("😭" * 36) == 2

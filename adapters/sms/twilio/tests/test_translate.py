@@ -1,4 +1,4 @@
-"""What a stored message of Twilio becomes."""
+"""Test the events of Twilio's stored messages."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from adapters.sms.twilio.settings import API
+from adapters.sms.twilio.simulator import FakeTwilio
 from adapters.sms.twilio.tests.support import CITIZEN, MESSAGE, SID, make
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Ignored
@@ -27,45 +28,49 @@ from gateway.testing.forge import raw_message, stored
         ("failed", Delivery.FAILED),
     ],
 )
-def test_receipts(fake, status, state):
+def test_receipts(fake: FakeTwilio, status: str, state: Delivery) -> None:
     request = fake.signed(
         [("MessageSid", MESSAGE), ("MessageStatus", status), ("ErrorCode", "30003"), ("From", "1708")]
     )
     envelope = make().verify(request)
-    assert (envelope.key, envelope.sender) == (f"{MESSAGE}:{status}", MESSAGE)
+    assert envelope.key == f"{MESSAGE}:{status}"
+    assert envelope.sender == MESSAGE
     assert make().translate(stored(request)) == [DeliveryReceipt(external_id=MESSAGE, state=state, error="30003")]
 
 
-def test_message_from_our_own_number_is_ignored(fake):
+def test_message_from_our_own_number_is_ignored(fake: FakeTwilio) -> None:
     request = fake.signed([("MessageSid", MESSAGE), ("From", "1708"), ("To", "1708"), ("Body", "x")])
     assert make().translate(stored(request)) == [Ignored(why="our own message")]
 
 
-def test_resource_with_media_refers_to_the_list(fake):
+def test_resource_with_media_refers_to_the_list(fake: FakeTwilio) -> None:
     fake.send(CITIZEN, "", [("image/jpeg", b"x")], call=False)
-    (found,) = make(api_base=fake.url).poll(None).found
-    (event,) = make().translate(raw_message(found.payload, found.content_type))
+    (row,) = make(api_base=fake.url).poll(None).messages
+    (event,) = make().translate(raw_message(row.payload, row.content_type))
     sid = fake.messages()[0].sid
-    assert [a.url for a in event.attachments] == [f"{API}/2010-04-01/Accounts/{SID}/Messages/{sid}/Media.json"]
+    assert [attachment.url for attachment in event.attachments] == [
+        f"{API}/2010-04-01/Accounts/{SID}/Messages/{sid}/Media.json"
+    ]
     assert event.text == ""
 
 
-def test_webhook_and_resource_become_the_same_message(fake):
+def test_webhook_and_resource_become_the_same_message(fake: FakeTwilio) -> None:
     adapter = make(api_base=fake.url)
     fake.send(CITIZEN, "Jalan rusak 😭", call=False)
-    (found,) = adapter.poll(None).found
+    (row,) = adapter.poll(None).messages
     webhook = fake.webhook(fake.messages()[0])
-    assert adapter.verify(webhook) == found.envelope
-    (called,), (listed,) = adapter.translate(stored(webhook)), adapter.translate(raw_message(found.payload, JSON))
+    assert adapter.verify(webhook) == row.envelope
+    (called,) = adapter.translate(stored(webhook))
+    (listed,) = adapter.translate(raw_message(row.payload, JSON))
     assert isinstance(called, CitizenMessage)
-    assert listed.sent_at is not None  # only the resource knows it
+    assert listed.sent_at is not None  # only the resource has it
     assert msgspec.structs.replace(listed, sent_at=None) == called
 
 
 @pytest.mark.parametrize(
     "date", ["yesterday", "99", "Mon, 99 Foo 2026 99:99:99 +9999", "Sat, 21 Nov 99999 00:00 +0000"]
 )
-def test_bad_date_is_untranslatable(date):
+def test_bad_date_is_untranslatable(date: str) -> None:
     resource = {"sid": MESSAGE, "direction": "inbound", "from": CITIZEN, "to": "1708", "body": "x", "date_sent": date}
     with pytest.raises(Untranslatable):
         make().translate(raw_message(json.dumps(resource).encode()))

@@ -1,4 +1,4 @@
-"""Which requests of Twilio are accepted."""
+"""Test which requests of Twilio are accepted."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from twilio.request_validator import RequestValidator
 from werkzeug.datastructures import MultiDict
 
-from adapters.sms.twilio.simulator import sign
+from adapters.sms.twilio.simulator import FakeTwilio, sign
 from adapters.sms.twilio.tests.support import CITIZEN, KEY, MESSAGE, OLD_TOKEN, TOKEN, URL, make
 from gateway.domain.errors import Malformed, Unverified
 from gateway.ports.wire import WebhookRequest
@@ -35,8 +35,10 @@ urls = st.sampled_from(
 @given(
     pairs=pairs_of, url=urls, signed_url=urls, sha256=st.booleans(), tamper=st.booleans(), token=st.sampled_from("ab")
 )
-def test_agrees_with_the_sdk(pairs, url, signed_url, sha256, tamper, token):
-    # Twilio always names a message: without one a right signature is Malformed, which is another test.
+def test_agrees_with_the_sdk(
+    pairs: list[tuple[str, str]], url: str, signed_url: str, sha256: bool, tamper: bool, token: str
+) -> None:
+    # Twilio always sends a MessageSid; a request without it is Malformed, which is another test.
     pairs = [*pairs, ("MessageSid", MESSAGE)]
     body = urlencode(pairs).encode()
     algorithm = "HMAC_SHA256" if sha256 else "HMAC_SHA1"
@@ -58,12 +60,12 @@ def test_agrees_with_the_sdk(pairs, url, signed_url, sha256, tamper, token):
 
 
 @given(pairs=pairs_of, url=urls, sha256=st.booleans())
-def test_simulator_signs_as_the_sdk(pairs, url, sha256):
+def test_simulator_signs_as_the_sdk(pairs: list[tuple[str, str]], url: str, sha256: bool) -> None:
     oracle = RequestValidator(TOKEN).compute_signature(url, MultiDict(pairs), "HMAC_SHA256" if sha256 else "HMAC_SHA1")
     assert sign(url, pairs, TOKEN, "sha256" if sha256 else "sha1") == oracle
 
 
-def _signed(headers: dict[str, str], *, key: str = TOKEN, algorithm: str = "sha1") -> WebhookRequest:
+def signed(headers: dict[str, str], *, key: str = TOKEN, algorithm: str = "sha1") -> WebhookRequest:
     pairs = [("MessageSid", MESSAGE), ("From", CITIZEN), ("To", "1708"), ("Body", "x")]
     headers = {"x-twilio-signature": sign(URL, pairs, key, algorithm)} | headers
     return WebhookRequest("POST", URL, headers, urlencode(pairs).encode())
@@ -86,8 +88,8 @@ def _signed(headers: dict[str, str], *, key: str = TOKEN, algorithm: str = "sha1
         ("", TOKEN, "sha1", True),
     ],
 )
-def test_which_key_signs(header, key, algorithm, valid):
-    request = _signed(
+def test_which_key_signs(header: str | None, key: str, algorithm: str, valid: bool) -> None:
+    request = signed(
         {} if header is None else {"x-twilio-webhooks-signature-settings": header}, key=key, algorithm=algorithm
     )
     if valid:
@@ -97,30 +99,31 @@ def test_which_key_signs(header, key, algorithm, valid):
             make().verify(request)
 
 
-def test_rotated_token_is_forgotten_once_removed():
+def test_rotated_token_is_forgotten_once_removed() -> None:
     with pytest.raises(Unverified):
-        make(previous_auth_token=None).verify(_signed({}, key=OLD_TOKEN))
+        make(previous_auth_token=None).verify(signed({}, key=OLD_TOKEN))
 
 
 @pytest.mark.parametrize("sid", ["", "SM 1", "SM\x00", "S" * 65, "é", MESSAGE + "0", "XX" + MESSAGE[2:]])
-def test_misshapen_sid_is_malformed(fake, sid):
+def test_misshapen_sid_is_malformed(fake: FakeTwilio, sid: str) -> None:
     with pytest.raises(Malformed):
         make().verify(fake.signed([("MessageSid", sid), ("Body", "x")]))
 
 
-def test_misshapen_status_is_malformed(fake):
+def test_misshapen_status_is_malformed(fake: FakeTwilio) -> None:
     with pytest.raises(Malformed):
         make().verify(fake.signed([("MessageSid", MESSAGE), ("MessageStatus", "a\x00b")]))
 
 
-def test_first_of_a_repeated_field_counts(fake):
+def test_first_of_a_repeated_field_counts(fake: FakeTwilio) -> None:
     request = fake.signed([("MessageSid", MESSAGE), ("From", CITIZEN), ("To", "1708"), ("Body", "a"), ("Body", "b")])
     assert make().verify(request).key == MESSAGE
     (event,) = make().translate(stored(request))
     assert event.text == "a"
 
 
-def test_answer_is_empty_twiml():
-    answer = make().accepted(_signed({}))
-    assert (answer.status, answer.content_type) == (200, "text/xml")
+def test_answer_is_empty_twiml() -> None:
+    answer = make().accepted(signed({}))
+    assert answer.status == 200
+    assert answer.content_type == "text/xml"
     assert answer.body.endswith(b"<Response/>")

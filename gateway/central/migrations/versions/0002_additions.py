@@ -1,4 +1,4 @@
-"""What reporters add to a complaint after it was made."""
+"""Add the table of further messages of reporters."""
 
 import sqlalchemy as sa
 from alembic import op

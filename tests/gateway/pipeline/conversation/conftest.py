@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.fixture_types import Drain
 from tests.gateway.pipeline.conversation.support import RULES, WINDOW
+from tests.gateway.pipeline.waves import Waves
 
 
 @pytest.fixture
-def talk(waves: Any, drain: Any) -> Any:
+def talk(waves: Waves, drain: Drain) -> Any:
     """Return a function that lets a citizen say something to a gateway that talks, and all of it be worked on."""
     gateway = waves.gateway(window=WINDOW, extra=RULES)
 

@@ -14,10 +14,13 @@ from gateway.pipeline.replay import Replay
 from gateway.spool import Spool
 from gateway.spool.tables import Kind, State, cases, follow_ups, inbox, outbox
 from gateway.storage.crypto import Keyring
+from tests.gateway.fixture_types import Drain, Refuse, Rows
 from tests.gateway.pipeline.conversation.support import CITIZEN, STRANGER, WINDOW, reasons
+from tests.gateway.pipeline.waves import Radio, Waves
+from tests.gateway.support import StillClock
 
 
-def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any, waves: Any, rows: Any) -> None:
+def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any, waves: Waves, rows: Rows) -> None:
     gateway = talk("Lampu jalan mati di Jl. Mawar")
     waves.clock.advance(seconds=60)
     talk("persis di depan masjid 🕌")
@@ -33,7 +36,9 @@ def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any
     assert waves.answers()[1:] == [templates.added.format(ticket=complaint["ticket"])]
 
 
-def test_a_picture_is_added_too(talk: Any, waves: Any, radio: Any, rows: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_picture_is_added_too(
+    talk: Any, waves: Waves, radio: type[Radio], rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import msgspec
 
     from gateway.domain.complaint import Attachment
@@ -54,7 +59,7 @@ def test_a_picture_is_added_too(talk: Any, waves: Any, radio: Any, rows: Any, mo
 @pytest.mark.parametrize("handed", [True, False], ids=["handed over", "queued"])
 @pytest.mark.parametrize("batches", [1, 2])
 def test_an_addition_waits_for_the_delivery_and_is_answered_with_the_right_ticket(
-    waves: Any, rows: Any, drain: Any, clock: Any, handed: bool, batches: int
+    waves: Waves, rows: Rows, drain: Drain, clock: StillClock, handed: bool, batches: int
 ) -> None:
     gateway = waves.gateway(window=WINDOW)
     if handed:
@@ -78,7 +83,7 @@ def test_an_addition_waits_for_the_delivery_and_is_answered_with_the_right_ticke
     assert {row["state"] for row in rows(outbox)} == {State.DONE}
 
 
-def test_an_addition_never_holds_up_the_delivery_that_it_waits_for(waves: Any, rows: Any, clock: Any) -> None:
+def test_an_addition_never_holds_up_the_delivery_that_it_waits_for(waves: Waves, rows: Rows, clock: StillClock) -> None:
     """Both are jobs of one lane: the delivery has to come first in it, or neither would ever be done."""
     gateway = waves.gateway(window=WINDOW, extra="[work]\nbatch = 2\n")
     waves.say(gateway, "Jalan berlubang")
@@ -90,7 +95,7 @@ def test_an_addition_never_holds_up_the_delivery_that_it_waits_for(waves: Any, r
     assert claim.rows == []
 
 
-def test_the_window_slides_with_every_message(talk: Any, waves: Any, rows: Any) -> None:
+def test_the_window_slides_with_every_message(talk: Any, waves: Waves, rows: Rows) -> None:
     talk("Jalan berlubang")
     for number in range(4):
         waves.clock.advance(seconds=WINDOW - 10)
@@ -106,7 +111,7 @@ def test_the_window_slides_with_every_message(talk: Any, waves: Any, rows: Any) 
     assert reasons(rows(complaints)[1]) is None, "after the window nothing needs a reason"
 
 
-def test_a_talk_that_never_ends_begins_a_new_case_after_a_day(talk: Any, waves: Any, rows: Any) -> None:
+def test_a_talk_that_never_ends_begins_a_new_case_after_a_day(talk: Any, waves: Waves, rows: Rows) -> None:
     """Bounds what is looked through for a machine that writes every minute."""
     talk("Jalan berlubang")
     waves.clock.advance(hours=23)
@@ -122,14 +127,14 @@ def test_a_talk_that_never_ends_begins_a_new_case_after_a_day(talk: Any, waves: 
 
 
 @pytest.mark.parametrize("fields", [{"from": STRANGER}, {"channel": "other"}], ids=["sender", "channel"])
-def test_another_sender_or_channel_never_joins(talk: Any, rows: Any, fields: dict[str, str]) -> None:
+def test_another_sender_or_channel_never_joins(talk: Any, rows: Rows, fields: dict[str, str]) -> None:
     talk("Jalan berlubang")
     talk("di depan pasar", **fields)
     assert len(rows(complaints)) == 2
     assert rows(additions) == []
 
 
-def test_without_a_window_every_message_is_a_report(waves: Any, rows: Any, drain: Any) -> None:
+def test_without_a_window_every_message_is_a_report(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.say(gateway, "Jalan berlubang")
     waves.say(gateway, "di depan pasar")
@@ -138,7 +143,7 @@ def test_without_a_window_every_message_is_a_report(waves: Any, rows: Any, drain
 
 
 def test_a_message_that_is_far_older_than_the_last_case_does_not_join_it(
-    waves: Any, rows: Any, drain: Any, radio: Any, monkeypatch: pytest.MonkeyPatch
+    waves: Waves, rows: Rows, drain: Drain, radio: type[Radio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A dead letter of last week, replayed while its sender talks about something else."""
     gateway = waves.gateway(window=WINDOW)
@@ -155,7 +160,7 @@ def test_a_message_that_is_far_older_than_the_last_case_does_not_join_it(
 
 
 def test_an_earlier_case_that_cannot_be_read_does_not_take_the_new_one_with_it(
-    talk: Any, waves: Any, rows: Any
+    talk: Any, waves: Waves, rows: Rows
 ) -> None:
     gateway = talk("Jalan berlubang")
     other = Spool(gateway.database, Keyring([b"x" * 32], b"l" * 32), waves.clock)
@@ -167,7 +172,7 @@ def test_an_earlier_case_that_cannot_be_read_does_not_take_the_new_one_with_it(
 
 @pytest.mark.parametrize("at_once", [True, False])
 def test_a_message_that_came_twice_is_neither_doubled_nor_added_to_its_own_case(
-    waves: Any, rows: Any, drain: Any, at_once: bool
+    waves: Waves, rows: Rows, drain: Drain, at_once: bool
 ) -> None:
     """By webhook and by poll, under two keys of the front door: `lane` stands for what tells them apart."""
     gateway = waves.gateway(window=WINDOW)
@@ -191,7 +196,7 @@ def test_a_message_that_came_twice_is_neither_doubled_nor_added_to_its_own_case(
     assert len(waves.answers()) == 2
 
 
-def test_an_added_message_that_comes_again_much_later_opens_no_case(waves: Any, rows: Any, drain: Any) -> None:
+def test_an_added_message_that_comes_again_much_later_opens_no_case(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway(window=WINDOW)
     waves.say(gateway, "Jalan berlubang", id="m1")
     waves.say(gateway, "di depan pasar", id="m2")
@@ -207,7 +212,7 @@ def test_an_added_message_that_comes_again_much_later_opens_no_case(waves: Any, 
     assert len(rows(complaints)) == len(rows(additions)) == len(rows(cases)) == 1
 
 
-def test_a_replay_of_added_messages_changes_nothing(talk: Any, waves: Any, rows: Any, drain: Any) -> None:
+def test_a_replay_of_added_messages_changes_nothing(talk: Any, waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = talk("Lampu jalan mati")
     talk("di depan masjid")
     before = [rows(table) for table in (complaints, additions, history, follow_ups, cases, outbox)]
@@ -221,7 +226,9 @@ def test_a_replay_of_added_messages_changes_nothing(talk: Any, waves: Any, rows:
     assert [rows(table) for table in (complaints, additions, history, follow_ups, cases, outbox)] == before
 
 
-def test_a_batch_that_must_be_written_row_by_row_adds_once(waves: Any, rows: Any, drain: Any, refuse: Any) -> None:
+def test_a_batch_that_must_be_written_row_by_row_adds_once(
+    waves: Waves, rows: Rows, drain: Drain, refuse: Refuse
+) -> None:
     gateway = waves.gateway(window=WINDOW)
     waves.say(gateway, "Jalan berlubang")
     waves.say(gateway, "di depan pasar")

@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.bootstrap import Gateway
 from gateway.central.tables import additions, complaints
 from gateway.spool.tables import consents, tickets
+from tests.gateway.fixture_types import Rows
 from tests.gateway.pipeline.conversation.support import CITIZEN, STRANGER, WINDOW, ticket_of
+from tests.gateway.pipeline.waves import Waves
 
 
 @pytest.mark.parametrize("word", ["STOP", "stop", " Stop! ", "berhenti."])
-def test_after_stop_nothing_comes_unasked_and_answers_still_do(talk: Any, waves: Any, rows: Any, word: str) -> None:
+def test_after_stop_nothing_comes_unasked_and_answers_still_do(talk: Any, waves: Waves, rows: Rows, word: str) -> None:
     gateway = talk("Lampu jalan mati")
     templates, ticket = gateway.settings.gateway.templates, ticket_of(rows)
     talk(word)
@@ -37,7 +40,7 @@ def test_after_stop_nothing_comes_unasked_and_answers_still_do(talk: Any, waves:
 
 
 @pytest.mark.parametrize("word", ["SETUJU", "setuju.", "Ya, setuju!", "YA  SETUJU"])
-def test_consent_given_again_undoes_it(talk: Any, waves: Any, rows: Any, word: str) -> None:
+def test_consent_given_again_undoes_it(talk: Any, waves: Waves, rows: Rows, word: str) -> None:
     gateway = talk("stop")
     talk(word)
     assert waves.answers() == [gateway.settings.gateway.templates.stopped, gateway.settings.gateway.templates.agreed]
@@ -47,7 +50,7 @@ def test_consent_given_again_undoes_it(talk: Any, waves: Any, rows: Any, word: s
     assert rows(consents)[0]["given"] in (True, 1)
 
 
-def test_stop_counts_for_its_sender_and_channel_only(talk: Any, waves: Any) -> None:
+def test_stop_counts_for_its_sender_and_channel_only(talk: Any, waves: Waves) -> None:
     talk("STOP")
     talk("Lampu jalan mati", **{"from": STRANGER})
     talk("Lampu jalan mati", channel="other")
@@ -55,7 +58,7 @@ def test_stop_counts_for_its_sender_and_channel_only(talk: Any, waves: Any) -> N
     assert len(waves.answers()) == 2
 
 
-def test_who_said_stop_is_kept_as_a_hash_only(talk: Any, rows: Any) -> None:
+def test_who_said_stop_is_kept_as_a_hash_only(talk: Any, rows: Rows) -> None:
     talk("STOP")
     assert CITIZEN[3:] not in str(rows(consents))
 
@@ -83,21 +86,21 @@ def test_who_said_stop_is_kept_as_a_hash_only(talk: Any, rows: Any) -> None:
         "RAHASIAKAN nama saya",
     ],
 )
-def test_a_sentence_that_begins_like_a_command_is_a_complaint_with_its_text(talk: Any, rows: Any, text: str) -> None:
+def test_a_sentence_that_begins_like_a_command_is_a_complaint_with_its_text(talk: Any, rows: Rows, text: str) -> None:
     talk(text)
     (complaint,) = rows(complaints)
     assert complaint["description"] == text
     assert rows(consents) == []
 
 
-def test_numbers_of_the_tickets_are_what_the_citizen_is_told(talk: Any, waves: Any, rows: Any) -> None:
+def test_numbers_of_the_tickets_are_what_the_citizen_is_told(talk: Any, waves: Waves, rows: Rows) -> None:
     talk("Lampu jalan mati")
     talk("BARU sampah menumpuk")
     assert {row["number"] for row in rows(tickets)} == {row["ticket"] for row in rows(complaints)}
     assert len(waves.answers()) == 2
 
 
-def statements(gateway: Any) -> list[str]:
+def statements(gateway: Gateway) -> list[str]:
     """Return what one batch of intake asks of the database."""
     asked: list[str] = []
 
@@ -110,7 +113,7 @@ def statements(gateway: Any) -> list[str]:
     return asked
 
 
-def test_a_batch_of_strangers_costs_one_question_more_for_the_conversation(waves: Any) -> None:
+def test_a_batch_of_strangers_costs_one_question_more_for_the_conversation(waves: Waves) -> None:
     def ask(count: int, **files: Any) -> list[str]:
         gateway = waves.gateway(**files)
         waves.count = getattr(waves, "count", 0)
@@ -125,7 +128,7 @@ def test_a_batch_of_strangers_costs_one_question_more_for_the_conversation(waves
     assert sum("follow_up" in statement for statement in many) == 1, "was any of them added before"
 
 
-def test_a_part_costs_a_few_statements_however_many_came_before(waves: Any) -> None:
+def test_a_part_costs_a_few_statements_however_many_came_before(waves: Waves) -> None:
     gateway = waves.gateway()
     costs = []
     for number in range(1, 8):

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from gateway.central.tables import additions, complaints
+from tests.gateway.fixture_types import Drain, Receive, Rows
 from tests.gateway.pipeline.conversation.support import CITIZEN, STRANGER, WINDOW, reasons, ticket_of
+from tests.gateway.pipeline.waves import Waves
+from tests.gateway.site import Site
 
 
 @pytest.mark.parametrize(
@@ -23,7 +26,7 @@ from tests.gateway.pipeline.conversation.support import CITIZEN, STRANGER, WINDO
     ],
 )
 def test_what_reads_like_a_new_report_is_one_and_says_why(
-    talk: Any, rows: Any, second: str, description: str, reason: str
+    talk: Any, rows: Rows, second: str, description: str, reason: str
 ) -> None:
     talk("Lampu jalan mati")
     talk(second)
@@ -34,7 +37,9 @@ def test_what_reads_like_a_new_report_is_one_and_says_why(
     assert rows(additions) == []
 
 
-def test_another_regions_keyword_begins_a_report_of_its_own(site: Any, receive: Any, rows: Any, drain: Any) -> None:
+def test_another_regions_keyword_begins_a_report_of_its_own(
+    site: Site, receive: Receive, rows: Rows, drain: Drain
+) -> None:
     text = 'code = "74.71"\nname = "Kota Kendari"\nkeywords = ["KENDARI"]\n'
     gateway = site.gateway(window=WINDOW, regions={"74.71-kendari.toml": text})
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -50,14 +55,14 @@ def test_another_regions_keyword_begins_a_report_of_its_own(site: Any, receive: 
     }, "each addition went to the case that was open then, all in one batch"
 
 
-def test_the_same_category_or_none_reads_like_more(talk: Any, rows: Any) -> None:
+def test_the_same_category_or_none_reads_like_more(talk: Any, rows: Rows) -> None:
     talk("Lampu jalan mati")
     talk("tolong jalan itu diperbaiki")
     talk("sudah lama")
     assert (len(rows(complaints)), len(rows(additions))) == (1, 2)
 
 
-def test_more_of_an_anonymous_report_shows_nobody(talk: Any, waves: Any, rows: Any) -> None:
+def test_more_of_an_anonymous_report_shows_nobody(talk: Any, waves: Waves, rows: Rows) -> None:
     gateway = talk("ANONIM lampu kantor mati")
     talk("sejak kepala dinas diganti")
     (complaint,), (addition,) = rows(complaints), rows(additions)
@@ -69,7 +74,7 @@ def test_more_of_an_anonymous_report_shows_nobody(talk: Any, waves: Any, rows: A
     assert len(waves.answers()) == 2
 
 
-def test_no_complaint_tells_that_its_reporter_made_an_anonymous_one_just_before(talk: Any, rows: Any) -> None:
+def test_no_complaint_tells_that_its_reporter_made_an_anonymous_one_just_before(talk: Any, rows: Rows) -> None:
     talk("ANONIM lampu kantor mati")
     talk("Sampah menumpuk di rumah saya")
     named = next(row for row in rows(complaints) if not row["anonymous"])
@@ -77,7 +82,7 @@ def test_no_complaint_tells_that_its_reporter_made_an_anonymous_one_just_before(
     assert reasons(named) is None
 
 
-def test_an_anonymous_report_does_not_tell_whether_its_sender_had_written_before(talk: Any, rows: Any) -> None:
+def test_an_anonymous_report_does_not_tell_whether_its_sender_had_written_before(talk: Any, rows: Rows) -> None:
     talk("Lampu jalan mati")
     talk("ANONIM sampah menumpuk")
     talk("ANONIM sampah menumpuk", **{"from": STRANGER})
@@ -85,7 +90,7 @@ def test_an_anonymous_report_does_not_tell_whether_its_sender_had_written_before
     assert len({row["reasons"] for row in anonymous}) == 1
 
 
-def test_more_of_a_confidential_report_is_withheld_too(talk: Any, rows: Any) -> None:
+def test_more_of_a_confidential_report_is_withheld_too(talk: Any, rows: Rows) -> None:
     gateway = talk("RAHASIA lampu kantor mati")
     talk("kepala dinas yang mencuri")
     assert len(rows(additions)) == 1

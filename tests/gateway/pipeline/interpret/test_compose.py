@@ -34,7 +34,7 @@ REGIONS = [
         routes=[Route(agency="Dinas PUPR Kabupaten Pringsewu", category="pekerjaan-umum")],
     ),
 ]
-COMPOSER = Composer(GATEWAY, REGIONS)
+COMPOSER = Composer(GATEWAY, REGIONS, GATEWAY.templates)
 CITIZEN = "+6281200000001"
 
 

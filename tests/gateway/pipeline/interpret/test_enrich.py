@@ -129,6 +129,6 @@ def test_category_and_class_tell_which_word_chose_them() -> None:
 
 @pytest.mark.parametrize("text", ["a-" * 100_000, "a" * 300_000, "-" * 300_000, "a " * 100_000])
 def test_words_of_a_long_text_are_found_quickly(text: str) -> None:
-    began = time.perf_counter()
+    began = time.thread_time()  # CPU time: a busy machine does not count
     words_of(text)
-    assert time.perf_counter() - began < 2
+    assert time.thread_time() - began < 2

@@ -7,6 +7,8 @@ from typing import Any
 
 from gateway.bootstrap import Gateway
 from gateway.pipeline.replay import Replay
+from tests.gateway.fixture_types import Drain
+from tests.gateway.pipeline.waves import Waves
 
 CITIZEN, STRANGER = "+6281200000001", "+6281200000002"
 THREE = ["Jalan di depan pasar ", "Pringsewu berlubang ", "sejak tiga bulan"]
@@ -25,7 +27,7 @@ def replay_of(gateway: Gateway) -> Replay:
     return Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
 
 
-def without(waves: Any, gateway: Any, drain: Any, missing: int, texts: Sequence[str] = THREE) -> None:
+def without(waves: Waves, gateway: Gateway, drain: Drain, missing: int, texts: Sequence[str] = THREE) -> None:
     """Let all parts but one come, and the time be over."""
     for number in range(1, len(texts) + 1):
         if number != missing:

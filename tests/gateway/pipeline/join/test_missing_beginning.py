@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+import io
+from contextlib import AbstractContextManager
 
 import pytest
 
 from gateway.central.tables import additions, complaints
 from gateway.domain.errors import Untranslatable
 from gateway.spool.tables import State, inbox
+from gateway.storage import Transaction
+from tests.gateway.fixture_types import Drain, Refuse, Rows
 from tests.gateway.pipeline.join.support import CITIZEN, STRANGER, THREE, WHOLE, gather, intake, replay_of, without
+from tests.gateway.pipeline.waves import Radio, Waves
 
 SECRET = ["ANONIM RAHASIA guru ", "di SD Kendari ", "minta pungli"]
 
 
 def test_without_its_beginning_a_message_is_treated_as_anonymous_and_confidential(
-    waves: Any, rows: Any, drain: Any
+    waves: Waves, rows: Rows, drain: Drain
 ) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 1, SECRET)
@@ -30,7 +34,7 @@ def test_without_its_beginning_a_message_is_treated_as_anonymous_and_confidentia
     assert row["description"] == "guru di SD Kendari minta pungli"
 
 
-def test_a_late_beginning_that_asks_for_no_secrecy_ends_it(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_late_beginning_that_asks_for_no_secrecy_ends_it(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 1)
     assert rows(complaints)[0]["reporter"] is None
@@ -42,7 +46,7 @@ def test_a_late_beginning_that_asks_for_no_secrecy_ends_it(waves: Any, rows: Any
     assert "first part" not in row["reasons"]
 
 
-def test_without_its_beginning_a_message_joins_no_other(waves: Any, rows: Any, drain: Any) -> None:
+def test_without_its_beginning_a_message_joins_no_other(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway(window=3600)
     waves.say(gateway, "Jalan berlubang di Kendari")
     drain(gateway)
@@ -51,7 +55,9 @@ def test_without_its_beginning_a_message_joins_no_other(waves: Any, rows: Any, d
     assert rows(additions) == []
 
 
-def test_what_looks_like_a_command_word_in_the_middle_of_a_message_stays(waves: Any, rows: Any, drain: Any) -> None:
+def test_what_looks_like_a_command_word_in_the_middle_of_a_message_stays(
+    waves: Waves, rows: Rows, drain: Drain
+) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 1, ["Guru kelas ", "baru: minta pungli"])
     assert rows(complaints)[0]["description"].startswith("baru: minta pungli")
@@ -62,7 +68,13 @@ FAILURES = [Untranslatable("no such alphabet"), ZeroDivisionError("Jalan rahasia
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 def test_what_does_not_join_in_time_is_dead_and_joins_when_replayed_after_a_fix(
-    waves: Any, rows: Any, drain: Any, radio: Any, logs: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception
+    waves: Waves,
+    rows: Rows,
+    drain: Drain,
+    radio: type[Radio],
+    logs: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception,
 ) -> None:
     gateway = waves.gateway()
     for number in (2, 1):
@@ -75,7 +87,7 @@ def test_what_does_not_join_in_time_is_dead_and_joins_when_replayed_after_a_fix(
         drain(gateway)
     assert rows(complaints) == []
     assert [row["state"] for row in rows(inbox)] == [State.DEAD] * 3
-    assert {row["reason"].split(":")[0] for row in rows(inbox)} == {"its parts do not join"}
+    assert {row["reason"].split(":")[0] for row in rows(inbox)} == {"its parts cannot be joined"}
     assert "rahasia" not in logs.getvalue()
     assert [change.action for change in replay_of(gateway).dead(10)] == ["retry"] * 3
     assert replay_of(gateway).apply_dead(10) == 3
@@ -90,7 +102,7 @@ def test_what_does_not_join_in_time_is_dead_and_joins_when_replayed_after_a_fix(
 
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda failure: type(failure).__name__)
 def test_a_last_part_that_does_not_join_is_dead_and_joins_when_replayed(
-    waves: Any, rows: Any, drain: Any, radio: Any, monkeypatch: pytest.MonkeyPatch, failure: Exception
+    waves: Waves, rows: Rows, drain: Drain, radio: type[Radio], monkeypatch: pytest.MonkeyPatch, failure: Exception
 ) -> None:
     gateway = waves.gateway(extra="[work]\nattempts = 1\n")
     waves.part(gateway, 1, THREE)
@@ -109,7 +121,7 @@ def test_a_last_part_that_does_not_join_is_dead_and_joins_when_replayed(
 
 
 def test_all_parts_dead_at_different_times_find_together_again(
-    waves: Any, rows: Any, drain: Any, radio: Any, monkeypatch: pytest.MonkeyPatch
+    waves: Waves, rows: Rows, drain: Drain, radio: type[Radio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = waves.gateway()
     with monkeypatch.context() as patch:
@@ -127,7 +139,7 @@ def test_all_parts_dead_at_different_times_find_together_again(
 
 
 def test_a_late_part_that_does_not_join_is_dead_and_completes_when_replayed(
-    waves: Any, rows: Any, drain: Any, radio: Any, monkeypatch: pytest.MonkeyPatch
+    waves: Waves, rows: Rows, drain: Drain, radio: type[Radio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 2)
@@ -142,7 +154,7 @@ def test_a_late_part_that_does_not_join_is_dead_and_completes_when_replayed(
 
 
 def test_a_draft_that_the_database_refuses_does_not_hold_up_the_others(
-    waves: Any, rows: Any, drain: Any, refuse: Any
+    waves: Waves, rows: Rows, drain: Drain, refuse: Refuse
 ) -> None:
     gateway = waves.gateway()
     for channel in ("other", "radio"):
@@ -156,23 +168,25 @@ def test_a_draft_that_the_database_refuses_does_not_hold_up_the_others(
 
 
 def test_a_last_part_that_comes_while_its_draft_is_condemned_is_kept(
-    waves: Any, rows: Any, drain: Any, radio: Any, monkeypatch: pytest.MonkeyPatch
+    waves: Waves, rows: Rows, drain: Drain, radio: type[Radio], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Between the failure and its being written down another worker completes the message."""
     gateway = waves.gateway()
     waves.part(gateway, 1, ["satu ", "dua"])
     drain(gateway)
     waves.clock.advance(seconds=601)
-    stage = gateway.stages["gather"]
-    real = stage._condemn
+    begin, transactions = gateway.database.begin, []
 
-    def condemn_later(draft: Any, error: Exception) -> None:
-        monkeypatch.setattr(radio, "broken", None)
-        waves.part(gateway, 2, ["satu ", "dua"])
-        intake(gateway).run_once()
-        real(draft, error)
+    def begin_late() -> AbstractContextManager[Transaction]:
+        transactions.append(1)
+        if len(transactions) == 2:  # the first failed to join; the second writes that down
+            monkeypatch.setattr(gateway.database, "begin", begin)
+            monkeypatch.setattr(radio, "broken", None)
+            waves.part(gateway, 2, ["satu ", "dua"])
+            intake(gateway).run_once()
+        return begin()
 
-    monkeypatch.setattr(stage, "_condemn", condemn_later)
+    monkeypatch.setattr(gateway.database, "begin", begin_late)
     monkeypatch.setattr(radio, "broken", Untranslatable("no such alphabet"))
     gather(gateway)
     drain(gateway)
@@ -180,7 +194,7 @@ def test_a_last_part_that_comes_while_its_draft_is_condemned_is_kept(
     assert {row["state"] for row in rows(inbox)} == {State.DONE}
 
 
-def test_parts_of_a_channel_that_is_gone_are_dead_and_replayed(waves: Any, rows: Any, drain: Any) -> None:
+def test_parts_of_a_channel_that_is_gone_are_dead_and_replayed(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
     drain(gateway)
@@ -189,7 +203,7 @@ def test_parts_of_a_channel_that_is_gone_are_dead_and_replayed(waves: Any, rows:
     (waves.site.config / "regions" / "74.71-kendari.toml").unlink()
     poorer = waves.site.gateway()
     drain(poorer)
-    assert rows(inbox)[0]["reason"].startswith("its parts do not join: channel_gone: ")
+    assert rows(inbox)[0]["reason"].startswith("its parts cannot be joined: channel_gone: ")
     (waves.site.config / "regions" / "74.71-kendari.toml").write_text(text)
     richer = waves.site.gateway()
     replay_of(richer).apply_dead(10)

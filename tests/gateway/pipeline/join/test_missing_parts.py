@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
 from gateway.central.tables import additions, complaints, history
 from gateway.spool.tables import cases
+from tests.gateway.fixture_types import Drain, Rows
 from tests.gateway.pipeline.join.support import THREE, WHOLE, gather, intake, without
+from tests.gateway.pipeline.waves import Waves
 
 
-def test_a_missing_part_is_waited_for_as_long_as_configured_and_then_told(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_missing_part_is_waited_for_as_long_as_configured_and_then_told(
+    waves: Waves, rows: Rows, drain: Drain
+) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
     waves.part(gateway, 3, THREE)
@@ -31,7 +34,7 @@ def test_a_missing_part_is_waited_for_as_long_as_configured_and_then_told(waves:
     assert gather(gateway) == 0, "it is sent on once"
 
 
-def test_parts_wait_is_obeyed(waves: Any, rows: Any, drain: Any) -> None:
+def test_parts_wait_is_obeyed(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     path = waves.site.config / "gateway.toml"
     path.write_text(path.read_text().replace("[conversation]\n", "[conversation]\nparts_wait = 30\n"))
@@ -44,7 +47,9 @@ def test_parts_wait_is_obeyed(waves: Any, rows: Any, drain: Any) -> None:
 
 
 @pytest.mark.parametrize("missing", [2, 3])
-def test_a_late_part_completes_the_complaint_at_the_centre(waves: Any, rows: Any, drain: Any, missing: int) -> None:
+def test_a_late_part_completes_the_complaint_at_the_centre(
+    waves: Waves, rows: Rows, drain: Drain, missing: int
+) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, missing)
     (before,) = rows(complaints)
@@ -60,7 +65,7 @@ def test_a_late_part_completes_the_complaint_at_the_centre(waves: Any, rows: Any
     assert len(waves.answers()) == 1
 
 
-def test_two_late_parts_complete_it_one_after_the_other(waves: Any, rows: Any, drain: Any) -> None:
+def test_two_late_parts_complete_it_one_after_the_other(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
     drain(gateway)
@@ -75,7 +80,7 @@ def test_two_late_parts_complete_it_one_after_the_other(waves: Any, rows: Any, d
 
 
 def test_a_late_part_that_comes_before_the_delivery_is_delivered_with_the_rest(
-    waves: Any, rows: Any, drain: Any
+    waves: Waves, rows: Rows, drain: Drain
 ) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
@@ -90,7 +95,7 @@ def test_a_late_part_that_comes_before_the_delivery_is_delivered_with_the_rest(
     assert [row["description"] for row in rows(complaints)] == [WHOLE]
 
 
-def test_after_a_day_a_part_is_no_late_one_any_more(waves: Any, rows: Any, drain: Any) -> None:
+def test_after_a_day_a_part_is_no_late_one_any_more(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 3)
     waves.clock.advance(hours=25)
@@ -103,7 +108,7 @@ def test_after_a_day_a_part_is_no_late_one_any_more(waves: Any, rows: Any, drain
     assert second["description"].startswith("sejak tiga bulan\n\n[Pesan tidak lengkap: bagian 1, 2 dari 3")
 
 
-def test_a_part_that_comes_after_all_was_joined_begins_another_message(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_part_that_comes_after_all_was_joined_begins_another_message(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     for number in (1, 2, 3, 2):
         waves.part(gateway, number, THREE)
@@ -114,7 +119,7 @@ def test_a_part_that_comes_after_all_was_joined_begins_another_message(waves: An
     assert len(rows(complaints)) == 2, "it is told, never swallowed"
 
 
-def test_a_late_part_of_an_addition_completes_the_addition(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_late_part_of_an_addition_completes_the_addition(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway(window=3600)
     waves.say(gateway, "Jalan berlubang di Kendari")
     drain(gateway)
@@ -130,7 +135,7 @@ def test_a_late_part_of_an_addition_completes_the_addition(waves: Any, rows: Any
     assert len(rows(complaints)) == 1
 
 
-def test_a_late_part_of_what_was_purged_here_is_added_at_the_centre(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_late_part_of_what_was_purged_here_is_added_at_the_centre(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     without(waves, gateway, drain, 3)
     gateway.spool.cases.purge(waves.clock() + timedelta(seconds=1), 10)

@@ -10,14 +10,17 @@ import pytest
 
 from gateway.central.tables import additions, complaints, history
 from gateway.spool.tables import State, cases, drafts, follow_ups, inbox, parts
+from tests.gateway.fixture_types import Drain, Rows
 from tests.gateway.pipeline.join.support import STRANGER, THREE, WHOLE, intake, replay_of, without
+from tests.gateway.pipeline.waves import Radio, Waves
+from tests.gateway.support import StillClock
 
 
-def day(clock: Any) -> tuple[Any, Any]:
+def day(clock: StillClock) -> tuple[Any, Any]:
     return clock() - timedelta(hours=3), clock() + timedelta(hours=3)
 
 
-def test_a_replay_reads_a_message_once_however_many_parts_it_had(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_replay_reads_a_message_once_however_many_parts_it_had(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     for number in (3, 1, 2):
         waves.part(gateway, number, THREE)
@@ -37,7 +40,7 @@ def test_a_replay_reads_a_message_once_however_many_parts_it_had(waves: Any, row
     assert replay_of(changed).apply_between(*day(waves.clock)) == {"none": 3}
 
 
-def test_a_replay_leaves_alone_what_still_waits_for_its_parts(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_replay_leaves_alone_what_still_waits_for_its_parts(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
     drain(gateway)
@@ -49,7 +52,7 @@ def test_a_replay_leaves_alone_what_still_waits_for_its_parts(waves: Any, rows: 
 
 
 def test_a_message_joined_as_a_command_opens_its_case_where_it_reads_as_a_report_now(
-    waves: Any, rows: Any, drain: Any, monkeypatch: pytest.MonkeyPatch
+    waves: Waves, rows: Rows, drain: Drain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = waves.gateway()
     for number in (2, 1):
@@ -65,7 +68,7 @@ def test_a_message_joined_as_a_command_opens_its_case_where_it_reads_as_a_report
     assert [row["description"] for row in rows(complaints)] == ["info"]
 
 
-def test_parts_read_again_change_nothing(waves: Any, rows: Any, drain: Any) -> None:
+def test_parts_read_again_change_nothing(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway(window=600)
     without(waves, gateway, drain, 2)
     waves.part(gateway, 2, THREE)
@@ -78,7 +81,7 @@ def test_parts_read_again_change_nothing(waves: Any, rows: Any, drain: Any) -> N
     assert len(waves.answers()) == 1
 
 
-def test_the_purge_forgets_joined_messages_and_keeps_what_waits(waves: Any, rows: Any, drain: Any) -> None:
+def test_the_purge_forgets_joined_messages_and_keeps_what_waits(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway(extra="[retention]\nraw_days = 0.001\n")  # 86 seconds, less than parts are waited for
     for number in (1, 2, 3):
         waves.part(gateway, number, THREE)
@@ -96,7 +99,9 @@ def test_the_purge_forgets_joined_messages_and_keeps_what_waits(waves: Any, rows
     assert rows(inbox) == rows(parts) == rows(drafts) == []
 
 
-def test_a_late_part_of_a_message_whose_parts_were_purged_is_told_by_itself(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_late_part_of_a_message_whose_parts_were_purged_is_told_by_itself(
+    waves: Waves, rows: Rows, drain: Drain
+) -> None:
     gateway = waves.gateway(extra="[retention]\nraw_days = 0.001\n")
     without(waves, gateway, drain, 3)
     waves.clock.advance(seconds=100)
@@ -111,7 +116,7 @@ def test_a_late_part_of_a_message_whose_parts_were_purged_is_told_by_itself(wave
 
 
 def test_the_lane_of_parts_is_their_senders(
-    waves: Any, rows: Any, drain: Any, monkeypatch: pytest.MonkeyPatch, radio: Any
+    waves: Waves, rows: Rows, drain: Drain, monkeypatch: pytest.MonkeyPatch, radio: type[Radio]
 ) -> None:
     """A part that is tried again is not overtaken by its sender's next message."""
     gateway = waves.gateway()

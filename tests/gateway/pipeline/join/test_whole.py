@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 
 from gateway.central.tables import complaints
 from gateway.spool.tables import State, drafts, inbox, parts
+from tests.gateway.fixture_types import Drain, Refuse, Rows
 from tests.gateway.pipeline.join.support import STRANGER, THREE, WHOLE, intake
+from tests.gateway.pipeline.waves import Waves
 
 # Every part ends in the middle of an emoji's surrogate pair, or begins there.
 JAVANESE = (
@@ -29,7 +30,7 @@ def seven_parts(text: str) -> list[bytes]:
 @pytest.mark.parametrize("order", list(itertools.permutations([1, 2, 3])), ids=lambda order: "".join(map(str, order)))
 @pytest.mark.parametrize("at_once", [True, False], ids=["one batch", "one by one"])
 def test_parts_become_one_complaint_in_any_order(
-    waves: Any, rows: Any, drain: Any, order: Sequence[int], at_once: bool
+    waves: Waves, rows: Rows, drain: Drain, order: Sequence[int], at_once: bool
 ) -> None:
     gateway = waves.gateway()
     for number in order:
@@ -44,7 +45,7 @@ def test_parts_become_one_complaint_in_any_order(
     assert {row["state"] for row in rows(inbox)} == {State.DONE}
 
 
-def test_seven_parts_cut_inside_emoji_arrive_whole(waves: Any, rows: Any, drain: Any) -> None:
+def test_seven_parts_cut_inside_emoji_arrive_whole(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     cut = seven_parts(JAVANESE)
     assert len(cut) == 7
@@ -55,7 +56,7 @@ def test_seven_parts_cut_inside_emoji_arrive_whole(waves: Any, rows: Any, drain:
     assert [row["description"] for row in rows(complaints)] == [JAVANESE]
 
 
-def test_two_senders_of_one_group_are_never_mixed(waves: Any, rows: Any, drain: Any) -> None:
+def test_two_senders_of_one_group_are_never_mixed(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     other = ["Lampu jalan ", "mati di ", "Kendari"]
     for number in (1, 2, 3):
@@ -66,7 +67,7 @@ def test_two_senders_of_one_group_are_never_mixed(waves: Any, rows: Any, drain: 
     assert (len(waves.answers()), len(waves.answers(STRANGER))) == (1, 1)
 
 
-def test_another_channel_or_another_total_is_another_message(waves: Any, rows: Any, drain: Any) -> None:
+def test_another_channel_or_another_total_is_another_message(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, ["satu ", "dua"])
     waves.part(gateway, 2, ["satu ", "dua"], channel="other")
@@ -76,7 +77,7 @@ def test_another_channel_or_another_total_is_another_message(waves: Any, rows: A
     assert len(rows(drafts)) == 3
 
 
-def test_a_redelivered_part_is_stored_once(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_redelivered_part_is_stored_once(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     for number in (1, 1, 2, 2, 3, 3, 1):
         waves.part(gateway, number, THREE, id=f"p{number}")
@@ -87,7 +88,7 @@ def test_a_redelivered_part_is_stored_once(waves: Any, rows: Any, drain: Any) ->
     assert len(rows(inbox)) == len(rows(parts)) == 3
 
 
-def test_a_number_that_is_there_already_begins_another_message(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_number_that_is_there_already_begins_another_message(waves: Waves, rows: Rows, drain: Drain) -> None:
     """Phones count their messages in a byte, or not at all."""
     gateway = waves.gateway()
     second = ["Sampah menumpuk ", "di kali ", "belakang rumah"]
@@ -98,7 +99,7 @@ def test_a_number_that_is_there_already_begins_another_message(waves: Any, rows:
     assert [row["description"] for row in rows(complaints)] == [WHOLE, "".join(second)]
 
 
-def test_a_message_of_one_part_waits_for_nothing(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_message_of_one_part_waits_for_nothing(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, ["Jalan rusak"])
     drain(gateway)
@@ -106,7 +107,7 @@ def test_a_message_of_one_part_waits_for_nothing(waves: Any, rows: Any, drain: A
 
 
 @pytest.mark.parametrize(("number", "total"), [(0, 3), (4, 3), (1, 0), (1, 256), (999_999_999, 999_999_999)])
-def test_an_impossible_number_is_a_dead_letter(waves: Any, rows: Any, drain: Any, number: int, total: int) -> None:
+def test_an_impossible_number_is_a_dead_letter(waves: Waves, rows: Rows, drain: Drain, number: int, total: int) -> None:
     gateway = waves.gateway()
     waves.put(gateway, group="7", number=number, total=total, hex="0041")
     drain(gateway)
@@ -114,7 +115,7 @@ def test_an_impossible_number_is_a_dead_letter(waves: Any, rows: Any, drain: Any
     assert (row["state"], row["reason"]) == (State.DEAD, f"untranslatable: part {number} of {total}")
 
 
-def test_a_command_in_parts_is_a_command(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_command_in_parts_is_a_command(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 2, ["BANT", "UAN"])
     waves.part(gateway, 1, ["BANT", "UAN"])
@@ -124,7 +125,7 @@ def test_a_command_in_parts_is_a_command(waves: Any, rows: Any, drain: Any) -> N
 
 
 def test_a_batch_that_must_be_written_row_by_row_makes_one_complaint_of_the_parts(
-    waves: Any, rows: Any, drain: Any, refuse: Any
+    waves: Waves, rows: Rows, drain: Drain, refuse: Refuse
 ) -> None:
     """The first attempt at the batch joined the parts and was rolled back: nothing of it may remain."""
     gateway = waves.gateway()

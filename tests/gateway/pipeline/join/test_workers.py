@@ -9,19 +9,22 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import MessagePart
 from gateway.spool.tables import Kind, State, drafts, outbox, tickets
+from tests.gateway.fixture_types import Drain, Rows
 from tests.gateway.pipeline.join.support import CITIZEN, STRANGER, THREE, WHOLE, gather, intake
+from tests.gateway.pipeline.waves import Waves
 
 
-def jobs(rows: Any, kind: Kind) -> list[dict[str, Any]]:
+def jobs(rows: Rows, kind: Kind) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = rows(outbox, outbox.c.kind == kind.value)
     return found
 
 
-def test_a_crash_between_two_parts_loses_nothing(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_crash_between_two_parts_loses_nothing(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 2, THREE)
     intake(gateway).run_once()
@@ -38,7 +41,7 @@ def test_a_crash_between_two_parts_loses_nothing(waves: Any, rows: Any, drain: A
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_two_workers_each_with_some_of_the_parts_make_one_complaint_of_each_message(
-    waves: Any, rows: Any, drain: Any
+    waves: Waves, rows: Rows, drain: Drain
 ) -> None:
     """Every part has a lane of its own here: nothing but the draft keeps the workers apart."""
     gateways = [waves.gateway(extra="[work]\nbatch = 3\n"), waves.site.gateway()]
@@ -48,7 +51,7 @@ def test_two_workers_each_with_some_of_the_parts_make_one_complaint_of_each_mess
             waves.part(gateways[0], number, texts, group=str(message), lane=f"{message}/{number}")
     start, failures = threading.Barrier(2), []
 
-    def work(gateway: Any) -> None:
+    def work(gateway: Gateway) -> None:
         start.wait()
         try:
             while intake(gateway).run_once():
@@ -70,7 +73,7 @@ def test_two_workers_each_with_some_of_the_parts_make_one_complaint_of_each_mess
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_the_second_worker_waits_until_the_first_has_put_its_part_there(waves: Any, rows: Any) -> None:
+def test_the_second_worker_waits_until_the_first_has_put_its_part_there(waves: Waves, rows: Rows) -> None:
     gateway = waves.gateway()
     spool = gateway.spool
     for number in (1, 2):
@@ -96,7 +99,7 @@ def test_the_second_worker_waits_until_the_first_has_put_its_part_there(waves: A
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
-def test_a_database_that_is_away_while_gathering_loses_nothing(waves: Any, rows: Any, drain: Any) -> None:
+def test_a_database_that_is_away_while_gathering_loses_nothing(waves: Waves, rows: Rows, drain: Drain) -> None:
     gateway = waves.gateway()
     waves.part(gateway, 1, THREE)
     drain(gateway)
@@ -115,7 +118,7 @@ def test_a_database_that_is_away_while_gathering_loses_nothing(waves: Any, rows:
 
 @pytest.mark.parametrize("open_", [True, False], ids=["handed over", "queued"])
 def test_joined_messages_take_the_short_way_to_the_deliverer_too(
-    waves: Any, rows: Any, drain: Any, open_: bool
+    waves: Waves, rows: Rows, drain: Drain, open_: bool
 ) -> None:
     gateway = waves.gateway()
     if open_:

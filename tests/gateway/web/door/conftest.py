@@ -11,24 +11,25 @@ import sqlalchemy as sa
 
 from gateway.spool.tables import inbox
 from gateway.storage.database import Database
+from tests.gateway.site import Site
 from tests.gateway.web.door.support import LIMITS
 
 
 @pytest.fixture(scope="module")
-def shared(new_site: Any, migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def shared(new_site: type[Site], migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Any:
     """Return the site of the one server that this module talks to."""
     root = tmp_path_factory.mktemp("site")
     return new_site(root, f"sqlite:///{root / 'gateway.db'}", None, None).write(server=LIMITS)
 
 
 @pytest.fixture(scope="module")
-def server(shared: Any) -> Iterator[Any]:
+def server(shared: Site) -> Iterator[Any]:
     with shared.process("serve") as served:
         yield served
 
 
 @pytest.fixture
-def stored(shared: Any) -> Iterator[Callable[..., list[Any]]]:
+def stored(shared: Site) -> Iterator[Callable[..., list[Any]]]:
     """Return a function that reads the inbox rows of the shared server, oldest first."""
     database = Database(shared.url)
 

@@ -11,6 +11,8 @@ import requests
 
 from gateway.ports.wire import WebhookRequest
 from gateway.spool.tables import cases
+from tests.gateway.fixture_types import Eventually
+from tests.gateway.site import Site
 from tests.gateway.web.door.support import URL, _sids, post, raw, sms, status, talk
 
 
@@ -36,7 +38,7 @@ def test_any_text_is_accepted_and_stored(server: Any, stored: Any, text: str) ->
     assert len(stored()) == before + 1
 
 
-def test_an_accepted_message_becomes_a_complaint(server: Any, stored: Any, eventually: Any) -> None:
+def test_an_accepted_message_becomes_a_complaint(server: Any, stored: Any, eventually: Eventually) -> None:
     before = len(stored(cases))
     assert post(server, sms("PRINGSEWU jalan berlubang")) == 200
     eventually(lambda: len(stored(cases)) > before)
@@ -67,7 +69,7 @@ def test_the_answer_is_twiml_and_carries_the_correlation_id_of_the_row(server: A
 
 
 def test_a_signed_body_that_is_no_utf_8_is_accepted_and_becomes_a_dead_letter(
-    server: Any, stored: Any, eventually: Any
+    server: Any, stored: Any, eventually: Eventually
 ) -> None:
     import hmac
     from base64 import b64encode
@@ -145,7 +147,7 @@ def test_a_long_train_of_pipelined_requests_is_answered_whole(server: Any, store
     assert len(stored()) == before + 100
 
 
-def test_both_ways_in_store_the_same(server: Any, stored: Any, shared: Any) -> None:
+def test_both_ways_in_store_the_same(server: Any, stored: Any, shared: Site) -> None:
     """Whole, a request is recognised by a pattern; in pieces, it goes through the parser."""
     from gateway.wiring import make_keyring
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -13,11 +12,13 @@ import sqlalchemy as sa
 from gateway.spool.tables import inbox
 from gateway.storage.database import Database
 from gateway.testing.postgres import PostgresServer, PostgresUnavailable
+from tests.gateway.fixture_types import Eventually
+from tests.gateway.site import Site
 from tests.gateway.web.door.support import post, raw, sms, status, talk
 
 
 def test_a_busy_channel_is_429_and_a_locked_database_503_and_both_pass(
-    new_site: Any, sqlite: str, tmp_path: Path, eventually: Any
+    new_site: type[Site], sqlite: str, tmp_path: Path, eventually: Eventually
 ) -> None:
     limits = "queue = 4\nchannel_share = 0.5\ncommit_timeout = 1\nshutdown_timeout = 5"
     site = new_site(tmp_path, sqlite, None, None).write(server=limits)
@@ -40,7 +41,7 @@ def test_a_busy_channel_is_429_and_a_locked_database_503_and_both_pass(
 
 
 def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
-    new_site: Any, tmp_path: Path, eventually: Any
+    new_site: type[Site], tmp_path: Path, eventually: Eventually
 ) -> None:
     from gateway.storage.migrate import migrate
 
@@ -79,7 +80,7 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
             database.close()
 
 
-def test_sigterm_finishes_what_is_in_flight(new_site: Any, sqlite: str, tmp_path: Path) -> None:
+def test_sigterm_finishes_what_is_in_flight(new_site: type[Site], sqlite: str, tmp_path: Path) -> None:
     site = new_site(tmp_path, sqlite, None, None).write(server="shutdown_timeout = 10")
     database = Database(sqlite)
     with site.process("serve") as served:

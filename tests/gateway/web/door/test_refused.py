@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from gateway.ports.wire import WebhookRequest
+from tests.gateway.fixture_types import Eventually
+from tests.gateway.site import Site
 from tests.gateway.web.door.support import URL, post, raw, sms, status, talk
 
 
@@ -118,7 +120,7 @@ def test_a_body_that_drips_is_408_too(server: Any) -> None:
         assert status(connection.recv(1000)) == 408
 
 
-def test_a_body_that_is_cut_off_is_not_stored(server: Any, stored: Any, eventually: Any) -> None:
+def test_a_body_that_is_cut_off_is_not_stored(server: Any, stored: Any, eventually: Eventually) -> None:
     data, before = raw(sms()), len(stored())
     with socket.create_connection(("127.0.0.1", server.port), timeout=8) as connection:
         connection.sendall(data[:-5])
@@ -159,7 +161,7 @@ def test_a_flood_of_what_is_no_http_does_not_fill_the_log(server: Any) -> None:
     assert server.log.count("Invalid HTTP request") - before <= time.monotonic() - began + 2
 
 
-def test_credentials_are_not_kept_with_a_message(server: Any, shared: Any, stored: Any) -> None:
+def test_credentials_are_not_kept_with_a_message(server: Any, shared: Site, stored: Any) -> None:
     from gateway.wiring import make_keyring
 
     assert post(server, sms(), authorization="Basic cmFoYXNpYQ==", cookie="sesi=rahasia") == 200

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 import sqlalchemy as sa
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.spool.tables import tickets
+from gateway.storage.database import Database
 from gateway.web.operator.app import create_app
+from tests.gateway.fixture_types import Drain, MakeIncoming, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 BEARER = {"Authorization": "Bearer api-token-for-tests-only"}
 
 
 @pytest.fixture
-def delivered(site: Any, receive: Any, drain: Any, twilio: Any) -> Any:
+def delivered(site: Site, receive: Receive, drain: Drain, twilio: FakeTwilio) -> Gateway:
     """Return a gateway with an ordinary, a confidential and an anonymous complaint at the centre."""
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -24,7 +28,7 @@ def delivered(site: Any, receive: Any, drain: Any, twilio: Any) -> Any:
     return gateway
 
 
-def test_the_index_names_the_pages_and_all_of_them_answer(site: Any) -> None:
+def test_the_index_names_the_pages_and_all_of_them_answer(site: Site) -> None:
     client = create_app(site.gateway()).test_client()
     pages = client.get("/").json["pages"]
     assert pages
@@ -32,14 +36,14 @@ def test_the_index_names_the_pages_and_all_of_them_answer(site: Any) -> None:
         assert client.get(page).status_code in (200, 401)
 
 
-def test_every_answer_is_hardened(site: Any) -> None:
+def test_every_answer_is_hardened(site: Site) -> None:
     answer = create_app(site.gateway()).test_client().get("/status")
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
 
 
-def test_health(site: Any, database: Any) -> None:
+def test_health(site: Site, database: Database) -> None:
     client = create_app(site.gateway()).test_client()
     assert client.get("/health/live").json == {"status": "live"}
     assert client.get("/health/ready").json == {"status": "ready"}
@@ -55,7 +59,7 @@ def test_health(site: Any, database: Any) -> None:
             connection.execute(sa.text("UPDATE spool_version SET version_num = :newest"), {"newest": newest})
 
 
-def test_metrics_count_what_happened(delivered: Any, receive: Any) -> None:
+def test_metrics_count_what_happened(delivered: Gateway, receive: Receive) -> None:
     receive(delivered, "menunggu", "SM9")
     text = create_app(delivered).test_client().get("/metrics").text
     labels = 'region="00"'
@@ -71,7 +75,7 @@ def test_metrics_count_what_happened(delivered: Any, receive: Any) -> None:
     assert "81200000" not in text
 
 
-def test_metrics_count_dead_letters(site: Any, clock: Any, incoming: Any) -> None:
+def test_metrics_count_dead_letters(site: Site, clock: StillClock, incoming: MakeIncoming) -> None:
     gateway = site.gateway()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
     gateway.stages["intake"].run_once()
@@ -84,21 +88,21 @@ def test_metrics_count_dead_letters(site: Any, clock: Any, incoming: Any) -> Non
     "headers", [{}, {"Authorization": ""}, {"Authorization": "Bearer x"}, {"Authorization": "Bearer é"}]
 )
 @pytest.mark.parametrize("path", ["/api/v1/complaints", "/api/v1/complaints/10000009"])
-def test_the_api_needs_its_token(site: Any, path: str, headers: dict[str, str]) -> None:
+def test_the_api_needs_its_token(site: Site, path: str, headers: dict[str, str]) -> None:
     answer = create_app(site.gateway()).test_client().get(path, headers=headers)
     assert answer.status_code == 401
     assert answer.json["error"] == "not_allowed"
     assert "for-tests-only" not in answer.text
 
 
-def test_without_a_token_the_api_is_off(site: Any) -> None:
+def test_without_a_token_the_api_is_off(site: Site) -> None:
     main = site.write().config / "gateway.toml"
     main.write_text(main.read_text().replace('[api]\ntoken = { file = "keys/api" }', ""))
     answer = create_app(site.gateway()).test_client().get("/api/v1/complaints", headers={"Authorization": "Bearer "})
     assert answer.status_code == 401
 
 
-def test_the_api_lists_and_shows_complaints_without_their_reporters(delivered: Any, rows: Any) -> None:
+def test_the_api_lists_and_shows_complaints_without_their_reporters(delivered: Gateway, rows: Rows) -> None:
     client = create_app(delivered).test_client()
     listed = client.get("/api/v1/complaints", headers=BEARER)
     assert len(listed.json["complaints"]) == 3
@@ -116,29 +120,35 @@ def test_the_api_lists_and_shows_complaints_without_their_reporters(delivered: A
 
 
 @pytest.mark.parametrize(("limit", "count"), [("1", 1), ("200", 3)])
-def test_the_list_has_as_many_as_asked_for(delivered: Any, limit: str, count: int) -> None:
+def test_the_list_has_as_many_as_asked_for(delivered: Gateway, limit: str, count: int) -> None:
     answer = create_app(delivered).test_client().get(f"/api/v1/complaints?limit={limit}", headers=BEARER)
     assert len(answer.json["complaints"]) == count
 
 
 @pytest.mark.parametrize("limit", ["0", "-5", "x", "", "201", "99999999999999999999", "%D9%A3"])
-def test_a_limit_that_makes_no_sense_is_400(delivered: Any, limit: str) -> None:
+def test_a_limit_that_makes_no_sense_is_400(delivered: Gateway, limit: str) -> None:
     answer = create_app(delivered).test_client().get(f"/api/v1/complaints?limit={limit}", headers=BEARER)
     assert answer.status_code == 400
+    assert answer.json == {"error": "bad_limit", "message": "limit harus angka dari 1 sampai 200"}
+
+
+def test_an_error_of_the_api_is_english_if_the_client_prefers_it(delivered: Gateway) -> None:
+    headers = {**BEARER, "Accept-Language": "en"}
+    answer = create_app(delivered).test_client().get("/api/v1/complaints?limit=0", headers=headers)
     assert answer.json == {"error": "bad_limit", "message": "limit is a number from 1 to 200"}
 
 
 @pytest.mark.parametrize("ticket", ["10000001", "x", "%00", "1%00", "' OR 1=1 --", "9" * 500, "%F0%9F%98%AD"])
-def test_an_unknown_ticket_is_404_whatever_it_is(site: Any, ticket: str) -> None:
+def test_an_unknown_ticket_is_404_whatever_it_is(site: Site, ticket: str) -> None:
     answer = create_app(site.gateway()).test_client().get(f"/api/v1/complaints/{ticket}", headers=BEARER)
     assert (answer.status_code, answer.json["error"]) == (404, "unknown_ticket")
 
 
-def test_an_unknown_page_is_404(site: Any) -> None:
+def test_an_unknown_page_is_404(site: Site) -> None:
     assert create_app(site.gateway()).test_client().get("/wp-login.php").status_code == 404
 
 
-def test_the_status_page_says_that_all_is_well(delivered: Any, clock: Any) -> None:
+def test_the_status_page_says_that_all_is_well(delivered: Gateway, clock: StillClock) -> None:
     delivered.jobs.beat()
     client = create_app(delivered).test_client()
     page = client.get("/status").text
@@ -148,7 +158,7 @@ def test_the_status_page_says_that_all_is_well(delivered: Any, clock: Any) -> No
     assert (report["healthy"], report["waiting"], report["dead"]) == (True, 0, 0)
 
 
-def test_the_status_page_says_that_no_process_works(site: Any, clock: Any) -> None:
+def test_the_status_page_says_that_no_process_works(site: Site, clock: StillClock) -> None:
     gateway = site.gateway()
     gateway.jobs.beat()
     clock.advance(minutes=3)
@@ -157,7 +167,7 @@ def test_the_status_page_says_that_no_process_works(site: Any, clock: Any) -> No
     assert "Ada masalah" in page
 
 
-def test_the_status_page_escapes_what_it_shows(site: Any, clock: Any) -> None:
+def test_the_status_page_escapes_what_it_shows(site: Site, clock: StillClock) -> None:
     gateway = site.gateway()
     gateway.spool.leases.fail("00", "sms", "unavailable: <script>alert(1)</script>")
     page = create_app(gateway).test_client().get("/status").text

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
 
-from gateway.operations.status import Remedy
+from gateway.bootstrap import Gateway
+from gateway.operations.sentences import Remedy
 from gateway.web.operator.app import create_app
+from tests.gateway.fixture_types import MakeIncoming
+from tests.gateway.site import Site
 
 
 @pytest.fixture
-def gateway(site: Any) -> Any:
+def gateway(site: Site) -> Gateway:
     """Return a gateway with a message that cannot be read."""
     return site.gateway()
 
 
 @pytest.fixture
-def client(gateway: Any, incoming: Any) -> FlaskClient:
+def client(gateway: Gateway, incoming: MakeIncoming) -> FlaskClient:
     inbox = gateway.spool.inbox
     inbox.commit([inbox.seal(incoming("1", payload=b"x"))])
     gateway.stages["intake"].run_once()
@@ -55,7 +57,7 @@ def test_an_unknown_language_is_indonesian(client: FlaskClient) -> None:
     assert '<html lang="id">' in client.get("/status?lang=xx").text
 
 
-def test_it_names_the_region(client: FlaskClient, gateway: Any) -> None:
+def test_it_names_the_region(client: FlaskClient, gateway: Gateway) -> None:
     names = [region.file.name for region in gateway.settings.regions]
     assert any(f"<h2>{name} · " in client.get("/status").text for name in names)
 

@@ -1,0 +1,78 @@
+"""A case: one complaint that passed through this gateway, at each point of its way."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple, Protocol
+from uuid import UUID
+
+import msgspec
+
+from gateway.domain.complaint import Complaint
+
+
+class CaseReference(NamedTuple):
+    """The part of a case that a job for the centre needs."""
+
+    id: UUID
+    region: str
+    channel: str
+    correlation_id: UUID
+
+
+class RefersToCase(Protocol):
+    """A value with the fields of a `CaseReference`: a case itself, too."""
+
+    @property
+    def id(self) -> UUID: ...  # noqa: D102
+
+    @property
+    def region(self) -> str: ...  # noqa: D102
+
+    @property
+    def channel(self) -> str: ...  # noqa: D102
+
+    @property
+    def correlation_id(self) -> UUID: ...  # noqa: D102
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NewCase:
+    """A complaint for which a case is to be opened."""
+
+    complaint: Complaint
+    message_key: UUID  # keyed hash of the message: one message makes one complaint
+    sender_key: UUID  # keyed hash of the sender's address
+    contact: str | None  # the address, if its owner may be answered
+    correlation_id: UUID
+    opened_at: datetime
+
+    def standing_alone(self, reason: str) -> NewCase:
+        """Return the same case, with the reason why its message was not added to an earlier one."""
+        return replace(self, complaint=msgspec.structs.replace(self.complaint, apart=reason))
+
+
+class LastCase(NamedTuple):
+    """The last case of a sender."""
+
+    id: UUID
+    complaint: Complaint
+    heard_at: datetime  # when the sender last wrote about it
+
+    def heard_again(self, at: datetime) -> LastCase:
+        """Return the same case after one more message about it."""
+        return self._replace(heard_at=max(self.heard_at, at))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Case:
+    """An opened case."""
+
+    id: UUID  # the complaint's
+    region: str
+    channel: str
+    sender_key: UUID
+    complaint: Complaint | None  # `None` after it was delivered and purged
+    contact: str | None
+    correlation_id: UUID

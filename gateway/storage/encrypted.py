@@ -1,0 +1,62 @@
+"""Encrypted columns: each names its purpose once, and every user of keys finds them in the metadata."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import sqlalchemy as sa
+
+from gateway.storage.crypto import Keyring
+from gateway.storage.database import Database
+
+_INFO = "purpose"
+
+
+class EncryptedColumn(NamedTuple):
+    """An encrypted column, with the purpose that is authenticated with each of its values."""
+
+    column: sa.Column[bytes]
+    purpose: bytes
+
+    @property
+    def name(self) -> str:
+        """The name to show, as `inbox.payload`."""
+        return f"{self.column.table.name}.{self.column.name}"
+
+
+def encrypted_column(name: str, purpose: str, *, nullable: bool = True) -> sa.Column[bytes]:
+    """Return a column for values of `Keyring.encrypt`; no two columns may share a purpose."""
+    return sa.Column(name, sa.LargeBinary, nullable=nullable, info={_INFO: purpose.encode()})
+
+
+def purpose_of(column: sa.Column[bytes]) -> bytes:
+    """Return the purpose of an encrypted column; raises `KeyError` if the column is not encrypted."""
+    purpose: bytes = column.info[_INFO]
+    return purpose
+
+
+def encrypted_columns(metadata: sa.MetaData) -> Iterator[EncryptedColumn]:
+    """Yield the encrypted columns of all tables, in the order in which the tables are written down."""
+    for table in metadata.tables.values():
+        for column in table.columns:
+            if _INFO in column.info:
+                yield EncryptedColumn(column, purpose_of(column))
+
+
+def missing_key(database: Database, metadata: sa.MetaData, keyring: Keyring) -> str | None:
+    """Return the fingerprint of a key that stored values need and the ring lacks, or `None`.
+
+    Looks at the newest and the oldest value of each encrypted column: keys change in the order of time, and a look at
+    all values would hold up the start. Raises `Unavailable`.
+    """
+    with database.read() as transaction:
+        for column, _ in encrypted_columns(metadata):
+            row_id = column.table.c.id
+            for order in (row_id.desc(), row_id.asc()):
+                stored = transaction.execute(
+                    sa.select(column).where(column.is_not(None)).order_by(order).limit(1)
+                ).scalar()
+                if stored is not None and (missing := keyring.missing(stored)):
+                    return missing
+    return None

@@ -1,0 +1,1 @@
+"""The read-only API: complaints of the central store, for holders of the token."""

@@ -27,6 +27,10 @@ PAGES = sorted(
     if not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 )
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+IN_TWO_LANGUAGES = [
+    *(ROOT / "docs" / f"{name}.md" for name in ("admin-guide", "production", "commands", "configuration", "errors")),
+    *(ROOT / "adapters" / key.replace(".", "/") / "README.md" for key in sorted(BUILTIN)),
+]
 # Made at run time, or by tools: named in the documents, absent from a fresh checkout.
 MADE = ("var/", "dist/", "bench/out", ".venv")
 # Invented on purpose: the example that a contributor is taken through.
@@ -105,7 +109,7 @@ def test_every_setting_is_documented() -> None:
 def test_every_command_and_option_is_documented() -> None:
     page = (ROOT / "docs" / "commands.md").read_text("utf-8")
     for name, command in commands().items():
-        assert f"\n## `{name}`\n" in page, f"make docs: {name} is missing in commands.md"
+        assert page.count(f"\n### `{name}`\n") == 2, f"make docs: {name} is missing in commands.md"
         assert command.help, f"give the command {name} a docstring"
         for option in command.params:
             if isinstance(option, click.Option) and not option.hidden:
@@ -161,6 +165,35 @@ def test_readme_begins_with_run_and_test() -> None:
 def test_readme_is_in_indonesian_first() -> None:
     headings = re.findall(r"^## (.+)$", (ROOT / "README.md").read_text("utf-8"), re.MULTILINE)
     assert headings == ["Bahasa Indonesia", "English"]
+
+
+def sections(page: Path) -> dict[str, str]:
+    """Return the parts of a page by their heading of the second level."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+    return dict(re.findall(r"^## ([^\n]+)\n(.*?)(?=^## |\Z)", text, re.MULTILINE | re.DOTALL))
+
+
+each_page_in_two_languages = pytest.mark.parametrize("page", IN_TWO_LANGUAGES, ids=name_of)
+
+
+@each_page_in_two_languages
+def test_each_language_has_one_section_indonesian_first(page: Path) -> None:
+    assert list(sections(page))[:2] == ["Bahasa Indonesia", "English"]
+
+
+@each_page_in_two_languages
+@pytest.mark.parametrize("piece", [r"^#+ ", r"^\|", r"^ *- ", r"^ *\d\. "], ids=["headings", "rows", "items", "steps"])
+def test_both_languages_have_the_same_pieces(page: Path, piece: str) -> None:
+    indonesian, english = (
+        len(re.findall(piece, sections(page)[language], re.MULTILINE)) for language in ("Bahasa Indonesia", "English")
+    )
+    assert indonesian == english
+
+
+def test_adapters_pages_have_the_same_headings() -> None:
+    pages = [page for page in IN_TWO_LANGUAGES if page.name == "README.md"]
+    headings = {tuple(re.findall(r"^##?#? (?!SMS)(.+)$", page.read_text("utf-8"), re.MULTILINE)) for page in pages}
+    assert len(headings) == 1
 
 
 @each_page

@@ -1,6 +1,7 @@
 """Writes the reference pages and the JSON Schemas from the code: `make docs`. With --check it only tells what is stale.
 
-The Indonesian of settings and commands, and what to do about an error, stand in generate.toml; the rest is the code's.
+The Indonesian of settings and commands is that of the catalogue (gateway/i18n). The remedies of errors and the pages'
+introductions stand in generate.toml.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from adapters import BUILTIN  # noqa: E402  the checkout's own modules, installed or not
 from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, EXIT_UNAVAILABLE, EXIT_USAGE  # noqa: E402
 from gateway.domain import errors  # noqa: E402
+from gateway.i18n import Language, localize  # noqa: E402
 from gateway.observe.metrics import Metrics  # noqa: E402
 from gateway.ports.registry import Registry  # noqa: E402
 from gateway.settings.files import ChannelFile, GatewayFile, RegionFile  # noqa: E402
@@ -59,6 +61,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
+
+
+def both_languages(english: str) -> str:
+    """Return a text of the catalogue in both languages."""
+    return both(localize(english, Language.INDONESIAN), english)
 
 
 def both(indonesian: str, english: str) -> str:
@@ -112,15 +119,14 @@ def default_of(name: str, given: Mapping[str, Any], required: Sequence[str]) -> 
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
-def settings_table(model: type[BaseModel], indonesian: Mapping[str, str] | None) -> str:
+def settings_table(model: type[BaseModel]) -> str:
     """Return one row for each setting of a model that is no table of its own."""
     schema = model.model_json_schema()
     rows = []
     for name, given in schema["properties"].items():
         if section_of(model, name) is not None:
             continue
-        english = given.get("description", "")
-        meaning = both(indonesian[name], english) if indonesian else english
+        meaning = both_languages(given.get("description", ""))
         default = default_of(name, given, schema.get("required", []))
         rows.append([f"`{name}`", kind_of(given, schema.get("$defs", {})), default, meaning])
     return table(["Setelan / setting", "Jenis / type", "Bawaan / default", "Arti / meaning"], rows)
@@ -142,21 +148,16 @@ def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 def configuration() -> str:
     """Return docs/configuration.md."""
-    texts = TEXTS["settings"]
     tables = sections(GatewayFile)
-    models = {"gateway": GatewayFile, "region": RegionFile, "channel": ChannelFile, **tables}
-    compare("settings", models, texts)
-    for name, model in models.items():
-        compare(f"settings.{name}", model.model_fields, texts[name])
     parts = [MARK, TEXTS["pages"]["configuration"], "## `gateway.toml`\n\n"]
-    parts += [settings_table(GatewayFile, texts["gateway"])]
+    parts += [settings_table(GatewayFile)]
     for name, model in tables.items():
         title = f"[[{name}]]" if "list" in str(GatewayFile.model_fields[name].annotation) else f"[{name}]"
-        english = (model.__doc__ or "").partition(": ")[2]
-        parts += [f"\n### `{title}`\n\n{both(texts['gateway'][name], english)}\n\n", settings_table(model, texts[name])]
-    parts += ["\n## `regions/<code>-<name>.toml`\n\n", settings_table(RegionFile, texts["region"])]
+        meaning = both_languages(GatewayFile.model_fields[name].description or "")
+        parts += [f"\n### `{title}`\n\n{meaning}\n\n", settings_table(model)]
+    parts += ["\n## `regions/<code>-<name>.toml`\n\n", settings_table(RegionFile)]
     parts += ["\n`[[routes]]`: sama seperti di atas / as above.\n"]
-    parts += ["\n### `[channels.<name>]`\n\n", settings_table(ChannelFile, texts["channel"])]
+    parts += ["\n### `[channels.<name>]`\n\n", settings_table(ChannelFile)]
     registry = Registry(BUILTIN)
     for key in registry.keys:
         page = "/".join(["..", "adapters", *key.split("."), "README.md"])
@@ -167,11 +168,11 @@ def configuration() -> str:
 
 def adapter_tables(model: type[BaseModel], place: str) -> Iterator[str]:
     """Yield the settings of an adapter, and then those of each table in them."""
-    yield settings_table(model, None)
+    yield settings_table(model)
     for name, inner in sections(model).items():
         field = model.model_fields[name]
         need = " **wajib / required**" if field.is_required() else ""
-        yield f"\n#### `[{place}.{name}]`{need}\n\n{field.description}\n\n"
+        yield f"\n#### `[{place}.{name}]`{need}\n\n{both_languages(field.description or '')}\n\n"
         yield from adapter_tables(inner, f"{place}.{name}")
 
 
@@ -247,22 +248,21 @@ def options_of(command: click.Command) -> list[list[str]]:
             continue
         value = "" if option.is_flag else f" {option.make_metavar(context)}"
         default = f"`{option.default}`" if option.show_default else "–"
-        rows.append([f"`{', '.join(option.opts)}{value}`", default, option.help or ""])
+        rows.append([f"`{', '.join(option.opts)}{value}`", default, both_languages(option.help or "")])
     return rows
 
 
 def commands_page() -> str:
     """Return docs/commands.md."""
-    texts, listed = TEXTS["commands"], dict(all_commands(program))
-    compare("commands", listed, texts)
+    listed = dict(all_commands(program))
     head = ["Opsi / option", "Bawaan / default", "Arti / meaning"]
     exits = table(["Kode / code", "Arti / meaning"], [[str(code), text] for code, text in EXITS.items()])
     parts = [MARK, TEXTS["pages"]["commands"], table(head, options_of(program))]
     parts += ["\n## Kode keluar / exit codes\n\n", exits]
     for name, command in listed.items():
         pieces = " ".join(command.collect_usage_pieces(context_of(command)))
-        english = "\n\n".join(" ".join(p.split()) for p in (command.help or "").strip().split("\n\n"))
-        parts += [f"\n## `{name}`\n\n{texts[name]}\n\n{english}\n\n"]
+        english = command.help or ""
+        parts += [f"\n## `{name}`\n\n{localize(english, Language.INDONESIAN)}\n\n{english}\n\n"]
         parts += [f"```\nrun_gateway.py {name} {pieces}\n```\n"]
         if rows := options_of(command):
             parts += ["\n", table(head, rows)]

@@ -17,16 +17,17 @@ from gateway.domain.texts import text
 from gateway.storage.crypto import new_key
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Make missing key and secret files.\n\n"
+        "Only files that the configuration refers to and that do not exist yet. Safe to run again.\n\n"
+        "Storage keys are random. Tokens of providers are invented and work only with the simulator: replace them with "
+        "the real ones before you go live."
+    )
+)
 @pass_app
 def init(app: App) -> None:
-    """Make missing key and secret files.
-
-    Those that the configuration refers to and that do not exist yet. Safe to run again.
-
-    Storage keys are random; tokens of providers are invented, good for the simulator: put the real ones in before
-    you go live.
-    """
+    """Write each missing file that the configuration refers to, readable by its owner only."""
     root = app.config.resolve().parent
     with clear_errors(app.language):
         made = 0

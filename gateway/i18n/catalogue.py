@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Formatter
 
 from gateway.domain.texts import Text
+from gateway.i18n.click_texts import CLICK_TEXTS
 
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
@@ -64,9 +65,19 @@ def _translations() -> gettext.NullTranslations:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Return the catalogue's patterns as expressions, those with the most fixed characters first."""
+    """Return the catalogue's patterns with placeholders as expressions, those with the most fixed characters first.
+
+    The command-line library's patterns, such as "{value!r} is not {choice}.", are left out: they would match reasons.
+    """
     catalogue = getattr(_translations(), "_catalog", {})  # gettext has no public way to list its messages
-    messages = [pattern for pattern in catalogue if isinstance(pattern, str) and re.search("[a-z]", _fixed(pattern))]
+    messages = [
+        pattern
+        for pattern in catalogue
+        if isinstance(pattern, str)  # a text with a plural form has a tuple; reasons have none
+        and "{" in pattern
+        and pattern not in CLICK_TEXTS
+        and re.search("[a-z]", _fixed(pattern))
+    ]
     messages.sort(key=lambda pattern: len(_fixed(pattern)), reverse=True)
     return [(_expression(pattern), pattern) for pattern in messages]
 

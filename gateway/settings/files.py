@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.domain.texts import text
 from gateway.ports import ChannelContext, ChannelSettings
 from gateway.settings.rules import RegionRules, RoutingRules
 from gateway.settings.sections import (
@@ -32,26 +33,33 @@ from gateway.settings.types import (
 class GatewayFile(RoutingRules):
     """`gateway.toml`."""
 
-    server: Server
-    database: DatabaseSection = DatabaseSection()
-    central: Central = Central()
-    encryption: Encryption
-    work: Work = Work()
-    retention: Retention = Retention()
-    conversation: Conversation = Conversation()
-    replies: Replies = Replies()
-    templates: Templates = Templates()
-    logging: Logging = Logging()
-    api: Api = Api()
+    server: Server = Field(description=text("The gateway's address and its limits for requests."))
+    database: DatabaseSection = Field(DatabaseSection(), description=text("The gateway's own tables."))
+    central: Central = Field(Central(), description=text("The central LAPOR store."))
+    encryption: Encryption = Field(description=text("The keys of everything that is stored."))
+    work: Work = Field(Work(), description=text("The stages after a message was accepted."))
+    retention: Retention = Field(Retention(), description=text("How long messages and replies are kept."))
+    conversation: Conversation = Field(
+        Conversation(), description=text("Which messages of one sender belong to one report.")
+    )
+    replies: Replies = Field(Replies(), description=text("Limits that keep us from exchanging messages with machines."))
+    templates: Templates = Field(
+        Templates(),
+        description=text(
+            "The replies to citizens, in Bahasa Indonesia. A text of at most 160 GSM-7 characters fits into one SMS."
+        ),
+    )
+    logging: Logging = Field(Logging(), description=text("The log lines on standard error."))
+    api: Api = Field(Api(), description=text("The read-only API for operators."))
     adapters: dict[str, dict[str, Any]] = Field(
-        default={}, description="Settings shared by all channels of an adapter."
+        default={}, description=text("Settings shared by all channels of an adapter.")
     )
 
 
 class RegionFile(RegionRules):
     """`regions/<code>-<name>.toml`."""
 
-    channels: dict[ChannelName, dict[str, Any]] = Field(default={}, description="The region's channels, by name.")
+    channels: dict[ChannelName, dict[str, Any]] = Field(default={}, description=text("The region's channels, by name."))
 
 
 class ChannelFile(BaseModel):
@@ -59,8 +67,8 @@ class ChannelFile(BaseModel):
 
     model_config = ConfigDict(extra="allow", frozen=True)
 
-    adapter: str = Field(description='Which code serves it, as "sms.twilio".')
-    replies: bool = Field(True, strict=True, description="Whether citizens are answered on it.")
+    adapter: str = Field(description=text('The adapter that serves the channel, such as "sms.twilio".'))
+    replies: bool = Field(True, strict=True, description=text("Whether citizens are answered on this channel."))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from gateway.domain.complaint import Status
+from gateway.domain.texts import text
 from gateway.settings.types import (
     Section,
 )
@@ -42,45 +43,47 @@ class Templates(Section):
 
     ticket: str = Field(
         "Laporan Anda kami terima. No. tiket: {ticket}. Cek perkembangan: balas STATUS {ticket}. SP4N-LAPOR!",
-        description="After delivery. May use {ticket}, {agency}, {region}; must use {ticket}.",
+        description=text("After delivery. May use {ticket}, {agency}, {region}; must use {ticket}."),
     )
     status: str = Field(
         "Tiket {ticket}: {status} ({date}). Instansi: {agency}. SP4N-LAPOR!",
-        description="To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two.",
+        description=text(
+            "To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two."
+        ),
     )
     status_unknown: str = Field(
         "Tiket {ticket} tidak ditemukan untuk nomor ini. Periksa lagi nomornya, dan kirim dari nomor yang melapor.",
-        description="To STATUS of a ticket that is not this sender's, whether or not it exists. May use {ticket}.",
+        description=text("To STATUS of a ticket that is not this sender's, or does not exist. May use {ticket}."),
     )
     status_format: str = Field(
         "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
-        description="To STATUS or BATAL with a number whose check digit is wrong.",
+        description=text("To STATUS or BATAL with a number whose check digit is wrong."),
     )
     added: str = Field(
         "Tambahan Anda kami catat pada laporan {ticket}. Laporan lain? Awali dengan BARU. SP4N-LAPOR!",
-        description="After a message joined the sender's open report. May use {ticket}.",
+        description=text("After a message joined the sender's open report. May use {ticket}."),
     )
     withdrawn: str = Field(
         "Laporan {ticket} kami batalkan atas permintaan Anda. SP4N-LAPOR!",
-        description="After BATAL from the owner. May use {ticket}.",
+        description=text("After BATAL from the owner. May use {ticket}."),
     )
     stopped: str = Field(
         "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
-        description="To STOP: from then on only what somebody asks is answered.",
+        description=text("To STOP: from then on only questions are answered."),
     )
     agreed: str = Field(
         "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
-        description="To SETUJU, which undoes STOP.",
+        description=text("To SETUJU, which undoes STOP."),
     )
     help: str = Field(
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
         "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
-        description="To BANTUAN.",
+        description=text("To BANTUAN."),
     )
     status_words: dict[Status, str] = Field(
         default={},
         validate_default=True,
-        description="The words for {status}; what is left out keeps its default.",
+        description=text("The words for {status}; a word that is not given keeps its default."),
     )
 
     @field_validator("status_words", mode="after")

@@ -12,7 +12,8 @@ import msgspec
 
 from adapters.sms import udh
 from adapters.sms.http import text as http_text
-from adapters.sms.http.settings import HttpSettings, Parts, Receive
+from adapters.sms.http.receive_settings import Parts, Receive
+from adapters.sms.http.settings import HttpSettings
 from gateway.domain.errors import Untranslatable
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, WebhookRequest, form_pairs

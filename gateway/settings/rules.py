@@ -1,4 +1,4 @@
-"""The rules by which a report is judged and routed."""
+"""The rules that classify and route reports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ COMMANDS = frozenset({"STATUS", "BANTUAN", "HELP", "ANONIM", "RAHASIA", "BATAL",
 
 
 class CategoryRule(Section):
-    """`[[categories]]`: the first rule of which a word occurs gives the category."""
+    """`[[categories]]`: the first rule with a word of the report gives the category."""
 
     code: str = Field(min_length=1, description=text("The category's code at the centre."))
     words: list[str] = Field(min_length=1, description=text("Words or phrases, whole words, case does not matter."))
 
 
 class ClassificationRule(Section):
-    """`[[classifications]]`: the first rule of which a word occurs gives the class; else it is a complaint."""
+    """`[[classifications]]`: the first rule with a word of the report gives the class; without one it is a complaint."""
 
     classification: Classification = Field(
         description=text("pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
@@ -42,7 +42,7 @@ class Route(Section):
 
 
 class RoutingRules(Section):
-    """The part of `gateway.toml` that judges and routes reports; no secret, path or connection is in it."""
+    """The part of `gateway.toml` that classifies and routes reports, without secrets, paths and connections."""
 
     national_desk: str = Field(
         "Meja Nasional SP4N-LAPOR!",

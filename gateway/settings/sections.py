@@ -1,7 +1,7 @@
-"""What `config/` may say: `gateway.toml`, and one file a region.
+"""The tables of `gateway.toml`.
 
-These classes are the reference: their descriptions are the documentation, and the JSON Schemas for editors are made
-from them. `gateway.settings.reader` fills them.
+The descriptions of the settings are their documentation: docs/configuration.md and the JSON Schemas for editors are made
+from them, and the catalogue has their Indonesian. `gateway.settings.reader` reads the files.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from gateway.storage.crypto import parse_key
 
 
 class Server(Section):
-    """`[server]`: where the gateway listens, and what it refuses."""
+    """`[server]`: the gateway's address and its limits for requests."""
 
     public_url: str = Field(
         pattern=PUBLIC_URL_PATTERN,
@@ -64,18 +64,18 @@ class Server(Section):
     )
 
 
-def _usable_url(given: str | Secret | None) -> str | Secret | None:
-    """Refuse what the gateway's databases cannot be; the URL may hold a password, so it is never quoted."""
-    if given is None:
+def _usable_url(value: str | Secret | None) -> str | Secret | None:
+    """Return a database's URL, or raise `ValueError`, without quoting the URL: it may hold a password."""
+    if value is None:
         return None
-    url = reveal(given)
+    url = reveal(value)
     if not re.match(r"sqlite:///.|postgresql\+psycopg://.", url):
         raise ValueError(text("must be sqlite:///PATH or postgresql+psycopg://USER:PASSWORD@HOST:5432/DATABASE"))
     try:
         _ = urlsplit(url).port
     except ValueError as exc:
         raise ValueError(text("has no port that is a number; in a password write @ : / as %40 %3A %2F")) from exc
-    return given
+    return value
 
 
 class DatabaseSection(Section):
@@ -104,7 +104,7 @@ class Central(Section):
 
 
 class Encryption(Section):
-    """`[encryption]`: the keys of what is stored."""
+    """`[encryption]`: the keys of stored values."""
 
     keys: list[Secret] = Field(
         min_length=1, description=text("The first key encrypts, all keys decrypt: add a new key in front.")
@@ -113,14 +113,14 @@ class Encryption(Section):
 
     @field_validator("keys", "lookup_key")
     @classmethod
-    def _are_keys(cls, given: list[Secret] | Secret) -> list[Secret] | Secret:
-        for secret in given if isinstance(given, list) else [given]:
+    def _are_keys(cls, value: list[Secret] | Secret) -> list[Secret] | Secret:
+        for secret in value if isinstance(value, list) else [value]:
             parse_key(secret.reveal())
-        return given
+        return value
 
 
 class Work(Section):
-    """`[work]`: the stages after the accept."""
+    """`[work]`: the stages after a message was accepted."""
 
     batch: Whole = Field(
         500, ge=1, le=5_000, description=text("Most messages translated, or delivered, in one transaction.")
@@ -149,7 +149,7 @@ class Work(Section):
 
 
 class Retention(Section):
-    """`[retention]`: how long what is kept."""
+    """`[retention]`: how long messages and replies are kept."""
 
     raw_days: Number = Field(
         30,
@@ -161,7 +161,7 @@ class Retention(Section):
 
 
 class Conversation(Section):
-    """`[conversation]`: which messages of one sender belong together."""
+    """`[conversation]`: which messages of one sender belong to one report."""
 
     window: Number = Field(
         600,
@@ -179,7 +179,7 @@ class Conversation(Section):
 
 
 class Replies(Section):
-    """`[replies]`: what keeps us from talking to machines."""
+    """`[replies]`: limits against an exchange of messages with machines."""
 
     per_hour: Whole = Field(
         10, ge=0, le=1000, description=text("Most replies to one address in any 60 minutes; 0: none.")
@@ -187,7 +187,7 @@ class Replies(Section):
 
 
 class Logging(Section):
-    """`[logging]`: what is written to standard error."""
+    """`[logging]`: the log lines on standard error."""
 
     format: Literal["auto", "json", "pretty"] = Field(
         "auto", description=text("auto: pretty on a terminal, else JSON lines.")
@@ -203,6 +203,6 @@ class Api(Section):
     token: Secret | None = Field(None, description=text("Bearer token; without it, the API is off."))
 
 
-def reveal(given: str | Secret) -> str:
+def reveal(value: str | Secret) -> str:
     """Return the text of a setting that may be a secret."""
-    return given.reveal() if isinstance(given, Secret) else given
+    return value.reveal() if isinstance(value, Secret) else value

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from gateway.domain.complaint import Status
 from gateway.domain.texts import text
@@ -24,7 +23,8 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "agreed": frozenset(),
     "help": frozenset(),
 }
-REPLIES = tuple(_PLACEHOLDERS)  # what citizens are answered, by template
+_REQUIRED = {"ticket": frozenset({"ticket"}), "status": frozenset({"ticket", "status"})}
+REPLIES = tuple(_PLACEHOLDERS)  # the names of the templates
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",
@@ -39,7 +39,7 @@ _STATUS_WORDS: dict[Status, str] = {
 
 
 class Templates(Section):
-    """`[templates]`: what citizens are answered, in Bahasa Indonesia; GSM-7 keeps a text of 160 in one SMS."""
+    """`[templates]`: the replies to citizens, in Bahasa Indonesia; 160 characters of GSM-7 fit into one SMS."""
 
     ticket: str = Field(
         "Laporan Anda kami terima. No. tiket: {ticket}. Cek perkembangan: balas STATUS {ticket}. SP4N-LAPOR!",
@@ -88,26 +88,37 @@ class Templates(Section):
 
     @field_validator("status_words", mode="after")
     @classmethod
-    def _fill_up(cls, given: dict[Status, str]) -> dict[Status, str]:
-        """Let a file change one word without losing the others."""
-        return _STATUS_WORDS | given
+    def _fill_up(cls, words: dict[Status, str]) -> dict[Status, str]:
+        """Add the default words, so that a file may change a single word."""
+        return _STATUS_WORDS | words
 
     @field_validator(*_PLACEHOLDERS)
     @classmethod
-    def _placeholders(cls, text: str, info: Any) -> str:
-        allowed = _PLACEHOLDERS[info.field_name]
+    def _placeholders(cls, template: str, info: ValidationInfo) -> str:
+        """Return the template if it can be filled in. Raises `ValueError` for unknown or missing placeholders."""
+        name = info.field_name or ""
+        allowed = _PLACEHOLDERS[name]
         try:
-            used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+            used = {placeholder for _, placeholder, _, _ in Formatter().parse(template) if placeholder is not None}
         except ValueError as exc:
-            raise ValueError("braces must be in pairs, as in {ticket}") from exc
+            raise ValueError(text("braces must be in pairs, as in {example}", example="{ticket}")) from exc
         if unknown := used - allowed:
-            listed = ", ".join("{" + name + "}" for name in sorted(allowed)) or "no placeholder"
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; this text may use {listed}")
-        required = {"ticket": {"ticket"}, "status": {"ticket", "status"}}.get(info.field_name, set())
-        if missing := required - used:
-            raise ValueError(f"the text must contain {{{min(missing)}}}")
+            listed = ", ".join(_braced(placeholder) for placeholder in sorted(allowed)) or "no placeholder"
+            problem = text(
+                "unknown placeholder {placeholder}; this text may use {listed}",
+                placeholder=_braced(min(unknown)),
+                listed=listed,
+            )
+            raise ValueError(problem)
+        if missing := _REQUIRED.get(name, frozenset()) - used:
+            raise ValueError(text("the text must contain {placeholder}", placeholder=_braced(min(missing))))
         try:
-            text.format(**dict.fromkeys(allowed, "x"))
+            template.format(**dict.fromkeys(allowed, "x"))
         except (ValueError, LookupError) as exc:
-            raise ValueError("the text cannot be filled in: use plain placeholders, as in {ticket}") from exc
-        return text
+            problem = text("the text cannot be filled in: use plain placeholders, as in {example}", example="{ticket}")
+            raise ValueError(problem) from exc
+        return template
+
+
+def _braced(placeholder: str) -> str:
+    return "{" + placeholder + "}"

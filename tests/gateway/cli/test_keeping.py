@@ -61,7 +61,7 @@ def test_init_without_a_configuration_says_so(sqlite_site: Any) -> None:
 def test_init_with_a_broken_file_says_which(sqlite_site: Any) -> None:
     result = sqlite_site.write(regions={"32.toml": "x = "}).run("init")
     assert result.exit_code == CONFIGURATION
-    assert "32.toml is not TOML" in result.output
+    assert "32.toml: is not TOML" in result.output
 
 
 def test_init_makes_no_file_that_others_can_read_whatever_the_umask(sqlite_site: Any) -> None:

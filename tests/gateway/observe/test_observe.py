@@ -48,7 +48,7 @@ def test_unknown_fields_are_dropped(written: Any) -> None:
     ],
 )
 def test_numbers_of_people_are_masked_in_every_field(written: Any, number: str) -> None:
-    log.warning(f"event {number}", reason=f"to {number} failed", url=f"/x?to={number}", error=[number], extra={number})
+    log.warning(f"event {number}", reason=f"to {number} failed", host=f"/x?to={number}", error=[number], kind={number})
     shown = written.getvalue()
     assert number not in shown
     assert "[number]" in shown

@@ -40,7 +40,7 @@ def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "i
 
     "auto" is "pretty" on a terminal and "json" elsewhere.
     """
-    # A log line that cannot be written must not end the work.
+    # A cast, because _Unfailing has only the two methods that loggers call.
     output = cast("TextIO", _Unfailing(sys.stderr))
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
     threshold = logging.getLevelNamesMapping()[level.upper()]

@@ -13,8 +13,8 @@ MODULE = 250
 FUNCTION = 30
 TEST_FILE = 400
 ANY = 40  # the aim
-ANY_LEFT = 180  # how many there are: lower this with each that goes, never raise it
-ANY_WITHOUT_REASON_LEFT = 146
+ANY_LEFT = 141  # how many there are: lower this with each that goes, never raise it
+ANY_WITHOUT_REASON_LEFT = 111
 
 # A path, or "path: function", with the reason why it may be longer. Add one only if no cut makes the code clearer.
 EXCEPTIONS: dict[str, str] = {}
@@ -27,19 +27,14 @@ LEFT: dict[str, int] = {
     "gateway/central/sql.py": 252,
     "adapters/sms/smpp/pdu.py": 251,
     "gateway/web/operator/app.py: create_app": 50,
-    "gateway/settings/reader.py: _Reader.compare": 43,
     "gateway/spool/outbox.py: Outbox.add_cases": 41,
     "gateway/storage/database.py: Database.__init__": 41,
     "gateway/pipeline/replay.py: Replay._preview": 38,
-    "gateway/cli/try_message.py: _stages": 37,
     "gateway/pipeline/interpret/compose.py: Composer._complaint": 37,
     "gateway/storage/database.py: Database.insert": 36,
     "gateway/central/sql.py: SqlCentralStore._row": 34,
-    "gateway/observe/logs.py: configure": 33,
-    "gateway/settings/reader.py: _Reader.channels": 33,
     "gateway/pipeline/deliver.py: Deliverer.__init__": 32,
     "gateway/central/sql.py: SqlCentralStore._store": 31,
-    "gateway/cli/replay.py: _show": 31,
     "gateway/pipeline/interpret/commands.py: _report": 31,
 }
 

@@ -1,7 +1,7 @@
 """Show texts in the reader's language, by the gettext catalogue in `locale/`.
 
-Code and database hold plain English. A `Text` still knows its pattern and values; a stored reason is matched against the
-catalogue's patterns, so that what was written yesterday is shown in the language of today's reader.
+Code and database hold plain English. A `Text` keeps its pattern and values. A stored reason is plain text: it is matched
+against the patterns of the catalogue, so that it too can be shown in the reader's language.
 """
 
 from __future__ import annotations
@@ -33,29 +33,33 @@ class Language(StrEnum):
 
 
 def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language to speak: the option's, else the locale's if that is English, else Bahasa Indonesia."""
-    asked = option or environment.get("LAPOR_LANG")
-    if asked:
-        return Language(asked)
+    """Return the language of the option or of LAPOR_LANG; without them English if the locale is, else Bahasa Indonesia.
+
+    Raises `ValueError` for a language that the gateway does not have.
+    """
+    choice = option or environment.get("LAPOR_LANG")
+    if choice:
+        return Language(choice)
     names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((name for name in names if name), "")
     return Language.ENGLISH if re.match(r"en([_.@]|$)", locale) else Language.INDONESIAN
 
 
-def localize(given: str, language: Language) -> str:
-    """Return a text in a language; a text that the catalogue lacks stays as it is."""
+def localize(message: str, language: Language) -> str:
+    """Return a text in a language; a text that is not in the catalogue is returned unchanged."""
     if language is Language.ENGLISH:
-        return str(given)
-    if isinstance(given, Text):
+        return str(message)
+    if isinstance(message, Text):
         values = {
-            name: localize(value, language) if isinstance(value, str) else value for name, value in given.values.items()
+            name: localize(value, language) if isinstance(value, str) else value
+            for name, value in message.values.items()
         }
-        translated = _translations().gettext(given.pattern)
-        return translated.format(**values) if given.values else translated
-    if shown := _match(given, language):
+        translated = _translations().gettext(message.pattern)
+        return translated.format(**values) if message.values else translated
+    if shown := _match(message, language):
         return shown
-    reason = _REASON.fullmatch(given)
-    return reason[1] + localize(reason[2], language) if reason else str(given)
+    reason = _REASON.fullmatch(message)
+    return reason[1] + localize(reason[2], language) if reason else str(message)
 
 
 @cache
@@ -100,13 +104,13 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _match(given: str, language: Language) -> str | None:
-    """Return a plain English text in the language, by the pattern that it was made of; `None` if no pattern fits."""
-    translated = _translations().gettext(given)
-    if translated != given:
+def _match(message: str, language: Language) -> str | None:
+    """Return a plain English text in the language, by the pattern of which it was made; `None` if no pattern matches."""
+    translated = _translations().gettext(message)
+    if translated != message:
         return translated
     for expression, pattern in _patterns():
-        if match := expression.fullmatch(given):
+        if match := expression.fullmatch(message):
             values = {name: localize(value, language) for name, value in match.groupdict().items()}
             return _translations().gettext(pattern).format_map(values)
     return None

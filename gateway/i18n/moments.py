@@ -1,4 +1,4 @@
-"""Show moments, ages and numbers as people write them; by Babel, which is imported at the first use only."""
+"""Write moments, durations and numbers in the reader's language, with Babel."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _EASTERN = ("81", "82", "91", "92", "93", "94", "95", "96")
 
 
 def zone_of(region: str) -> timezone:
-    """Return the time zone of a region by its Kemendagri code; the nation ("00") has that of Jakarta.
+    """Return the time zone of a region by its Kemendagri code; for the nation ("00") that of Jakarta.
 
     Source: Keputusan Presiden 41/1987 (three zones), by province.
     """
@@ -27,7 +27,7 @@ def zone_of(region: str) -> timezone:
 
 def format_moment(moment: datetime, language: Language, zone: timezone = WIB) -> str:
     """Return a moment in local time with the zone's name: "26 November 2026 21.14 WIB"."""
-    from babel.dates import format_datetime  # noqa: PLC0415  a serving process needs it only if somebody looks
+    from babel.dates import format_datetime  # noqa: PLC0415  only the status page and commands need it
 
     local = moment.astimezone(zone)
     pattern = "d MMMM yyyy HH.mm" if language is Language.INDONESIAN else "d MMMM yyyy HH:mm"
@@ -36,13 +36,13 @@ def format_moment(moment: datetime, language: Language, zone: timezone = WIB) ->
 
 def format_number(number: int, language: Language) -> str:
     """Return a number with the language's separators: "1.234" or "1,234"."""
-    from babel.numbers import format_decimal  # noqa: PLC0415  a serving process needs it only if somebody looks
+    from babel.numbers import format_decimal  # noqa: PLC0415  only the status page and commands need it
 
     return format_decimal(number, locale=language.value)
 
 
 def age(length: timedelta) -> Text:
-    """Return a duration in its largest sensible unit, as a text."""
+    """Return a duration as a text, in the largest unit of which it has at least two."""
     seconds = max(0, int(length.total_seconds()))
     if seconds >= 2 * 86_400:
         return text("{count} days", count=seconds // 86_400)

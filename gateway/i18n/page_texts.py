@@ -1,4 +1,4 @@
-"""The texts that stand in the pages' templates: the catalogue is extracted from Python alone."""
+"""The texts of the pages' templates, listed here because the catalogue is extracted from Python code only."""
 
 from __future__ import annotations
 

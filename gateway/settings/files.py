@@ -104,7 +104,7 @@ class Settings:
 
     @property
     def channels(self) -> list[ChannelConfig]:
-        """All channels of all regions."""
+        """Return all channels of all regions."""
         return [channel for region in self.regions for channel in region.channels]
 
     def database_url(self) -> str:

@@ -13,9 +13,8 @@ from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
-
-# A JSON Schema (draft 2020-12), or a part of one. The values of its keys are of many types.
-Schema = dict[str, Any]  # pydantic's own type for it
+# A JSON Schema (draft 2020-12) or a part of one; Any, because this is what pydantic's model_json_schema() returns.
+Schema = dict[str, Any]
 
 
 def schemas(registry: Registry) -> dict[str, Schema]:

@@ -8,7 +8,6 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from gateway.domain.texts import text
 from gateway.ports import Secret
 
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
@@ -33,17 +32,17 @@ class Table(BaseModel):
 class Basic(Table):
     """`basic`: a user name and a password in the Authorization header."""
 
-    username: Name = Field(description=text("User name."))
-    password: Secret = Field(description=text("Password."))
+    username: Name = Field(description="User name.")
+    password: Secret = Field(description="Password.")
 
 
 class Token(Table):
     """`auth.token`: a fixed secret in a parameter or a header."""
 
-    parameter: Name | None = Field(default=None, description=text("Parameter of the URL or the form that holds it."))
-    header: Name | None = Field(default=None, description=text("Header that holds it, instead of a parameter."))
-    value: Secret = Field(description=text("The secret."))
-    previous: Secret | None = Field(default=None, description=text("The secret before a rotation, still accepted."))
+    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form that holds it.")
+    header: Name | None = Field(default=None, description="Header that holds it, instead of a parameter.")
+    value: Secret = Field(description="The secret.")
+    previous: Secret | None = Field(default=None, description="The secret before a rotation, still accepted.")
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -58,14 +57,14 @@ class Token(Table):
 class Hmac(Table):
     """`auth.hmac`: a signature in a header."""
 
-    header: Name = Field(description=text("Header that holds the signature."))
-    key: Secret = Field(description=text("The shared key."))
-    previous_key: Secret | None = Field(default=None, description=text("The key before a rotation, still accepted."))
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description=text("Hash of the HMAC."))
-    encoding: Literal["hex", "base64"] = Field(default="hex", description=text("How the signature is written."))
-    prefix: str = Field(default="", description=text('Text before the signature in the header, such as "sha256=".'))
-    base: str = Field(default="{body}", description=text("The signed text, with {method}, {url}, {body} and so on."))
-    timestamp: str = Field(default="", description=text("Header that holds the {timestamp} of the base."))
+    header: Name = Field(description="Header that holds the signature.")
+    key: Secret = Field(description="The shared key.")
+    previous_key: Secret | None = Field(default=None, description="The key before a rotation, still accepted.")
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash of the HMAC.")
+    encoding: Literal["hex", "base64"] = Field(default="hex", description="How the signature is written.")
+    prefix: str = Field(default="", description='What stands before it in the header, as "sha256=".')
+    base: str = Field(default="{body}", description="What is signed: text with {method}, {url}, {body} and so on.")
+    timestamp: str = Field(default="", description="Header that holds the {timestamp} of the base.")
 
     @field_validator("base")
     @classmethod
@@ -84,19 +83,12 @@ class Hmac(Table):
 class Auth(Table):
     """`auth`: how we know that a call is the aggregator's. All that is configured must hold."""
 
-    addresses: tuple[Network, ...] = Field(
-        default=(), description=text('The addresses or networks of the aggregator, such as "10.1.2.0/24".')
-    )
-    basic: Basic | None = Field(
-        default=None, description=text("User name and password with which the aggregator calls the gateway.")
-    )
-    token: Token | None = Field(default=None, description=text("A fixed secret that the aggregator sends."))
-    hmac: Hmac | None = Field(default=None, description=text("How the aggregator signs its calls."))
+    addresses: tuple[Network, ...] = Field(default=(), description='Its addresses or networks, as "10.1.2.0/24".')
+    basic: Basic | None = Field(default=None, description="User name and password it calls us with.")
+    token: Token | None = Field(default=None, description="A fixed secret it sends.")
+    hmac: Hmac | None = Field(default=None, description="How it signs.")
     none: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None,
-        description=text(
-            "The reason why calls are accepted unchecked, in words. No other check may then be configured."
-        ),
+        default=None, description="Why anybody may write here unchecked, in words: nothing else is then configured."
     )
 
     @model_validator(mode="after")

@@ -12,8 +12,7 @@ import msgspec
 
 from adapters.sms import udh
 from adapters.sms.http import text as http_text
-from adapters.sms.http.receive_settings import Parts, Receive
-from adapters.sms.http.settings import HttpSettings
+from adapters.sms.http.settings import HttpSettings, Parts, Receive
 from gateway.domain.errors import Untranslatable
 from gateway.ports import Envelope
 from gateway.ports.wire import Fields, WebhookRequest, form_pairs

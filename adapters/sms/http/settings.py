@@ -7,20 +7,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from enum import StrEnum
 from ipaddress import ip_address
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.sms.http.auth_settings import PLACEHOLDER, Auth, Basic, Name, Table
-from adapters.sms.http.receive_settings import Receive
+from adapters.sms.http.text import CHARSETS
 from gateway.domain.events import Delivery
-from gateway.domain.texts import text
 from gateway.ports import ChannelSettings, Secret
 
 FILLED = ("to", "text", "hex", "id", "from", "callback")  # placeholders of `send`, besides the names of its secrets
+_OFFSET = r"^[+-][01]\d:[0-5]\d$"
+
+
+def _known_charset(name: str) -> str:
+    if name.lower() not in CHARSETS:
+        raise ValueError(f"is no character set we know; there are: {', '.join(sorted(CHARSETS))}")
+    return name.lower()
 
 
 def _extractor(text: str) -> str:
@@ -36,7 +43,85 @@ def _extractor(text: str) -> str:
     return text
 
 
+Charset = Annotated[str, AfterValidator(_known_charset)]
 Extractor = Annotated[str, Field(min_length=1), AfterValidator(_extractor)]
+
+
+class Parts(Table):
+    """`receive.parts`: for an aggregator that does not join long messages."""
+
+    udh: Name | None = Field(default=None, description="Name of the user data header.")
+    udh_form: Literal["hex", "raw"] = Field(default="hex", description="Whether it comes as hex digits or as bytes.")
+    reference: Name | None = Field(default=None, description="Name of what the parts have in common.")
+    number: Name | None = Field(default=None, description="Name of the part's number, from 1.")
+    total: Name | None = Field(default=None, description="Name of the number of parts.")
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        named = [self.reference, self.number, self.total]
+        if (not any(named)) if self.udh else all(named):
+            return self
+        raise ValueError("name the udh, or all three of reference, number and total")
+
+
+class Answer(Table):
+    """`receive.answer`: what the aggregator takes for "stored"."""
+
+    status: int = Field(default=200, ge=200, le=299, description="HTTP status.")
+    body: str = Field(default="", description='Body, as "ACK/Jasmin".')
+    content_type: str = Field(default="text/plain; charset=utf-8", description="Content type of the body.")
+
+
+class Receive(Table):
+    """`receive`: how a citizen's message comes in."""
+
+    method: Literal["GET", "POST"] = Field(default="POST", description="HTTP method.")
+    body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
+    id: Name | None = Field(default=None, description="Name of the aggregator's own message id.")
+    sender: Name = Field(description="Name of the citizen's number.")
+    recipient: Name | None = Field(default=None, description="Name of our number; left out: `sender` of the channel.")
+    text: Name = Field(description="Name of the text.")
+    hex: Name | None = Field(default=None, description="Name of the text's bytes in hex; used where it is not empty.")
+    charset: Charset = Field(default="utf-8", description="Character set of the text, unless told otherwise.")
+    charset_from: Name | None = Field(default=None, description="Name of what tells the character set.")
+    coding_from: Name | None = Field(default=None, description="Name of the SMS coding; looked up in `codings`.")
+    coding_raw: bool = Field(default=False, description="Whether the coding is one raw byte, not digits.")
+    codings: dict[str, Charset] = Field(default_factory=dict, description="Coding → character set.")
+    sent_at: Name | None = Field(default=None, description="Name of the time at which it was sent.")
+    time_format: str = Field(default="iso", description="iso, unix, unix_ms, or a pattern as %Y-%m-%d %H:%M:%S.")
+    utc_offset: str = Field(default="+07:00", pattern=_OFFSET, description="Offset of times that name none.")
+    same_within: float | None = Field(
+        default=None, ge=1, le=86_400, description="Without id and time: seconds in which equal texts are one message."
+    )
+    parts: Parts | None = Field(default=None, description="How the parts of a long message are told.")
+    answer: Answer = Field(default=Answer(), description='What we answer for "stored".')
+
+    @field_validator("time_format")
+    @classmethod
+    def _is_pattern(cls, text: str) -> str:
+        if text in ("iso", "unix", "unix_ms"):
+            return text
+        written = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).strftime(text)
+        try:
+            read = datetime.strptime(written, text)  # noqa: DTZ007  only its date is looked at
+        except ValueError:
+            read = None
+        if read is None or read.year != 2026:
+            raise ValueError("must be iso, unix, unix_ms, or a pattern with a date, as %Y-%m-%d %H:%M:%S")
+        return text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not (self.id or self.sent_at or self.same_within):
+            raise ValueError(
+                "nothing tells a second delivery of a message from a second message: name its id or sent_at, "
+                "or say with same_within for how many seconds equal texts of one sender are one message"
+            )
+        if self.same_within and (self.id or self.sent_at):
+            raise ValueError("same_within is only for messages without id and sent_at")
+        if bool(self.codings) != bool(self.coding_from):
+            raise ValueError("coding_from and the table codings go together")
+        return self
 
 
 class Outcome(StrEnum):
@@ -51,42 +136,28 @@ class Outcome(StrEnum):
 class Send(Table):
     """`send`: how a reply goes out."""
 
-    url: str = Field(description=text("Address to which replies are sent."))
-    method: Literal["GET", "POST"] = Field(default="POST", description=text("HTTP method; GET sends all in the query."))
-    body: Literal["form", "json"] = Field(default="form", description=text("Form of a POST's body."))
+    url: str = Field(description="Where it is sent to.")
+    method: Literal["GET", "POST"] = Field(default="POST", description="HTTP method; GET sends all in the query.")
+    body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
     parameters: dict[str, Any] = Field(
-        description=text(
-            "The parameters sent; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
-        )
+        description="What is sent; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
     )
-    gsm: dict[str, Any] = Field(
-        default_factory=dict, description=text("Further parameters of a text that fits GSM 7-bit.")
-    )
-    unicode: dict[str, Any] = Field(default_factory=dict, description=text("Further parameters of any other text."))
-    headers: dict[str, str] = Field(default_factory=dict, description=text('Headers, such as "Bearer {api_key}".'))
-    secrets: dict[str, Secret] = Field(
-        default_factory=dict, description=text("Secrets by the name that templates use.")
-    )
-    basic: Basic | None = Field(
-        default=None, description=text("User name and password with which the gateway calls the aggregator.")
-    )
-    charset: Literal["utf-8", "iso-8859-1"] = Field(
-        default="utf-8", description=text("Character set of query or form.")
-    )
+    gsm: dict[str, Any] = Field(default_factory=dict, description="Further parameters of a text that fits GSM 7-bit.")
+    unicode: dict[str, Any] = Field(default_factory=dict, description="Further parameters of any other text.")
+    headers: dict[str, str] = Field(default_factory=dict, description='Headers, as "Bearer {api_key}".')
+    secrets: dict[str, Secret] = Field(default_factory=dict, description="Secrets by the name that templates use.")
+    basic: Basic | None = Field(default=None, description="User name and password we call it with.")
+    charset: Literal["utf-8", "iso-8859-1"] = Field(default="utf-8", description="Character set of query or form.")
     id: Extractor | None = Field(
-        default=None,
-        description=text("Where the answer holds its id: a path, or /regex (…)/; without it, our own {id} counts."),
+        default=None, description="Where the answer names its id: path, or /regex (…)/; left out: our own {id}."
     )
     code: Extractor | None = Field(
-        default=None, description=text("Where the answer holds its code; without it, the HTTP status counts.")
+        default=None, description="Where the answer tells how it went; left out: HTTP status."
     )
-    outcomes: dict[str, Outcome] = Field(
-        default_factory=dict,
-        description=text("Code or HTTP status → its meaning: sent, throttled, unavailable or rejected."),
-    )
-    timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait."))
+    outcomes: dict[str, Outcome] = Field(default_factory=dict, description="Code or HTTP status → what it means.")
+    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait.")
     plain_http: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description=text("The reason why secrets may go unencrypted to a public host, in words.")
+        default=None, description="Why secrets may go unencrypted to a public host, in words."
     )
 
     @model_validator(mode="after")
@@ -121,25 +192,21 @@ class Send(Table):
 class Receipts(Table):
     """`receipts`: how the aggregator tells what became of a reply. It calls the same address as for messages."""
 
-    id: Name = Field(description=text("Name of the id that it gave, or that we gave, when the reply was sent."))
-    status: Name = Field(description=text("Name of the status."))
-    states: dict[str, Delivery] = Field(description=text("Status → sent, delivered or failed; others are ignored."))
-    error: Name | None = Field(default=None, description=text("Name of the error code."))
-    when: Name | None = Field(
-        default=None, description=text("Name of a parameter that only receipts have; without it, the status.")
-    )
+    id: Name = Field(description="Name of the id that it gave, or that we gave, when the reply was sent.")
+    status: Name = Field(description="Name of the status.")
+    states: dict[str, Delivery] = Field(description="Status → sent, delivered or failed; others are ignored.")
+    error: Name | None = Field(default=None, description="Name of the error code.")
+    when: Name | None = Field(default=None, description="What only a receipt has; left out: the status.")
 
 
 class HttpSettings(ChannelSettings):
     """What `[channels.<name>]` with `adapter = "sms.http"` may say."""
 
-    sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description=text("Our number, short code or sender name."))
-    auth: Auth = Field(description=text("How the gateway checks that a call comes from the aggregator."))
-    receive: Receive = Field(description=text("How a citizen's message comes in."))
-    send: Send | None = Field(default=None, description=text("How a reply goes out."))
-    receipts: Receipts | None = Field(
-        default=None, description=text("How the aggregator reports the delivery of a reply.")
-    )
+    sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description="Our number, short code or sender name.")
+    auth: Auth = Field(description="How we know that a call is the aggregator's.")
+    receive: Receive = Field(description="How a citizen's message comes in.")
+    send: Send | None = Field(default=None, description="How a reply goes out.")
+    receipts: Receipts | None = Field(default=None, description="How the aggregator reports what became of a reply.")
 
     @model_validator(mode="after")
     def _signature_covers_message(self) -> Self:

@@ -67,6 +67,11 @@ class Jobs:
             )
         self._scheduler.start()
 
+    @property
+    def scheduled(self) -> frozenset[str]:
+        """Return the names of the jobs that this process runs."""
+        return frozenset(job.id for job in self._scheduler.get_jobs())
+
     def stop(self) -> None:
         """Wait for the running jobs, then record the remaining activity."""
         if self._scheduler.running:

@@ -1,4 +1,4 @@
-"""init, migrate, keys, dead, replay: changing things, safely and again."""
+"""The commands init, migrate, keys, dead and replay: they change things safely and may be repeated."""
 
 from __future__ import annotations
 
@@ -7,64 +7,95 @@ import os
 import stat
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints, history
 from gateway.domain.ids import new_id
 from gateway.spool.tables import Kind, State, inbox, outbox
 from gateway.storage.crypto import parse_key
 from gateway.storage.migrate import pending
+from tests.gateway.fixture_types import Drain, MakeIncoming, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 FOUND, USAGE, CONFIGURATION = 1, 2, 3
+
+Letters = tuple[Gateway, UUID, UUID]  # a gateway, its dead message, its dead reply
 
 
 # --- init --------------------------------------------------------------------------------------------------------
 
 
-def test_init_makes_the_files_that_are_missing_and_only_those(sqlite_site: Any) -> None:
-    keys = sqlite_site.write().root / "keys"
+def emptied(site: Site) -> Path:
+    """Write the configuration without the files it refers to, and return their folder."""
+    keys = site.write().root / "keys"
     for path in keys.iterdir():
         path.unlink()
+    return keys
+
+
+def test_init_makes_the_files_that_are_missing_and_only_those(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
     (keys / "twilio").write_text("yang-sebenarnya")
     result = sqlite_site.run("init")
     assert result.exit_code == 0
     assert "made keys/storage" in result.output
     assert {path.name for path in keys.iterdir()} == {"storage", "lookup", "api", "twilio"}
     assert (keys / "twilio").read_text() == "yang-sebenarnya"
-    made = {path: path.read_text() for path in keys.iterdir()}
-    for path in keys.iterdir():
-        if path.name != "twilio":
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(parse_key(made[keys / "storage"].strip())) == 32
-    assert made[keys / "storage"] != made[keys / "lookup"]
-    again = sqlite_site.run("init")
-    assert (again.exit_code, again.output) == (0, "")
-    assert {path: path.read_text() for path in keys.iterdir()} == made
+
+
+def test_init_makes_files_that_only_their_owner_can_read(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+
+
+def test_init_makes_a_usable_configuration(sqlite_site: Site) -> None:
+    emptied(sqlite_site)
+    sqlite_site.run("init")
     assert sqlite_site.run("check").exit_code == 0
 
 
-def test_init_shows_no_secret(sqlite_site: Any) -> None:
+def test_init_makes_different_keys(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    storage, lookup = (parse_key((keys / name).read_text().strip()) for name in ("storage", "lookup"))
+    assert (len(storage), storage != lookup) == (32, True)
+
+
+def test_a_second_init_changes_nothing(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    contents = {path: path.read_text() for path in keys.iterdir()}
+    result = sqlite_site.run("init")
+    assert (result.exit_code, result.output) == (0, "")
+    assert {path: path.read_text() for path in keys.iterdir()} == contents
+
+
+def test_init_shows_no_secret(sqlite_site: Site) -> None:
     keys = sqlite_site.write().root / "keys"
     (keys / "api").unlink()
     result = sqlite_site.run("init")
     assert (keys / "api").read_text().strip() not in result.output
 
 
-def test_init_without_a_configuration_says_so(sqlite_site: Any) -> None:
+def test_init_without_a_configuration_says_so(sqlite_site: Site) -> None:
     result = sqlite_site.run("init")
     assert result.exit_code == CONFIGURATION
     assert "use --config DIRECTORY" in result.output
 
 
-def test_init_with_a_broken_file_says_which(sqlite_site: Any) -> None:
+def test_init_with_a_broken_file_says_which(sqlite_site: Site) -> None:
     result = sqlite_site.write(regions={"32.toml": "x = "}).run("init")
     assert result.exit_code == CONFIGURATION
     assert "32.toml: is not TOML" in result.output
 
 
-def test_init_makes_no_file_that_others_can_read_whatever_the_umask(sqlite_site: Any) -> None:
+def test_init_makes_no_file_that_others_can_read_whatever_the_umask(sqlite_site: Site) -> None:
     keys = sqlite_site.write().root / "keys"
     (keys / "api").unlink()
     before = os.umask(0)
@@ -78,7 +109,7 @@ def test_init_makes_no_file_that_others_can_read_whatever_the_umask(sqlite_site:
 # --- migrate, keys -----------------------------------------------------------------------------------------------
 
 
-def test_migrate_makes_the_tables_and_may_be_repeated(sqlite_site: Any) -> None:
+def test_migrate_makes_the_tables_and_may_be_repeated(sqlite_site: Site) -> None:
     sqlite_site.url = f"sqlite:///{sqlite_site.root / 'fresh.db'}"
     sqlite_site.write()
     for _ in range(2):
@@ -87,21 +118,21 @@ def test_migrate_makes_the_tables_and_may_be_repeated(sqlite_site: Any) -> None:
     assert pending(sqlite_site.gateway().database) == []
 
 
-def test_postgresql_is_not_migrated_by_running_it(sqlite_site: Any, postgres_url: str) -> None:
+def test_postgresql_is_not_migrated_by_running_it(sqlite_site: Site, postgres_url: str) -> None:
     sqlite_site.url = postgres_url
     result = sqlite_site.write().run("web")
     assert result.exit_code == CONFIGURATION
     assert "run: run_gateway.py migrate" in result.output
 
 
-def test_keys_new_prints_a_key_and_nothing_else(sqlite_site: Any) -> None:
+def test_keys_new_prints_a_key_and_nothing_else(sqlite_site: Site) -> None:
     first, second = (sqlite_site.run("keys", "new").output.strip() for _ in range(2))
     assert len(parse_key(first)) == len(parse_key(second)) == 32
     assert first != second
 
 
 @pytest.mark.parametrize("command", ["web", "work"])
-def test_parts_refuse_sqlite(sqlite_site: Any, command: str) -> None:
+def test_parts_refuse_sqlite(sqlite_site: Site, command: str) -> None:
     sqlite_site.url = f"sqlite:///{sqlite_site.root / 'fresh.db'}"
     result = sqlite_site.write().run(command)
     assert result.exit_code == CONFIGURATION
@@ -113,7 +144,7 @@ def test_parts_refuse_sqlite(sqlite_site: Any, command: str) -> None:
 
 
 @pytest.fixture
-def letters(site: Any, incoming: Any, receive: Any, twilio: Any) -> tuple[Any, Any, Any]:
+def letters(site: Site, incoming: MakeIncoming, receive: Receive, twilio: FakeTwilio) -> Letters:
     """Return a gateway with a dead message and a dead reply, and their ids."""
     gateway = site.gateway()
     bad = incoming("bad", payload=b'{"sid": "rusak \xf0\x9f\x98\xad"}', sender="+6281200000009")
@@ -126,7 +157,7 @@ def letters(site: Any, incoming: Any, receive: Any, twilio: Any) -> tuple[Any, A
     return gateway, bad.id, reply.id
 
 
-def test_dead_list(site: Any, letters: Any) -> None:
+def test_dead_list(site: Site, letters: Letters) -> None:
     _, message, reply = letters
     result = site.run("dead", "list")
     assert result.exit_code == FOUND
@@ -144,12 +175,12 @@ def test_dead_list(site: Any, letters: Any) -> None:
     ]
 
 
-def test_dead_list_of_nothing_ends_with_0(site: Any) -> None:
+def test_dead_list_of_nothing_ends_with_0(site: Site) -> None:
     result = site.write().run("dead", "list")
     assert (result.exit_code, result.output) == (0, "no dead letters\n")
 
 
-def test_dead_show_prints_the_message_only_when_asked(site: Any, letters: Any) -> None:
+def test_dead_show_prints_the_message_only_when_asked(site: Site, letters: Letters) -> None:
     _, message, reply = letters
     plain = site.run("dead", "show", str(message))
     assert plain.exit_code == 0
@@ -161,7 +192,7 @@ def test_dead_show_prints_the_message_only_when_asked(site: Any, letters: Any) -
     assert site.run("dead", "show", str(new_id())).exit_code == FOUND
 
 
-def test_what_dead_show_prints_is_what_try_reads(site: Any, receive: Any, tmp_path: Path) -> None:
+def test_what_dead_show_prints_is_what_try_reads(site: Site, receive: Receive, tmp_path: Path) -> None:
     gateway = site.gateway(regions={"32.toml": 'code = "32"\nname = "J"\n'})
     row = receive(gateway, "jalan", "SM1", channel="32/sms")
     gateway.stages["intake"].run_once()
@@ -171,7 +202,9 @@ def test_what_dead_show_prints_is_what_try_reads(site: Any, receive: Any, tmp_pa
     assert site.run("try", "00/sms", str(sample)).exit_code == 0
 
 
-def test_replaying_dead_letters_previews_first(site: Any, letters: Any, rows: Any, drain: Any, twilio: Any) -> None:
+def test_replaying_dead_letters_previews_first(
+    site: Site, letters: Letters, rows: Rows, drain: Drain, twilio: FakeTwilio
+) -> None:
     gateway, message, reply = letters
     before = (rows(inbox), rows(outbox))
     result = site.run("replay", "--dead")
@@ -193,7 +226,7 @@ def test_replaying_dead_letters_previews_first(site: Any, letters: Any, rows: An
 
 
 def test_replaying_a_range_amends_the_centre_once(
-    site: Any, receive: Any, drain: Any, rows: Any, clock: Any, twilio: Any
+    site: Site, receive: Receive, drain: Drain, rows: Rows, clock: StillClock, twilio: FakeTwilio
 ) -> None:
     gateway = site.gateway()
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -221,13 +254,13 @@ def test_replaying_a_range_amends_the_centre_once(
     assert len(twilio.messages("outbound-api")) == 2, "nobody is told their ticket twice"
 
 
-def test_replaying_a_range_with_nothing_in_it(site: Any) -> None:
+def test_replaying_a_range_with_nothing_in_it(site: Site) -> None:
     assert site.write().run("replay", "--from", "2020-01-01", "--to", "2020-01-02", "--yes").output == (
         "nothing to replay\n"
     )
 
 
-def test_a_preview_groups_what_fails_alike(site: Any, incoming: Any) -> None:
+def test_a_preview_groups_what_fails_alike(site: Site, incoming: MakeIncoming) -> None:
     gateway = site.gateway()
     for number in range(4):
         gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming(f"{number}", payload=b"x"))])
@@ -239,5 +272,5 @@ def test_a_preview_groups_what_fails_alike(site: Any, incoming: Any) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--dead", "--from", "2020-01-01"], ["--to", "2020-01-01"], ["--from", "x"]])
-def test_replay_wants_one_choice(sqlite_site: Any, arguments: list[str]) -> None:
+def test_replay_wants_one_choice(sqlite_site: Site, arguments: list[str]) -> None:
     assert sqlite_site.write().run("replay", *arguments).exit_code == USAGE

@@ -1,24 +1,31 @@
-"""check, status, try: looking without touching, exit codes that mean something."""
+"""The commands check, status and try change nothing; the exit codes of all commands."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 import sqlalchemy as sa
 
 import run_gateway
+from adapters.sms.twilio.adapter import TwilioSms
+from gateway import __version__
+from gateway.domain.events import CitizenMessage, Event, MessagePart
+from gateway.ports import RawMessage
 from gateway.settings.templates import Templates
 from gateway.spool.tables import metadata
+from gateway.storage.database import Database
+from tests.gateway.fixture_types import MakeIncoming, MakeRequest, Receive, Rows
+from tests.gateway.site import Site
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
 
 
-def commands(group: click.Group, *path: str) -> Any:
+def commands(group: click.Group, *path: str) -> Iterator[list[str]]:
     for name, command in group.commands.items():
         yield [*path, name]
         if isinstance(command, click.Group):
@@ -27,22 +34,22 @@ def commands(group: click.Group, *path: str) -> Any:
 
 @pytest.mark.parametrize("command", [[], *commands(run_gateway.main)], ids=" ".join)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_every_command_explains_itself_without_a_configuration(sqlite_site: Any, command: list[str], flag: str) -> None:
+def test_every_command_explains_itself_without_a_configuration(
+    sqlite_site: Site, command: list[str], flag: str
+) -> None:
     result = sqlite_site.run(*command, flag)
     assert result.exit_code == 0
     assert "Usage:" in result.output
 
 
-def test_the_version_is_told(sqlite_site: Any) -> None:
-    from gateway import __version__
-
+def test_the_version_is_told(sqlite_site: Site) -> None:
     assert sqlite_site.run("--version").output == f"lapor-gateway, version {__version__}\n"
 
 
 @pytest.mark.parametrize(
     "command", [["qqq"], ["check", "--qqq"], ["try"], ["replay"], ["work", "--stages", "qqq"], ["dead", "show", "x"]]
 )
-def test_wrong_usage_ends_with_2(sqlite_site: Any, command: list[str]) -> None:
+def test_wrong_usage_ends_with_2(sqlite_site: Site, command: list[str]) -> None:
     assert sqlite_site.write().run(*command).exit_code == USAGE
 
 
@@ -63,7 +70,7 @@ def test_wrong_usage_ends_with_2(sqlite_site: Any, command: list[str]) -> None:
     ],
     ids=" ".join,
 )
-def test_a_faulty_configuration_ends_with_3_and_no_traceback(sqlite_site: Any, command: list[str]) -> None:
+def test_a_faulty_configuration_ends_with_3_and_no_traceback(sqlite_site: Site, command: list[str]) -> None:
     sqlite_site.write(extra="[work]\natempts = 3\n")
     result = sqlite_site.run(*command)
     assert result.exit_code == CONFIGURATION
@@ -72,7 +79,7 @@ def test_a_faulty_configuration_ends_with_3_and_no_traceback(sqlite_site: Any, c
 
 
 @pytest.mark.parametrize("command", [["dead", "list"], ["migrate"], ["keys", "rotate"], ["serve"], ["web"]])
-def test_a_database_that_is_away_ends_with_4_and_one_plain_line(sqlite_site: Any, command: list[str]) -> None:
+def test_a_database_that_is_away_ends_with_4_and_one_plain_line(sqlite_site: Site, command: list[str]) -> None:
     sqlite_site.url = "postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/lapor"
     result = sqlite_site.write().run(*command)
     assert result.exit_code == UNAVAILABLE, result.output
@@ -81,7 +88,7 @@ def test_a_database_that_is_away_ends_with_4_and_one_plain_line(sqlite_site: Any
 
 
 @pytest.mark.parametrize("url", ["bukan url", "mysql+nothing://lapor:kata-sandi@db/lapor", "oracle://lapor@db/lapor"])
-def test_a_database_url_that_cannot_be_used_ends_with_3(sqlite_site: Any, url: str) -> None:
+def test_a_database_url_that_cannot_be_used_ends_with_3(sqlite_site: Site, url: str) -> None:
     sqlite_site.url = url
     result = sqlite_site.write().run("migrate")
     assert result.exit_code == CONFIGURATION
@@ -89,7 +96,7 @@ def test_a_database_url_that_cannot_be_used_ends_with_3(sqlite_site: Any, url: s
     assert "kata-sandi" not in result.output
 
 
-def test_an_sqlite_file_that_cannot_be_made_is_told_with_what_to_do(sqlite_site: Any) -> None:
+def test_an_sqlite_file_that_cannot_be_made_is_told_with_what_to_do(sqlite_site: Site) -> None:
     sqlite_site.url = "sqlite:////proc/lapor/gateway.db"
     result = sqlite_site.write().run("migrate")
     assert result.exit_code == UNAVAILABLE
@@ -100,7 +107,7 @@ def test_an_sqlite_file_that_cannot_be_made_is_told_with_what_to_do(sqlite_site:
 # --- check -------------------------------------------------------------------------------------------------------
 
 
-def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Any) -> None:
+def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Site) -> None:
     result = sqlite_site.write().run("check")
     assert result.exit_code == 0
     assert "no fault" in result.output
@@ -108,25 +115,25 @@ def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Any) 
     assert "1 SMS, 113 characters" in result.output, "with the longest ticket there can be"
 
 
-def test_check_in_json(sqlite_site: Any) -> None:
+def test_check_in_json(sqlite_site: Site) -> None:
     found = json.loads(sqlite_site.write().run("check", "--json").output)
     assert found["ok"]
     assert found["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
     assert {part["template"] for part in found["templates"]} == set(Templates.model_fields) - {"status_words"}
 
 
-def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Any) -> None:
+def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Site) -> None:
     found = json.loads(sqlite_site.write().run("check", "--json").output)
     assert {part["template"]: part["parts"] for part in found["templates"] if part["parts"] > 1} == {}
 
 
-def test_check_counts_the_parts_of_a_long_template(sqlite_site: Any) -> None:
+def test_check_counts_the_parts_of_a_long_template(sqlite_site: Site) -> None:
     sqlite_site.write(extra='[templates]\nhelp = "' + "panjang 😊 " * 20 + '"\n')
     found = json.loads(sqlite_site.run("check", "--json").output)
     assert next(part["parts"] for part in found["templates"] if part["template"] == "help") > 1
 
 
-def test_check_reports_faults_in_json(sqlite_site: Any) -> None:
+def test_check_reports_faults_in_json(sqlite_site: Site) -> None:
     sqlite_site.write(extra="[work]\natempts = 3\n", regions={"32.toml": "x = "})
     result = sqlite_site.run("check", "--json")
     found = json.loads(result.output)
@@ -137,14 +144,14 @@ def test_check_reports_faults_in_json(sqlite_site: Any) -> None:
     }
 
 
-def test_check_warns_of_a_file_among_the_regions_that_is_not_read(sqlite_site: Any) -> None:
+def test_check_warns_of_a_file_among_the_regions_that_is_not_read(sqlite_site: Site) -> None:
     (sqlite_site.write().config / "regions" / "32-jabar.tml").write_text('code = "32"\n')
     result = sqlite_site.run("check")
     assert result.exit_code == 0
     assert "32-jabar.tml is not read: a region file ends in .toml" in result.output
 
 
-def test_check_writes_schemas(sqlite_site: Any, tmp_path: Path) -> None:
+def test_check_writes_schemas(sqlite_site: Site, tmp_path: Path) -> None:
     result = sqlite_site.run("check", "--schema", str(tmp_path / "schema"))
     assert result.exit_code == 0
     assert json.loads((tmp_path / "schema" / "region.schema.json").read_text())["properties"]["code"]
@@ -154,7 +161,7 @@ def test_check_writes_schemas(sqlite_site: Any, tmp_path: Path) -> None:
 
 
 def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
-    site: Any, receive: Any, incoming: Any
+    site: Site, receive: Receive, incoming: MakeIncoming
 ) -> None:
     gateway = site.gateway()
     result = site.run("status")
@@ -172,7 +179,7 @@ def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
     assert (found["healthy"], found["dead"]) == (False, 1)
 
 
-def test_status_says_that_the_database_does_not_answer(sqlite_site: Any) -> None:
+def test_status_says_that_the_database_does_not_answer(sqlite_site: Site) -> None:
     sqlite_site.url = "postgresql+psycopg://lapor:kata-sandi@127.0.0.1:9/lapor"
     result = sqlite_site.write().run("status")
     assert result.exit_code == FOUND
@@ -185,7 +192,7 @@ def test_status_says_that_the_database_does_not_answer(sqlite_site: Any) -> None
 
 
 def test_try_shows_every_stage_and_writes_nothing(
-    site: Any, tmp_path: Path, sms_request: Any, rows: Any, database: Any
+    site: Site, tmp_path: Path, sms_request: MakeRequest, rows: Rows, database: Database
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM1").dump())
@@ -198,14 +205,16 @@ def test_try_shows_every_stage_and_writes_nothing(
     assert stages == ["verify", "translate", "commands", "enrich", "route", "answer"]
 
 
-def test_try_needs_no_database_at_all(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+def test_try_needs_no_database_at_all(sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest) -> None:
     sqlite_site.url = "postgresql+psycopg://127.0.0.1:9/lapor"
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("jalan berlubang", "SM1").dump())
     assert sqlite_site.write().run("try", "00/sms", str(sample)).exit_code == 0
 
 
-def test_try_says_when_a_sample_is_not_signed_and_reads_on(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+def test_try_says_when_a_sample_is_not_signed_and_reads_on(
+    sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest
+) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("jalan", "SM1").dump().replace(b"Body=jalan", b"Body=jembatan"))
     found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
@@ -213,7 +222,7 @@ def test_try_says_when_a_sample_is_not_signed_and_reads_on(sqlite_site: Any, tmp
     assert found[1]["result"]["text"] == "jembatan"
 
 
-def test_try_reads_a_json_resource(sqlite_site: Any, tmp_path: Path) -> None:
+def test_try_reads_a_json_resource(sqlite_site: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     resource = {"sid": "SM1", "direction": "inbound", "from": "+6281200000001", "to": "1708", "body": "BANTUAN"}
     sample.write_text(json.dumps(resource))
@@ -236,14 +245,14 @@ sender = "1708"
 """
 
 
-def test_check_shows_a_url_only_where_a_provider_calls(sqlite_site: Any) -> None:
+def test_check_shows_a_url_only_where_a_provider_calls(sqlite_site: Site) -> None:
     sqlite_site.token = "sandi123"  # at most 8 characters
     shown = sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL}).run("check").output
     assert "/in/00/sms\n" in shown
     assert re.search(r"smpp +sms\.smpp +–\n", shown)
 
 
-def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:
+def test_try_reads_an_smpp_pdu(sqlite_site: Site, tmp_path: Path) -> None:
     requests = Path(__file__).parents[3] / "adapters/sms/smpp/tests/requests"
     sqlite_site.token = "sandi123"  # at most 8 characters
     sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL})
@@ -257,7 +266,7 @@ def test_try_reads_an_smpp_pdu(sqlite_site: Any, tmp_path: Path) -> None:
     assert (result.exit_code, "did not come over SMPP" in result.output) == (FOUND, True)
 
 
-def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Any, tmp_path: Path) -> None:
+def test_try_ends_with_1_where_the_message_cannot_be_read(sqlite_site: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text("{}")
     result = sqlite_site.write().run("try", "00/sms", str(sample))
@@ -269,7 +278,7 @@ REQUESTS = sorted((Path(__file__).parents[3] / "adapters/sms/twilio/tests/reques
 
 
 @pytest.mark.parametrize("sample", REQUESTS, ids=lambda path: path.stem)
-def test_try_ends_with_1_for_what_cannot_be_read_and_nothing_else(sqlite_site: Any, sample: Path) -> None:
+def test_try_ends_with_1_for_what_cannot_be_read_and_nothing_else(sqlite_site: Site, sample: Path) -> None:
     result = sqlite_site.write().run("try", "00/sms", str(sample))
     unreadable = sample.stem in UNREADABLE
     assert result.exit_code == (FOUND if unreadable else 0), result.output
@@ -296,7 +305,7 @@ UNREADABLE = {"message-without-sid", "message-not-utf-8"}
     ],
 )
 def test_try_shows_what_the_citizen_would_be_answered(
-    sqlite_site: Any, tmp_path: Path, sms_request: Any, text: str, answer: str, parts: int
+    sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest, text: str, answer: str, parts: int
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request(text, "SM" + "1" * 32).dump())
@@ -307,15 +316,13 @@ def test_try_shows_what_the_citizen_would_be_answered(
 
 
 @pytest.fixture
-def in_parts(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+def in_parts(sqlite_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Return the site, its channel's adapter changed into one of a channel with parts."""
-    from adapters.sms.twilio.adapter import TwilioSms
-    from gateway.domain.events import CitizenMessage, MessagePart
 
-    def translate(self: Any, raw: Any) -> Any:
+    def translate(self: TwilioSms, raw: RawMessage) -> list[Event]:
         return [MessagePart(group="7", number=2, total=3, sender="+6281200000001")]
 
-    def join(self: Any, parts: Any) -> Any:
+    def join(self: TwilioSms, parts: Sequence[RawMessage | None]) -> CitizenMessage:
         text = "".join(raw.json().get("body") for raw in parts if raw is not None)
         return CitizenMessage(external_id="x", sender="+6281200000001", recipient="1708", text=text)
 
@@ -324,7 +331,7 @@ def in_parts(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return sqlite_site
 
 
-def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Any, tmp_path: Path) -> None:
+def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text('{"body": "jalan rusak"}')
     found = json.loads(in_parts.write().run("try", "00/sms", str(sample), "--json").output)
@@ -333,7 +340,7 @@ def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Any, t
     assert found[1]["result"]["alone"] == ("jalan rusak\n\n[Pesan tidak lengkap: bagian 1, 3 dari 3 tidak diterima]")
 
 
-def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Any, tmp_path: Path) -> None:
+def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text('{"body": ["no text"]}')
     result = in_parts.write().run("try", "00/sms", str(sample))
@@ -341,7 +348,7 @@ def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Any, tmp_path: 
     assert "error: untranslatable: field body is not text" in result.output
 
 
-def test_try_prints_for_readers(sqlite_site: Any, tmp_path: Path, sms_request: Any) -> None:
+def test_try_prints_for_readers(sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM" + "1" * 32).dump())
     shown = sqlite_site.write().run("try", "00/sms", str(sample)).output
@@ -350,7 +357,7 @@ def test_try_prints_for_readers(sqlite_site: Any, tmp_path: Path, sms_request: A
     assert "None" not in shown
 
 
-def test_try_names_the_channels_there_are(sqlite_site: Any, tmp_path: Path) -> None:
+def test_try_names_the_channels_there_are(sqlite_site: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text("{}")
     result = sqlite_site.write().run("try", "99/sms", str(sample))
@@ -358,7 +365,7 @@ def test_try_names_the_channels_there_are(sqlite_site: Any, tmp_path: Path) -> N
     assert "configured: 00/sms" in result.output
 
 
-def test_looking_neither_makes_nor_migrates_a_database(sqlite_site: Any) -> None:
+def test_looking_neither_makes_nor_migrates_a_database(sqlite_site: Site) -> None:
     sqlite_site.url = f"sqlite:///{sqlite_site.root / 'fresh.db'}"
     sqlite_site.write()
     for command in (["dead", "list"], ["replay", "--dead"], ["status"]):

@@ -1,4 +1,4 @@
-"""serve, work and simulate as processes of their own."""
+"""The commands serve, web, work and simulate in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import requests
 
+from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.spool.tables import inbox, outbox
+from tests.gateway.fixture_types import Eventually, MakeRequest, Rows
+from tests.gateway.site import Site
 
 ROOT = Path(__file__).parents[3]
 
@@ -23,7 +26,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def simulated(sqlite_site: Any) -> Any:
+def simulated(sqlite_site: Site) -> Site:
     """Return a site whose server and simulator have ports that were free a moment ago."""
     sqlite_site.api_base = f"http://127.0.0.1:{free_port()}"
     main = sqlite_site.write().config / "gateway.toml"
@@ -31,14 +34,14 @@ def simulated(sqlite_site: Any) -> Any:
     return sqlite_site
 
 
-def test_one_message_by_simulate_text_is_answered(simulated: Any) -> None:
+def test_one_message_by_simulate_text_is_answered(simulated: Site) -> None:
     with simulated.process("serve"):
         result = simulated.run("simulate", "--text", "PRINGSEWU jalan berlubang", "--from", "+6281200000042")
     assert result.exit_code == 0, result.output
     assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Any) -> None:
+def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Site) -> None:
     shipped = (ROOT / "config" / "regions" / "74.71-kendari.toml").read_text()
     (simulated.root / "keys" / "aggregator").write_text("aggregator-key-for-tests-only")
     region = shipped.replace(":17082/", f":{free_port()}/").replace("var/keys/kendari-aggregator", "keys/aggregator")
@@ -50,11 +53,11 @@ def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: An
     assert re.search(r"74711 => \+6281200000043: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Any) -> None:
+def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Site) -> None:
     assert simulated.run("simulate", "--text", "jalan berlubang").exit_code == 1
 
 
-def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
+def test_simulate_refuses_the_real_provider(sqlite_site: Site) -> None:
     sqlite_site.api_base = "https://api.twilio.com"
     result = sqlite_site.write().run("simulate", "--text", "jalan berlubang")
     assert result.exit_code == 3
@@ -62,7 +65,7 @@ def test_simulate_refuses_the_real_provider(sqlite_site: Any) -> None:
 
 
 def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
-    simulated: Any, eventually: Any
+    simulated: Site, eventually: Eventually
 ) -> None:
     with simulated.process("serve", "--simulate", "--rate", "50") as served:
         eventually(lambda: 'outcome="sent"' in served.get("/metrics").text, 25)
@@ -86,7 +89,7 @@ def test_outside_the_environment_it_says_how_to_start_it() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Any) -> None:
+def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Site) -> None:
     address = simulated.api_base.removeprefix("http://")
     with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))):
         ended = subprocess.run(
@@ -103,7 +106,7 @@ def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: 
     assert "Traceback" not in ended.stderr
 
 
-def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(simulated: Any) -> None:
+def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(simulated: Site) -> None:
     with simulated.process("serve", "--simulate", "--rate", "0.01") as served:
         served.wait_for('"accepted"')  # the simulator has begun
         for number in ("+6281200000042", "+6281200000042"):
@@ -112,7 +115,7 @@ def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(
             assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_simulate_text_says_what_the_gateway_answered(simulated: Any) -> None:
+def test_simulate_text_says_what_the_gateway_answered(simulated: Site) -> None:
     with simulated.process("serve"):
         (simulated.root / "keys" / "twilio").write_text("yang-lain")
         result = simulated.run("simulate", "--text", "jalan berlubang")
@@ -120,7 +123,7 @@ def test_simulate_text_says_what_the_gateway_answered(simulated: Any) -> None:
     assert '! the gateway answered 403 {"error":"unverified"' in result.output.replace('": "', '":"')
 
 
-def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: Any) -> None:
+def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: Site) -> None:
     with simulated.process("serve") as served:
         main = simulated.config / "gateway.toml"
         main.write_text(main.read_text().replace(simulated.api_base, served.base))
@@ -130,11 +133,11 @@ def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: 
 
 
 @pytest.mark.parametrize("sender", ["warga", "1708", "+62"])
-def test_simulate_text_wants_a_phone_number(simulated: Any, sender: str) -> None:
+def test_simulate_text_wants_a_phone_number(simulated: Site, sender: str) -> None:
     assert simulated.run("simulate", "--text", "jalan", "--from", sender).exit_code == 2
 
 
-def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Any) -> None:
+def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_site: Site) -> None:
     with sqlite_site.write().process("serve") as served:
         second = subprocess.run(
             [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(sqlite_site.config), "serve"],
@@ -149,7 +152,7 @@ def test_a_second_serve_on_the_same_file_is_refused_and_disturbs_nothing(sqlite_
         assert served.get("/health/ready").status_code == 200
 
 
-def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> None:
+def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Site) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -170,10 +173,8 @@ def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Any) -> Non
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_web_and_work_do_together_what_serve_does(
-    site: Any, twilio: Any, sms_request: Any, rows: Any, eventually: Any
+    site: Site, twilio: FakeTwilio, sms_request: MakeRequest, rows: Rows, eventually: Eventually
 ) -> None:
-    import requests
-
     command = [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(site.write().config)]
     with site.process("web") as served:
         worker = subprocess.Popen([*command, "work", "--no-jobs"], cwd=ROOT, stderr=subprocess.PIPE)

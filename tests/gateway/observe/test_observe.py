@@ -6,18 +6,21 @@ import io
 import json
 import logging
 import sys
-from typing import Any
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.domain.errors import Unavailable
 from gateway.observe.logs import configure, describe, log
+from tests.gateway.fixture_types import Drain, Receive
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 SECRETS = ("+6281234567890", "081234567890", "6281234567890", "3201012345678901", "Pak Budi", "kata-sandi")
 
 
 @pytest.fixture(params=["json", "pretty"])
-def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, logs: Any) -> io.StringIO:
+def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO) -> io.StringIO:
     """Write real logs in either form, with everything on."""
     stream = io.StringIO()
     with monkeypatch.context() as patch:
@@ -26,7 +29,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, log
     return stream
 
 
-def test_unknown_fields_are_dropped(written: Any) -> None:
+def test_unknown_fields_are_dropped(written: io.StringIO) -> None:
     log.info("accepted", text="Pak Budi", phone="081234567890", _hidden="kata-sandi", channel="sms", count=3)
     shown = written.getvalue()
     assert "accepted" in shown
@@ -47,21 +50,21 @@ def test_unknown_fields_are_dropped(written: Any) -> None:
         "32 01 01 234567 8901",
     ],
 )
-def test_numbers_of_people_are_masked_in_every_field(written: Any, number: str) -> None:
+def test_numbers_of_people_are_masked_in_every_field(written: io.StringIO, number: str) -> None:
     log.warning(f"event {number}", reason=f"to {number} failed", host=f"/x?to={number}", error=[number], kind={number})
     shown = written.getvalue()
     assert number not in shown
     assert "[number]" in shown
 
 
-def test_ids_tickets_and_counts_are_shown(written: Any) -> None:
+def test_ids_tickets_and_counts_are_shown(written: io.StringIO) -> None:
     correlation = "01900000000070008000000000000001"
     log.info("delivered", correlation_id=correlation, ticket="10000009", count=1234567890)
     for value in (correlation, "10000009", "1234567890"):
         assert value in written.getvalue()
 
 
-def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written: Any) -> None:
+def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written: io.StringIO) -> None:
     try:
         raise ValueError("Pak Budi, 081234567890, kata-sandi")
     except ValueError as exc:
@@ -76,7 +79,7 @@ def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written:
         assert secret not in shown
 
 
-def test_libraries_speak_only_of_trouble(written: Any) -> None:
+def test_libraries_speak_only_of_trouble(written: io.StringIO) -> None:
     library = logging.getLogger("urllib3.connectionpool")
     library.debug("POST /Messages.json?To=081234567890")
     library.info("Pak Budi")
@@ -85,7 +88,7 @@ def test_libraries_speak_only_of_trouble(written: Any) -> None:
     assert "connection pool is full" in written.getvalue()
 
 
-def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: Any) -> None:
+def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: io.StringIO) -> None:
     log.info("accepted", channel="satu\ndua")
     (line,) = [part for part in written.getvalue().splitlines() if "accepted" in part][:1]
     if line.startswith("{"):
@@ -94,7 +97,7 @@ def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: Any) -> None:
         assert entry["timestamp"].endswith("Z")
 
 
-def test_the_level_is_obeyed(monkeypatch: pytest.MonkeyPatch, logs: Any) -> None:
+def test_the_level_is_obeyed(monkeypatch: pytest.MonkeyPatch, logs: io.StringIO) -> None:
     stream = io.StringIO()
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
@@ -112,7 +115,13 @@ def test_our_own_errors_are_described_by_their_reason() -> None:
 
 
 def test_a_whole_flow_writes_nothing_personal(
-    site: Any, receive: Any, drain: Any, twilio: Any, clock: Any, written: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site,
+    receive: Receive,
+    drain: Drain,
+    twilio: FakeTwilio,
+    clock: StillClock,
+    written: io.StringIO,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = site.gateway()
     text = "PRINGSEWU jalan rusak, saya Pak Budi NIK 3201012345678901 hp 081234567890"

@@ -1,26 +1,34 @@
-"""The clock's work: polls and what is written down about them, the purge, the notes of what happened."""
+"""The scheduled jobs: polls and their record, the purge, the record of activity."""
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
+from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.domain.errors import Unavailable
 from gateway.spool.tables import cases, inbox, outbox, tickets
+from tests.gateway.fixture_types import Drain, Eventually, MakeIncoming, Receive, Rows
+from tests.gateway.site import Site
+from tests.gateway.support import StillClock
 
 
-def poll(gateway: Any) -> None:
+def poll(gateway: Gateway) -> None:
     gateway.jobs.poll(gateway.channels["00", "sms"])
 
 
-def polls(gateway: Any, outcome: str) -> float:
+def polls(gateway: Gateway, outcome: str) -> float:
+    """Return the number of polls with an outcome."""
     labels = {"region": "00", "channel": "sms", "outcome": outcome}
     return gateway.metrics.registry.get_sample_value("lapor_polls_total", labels) or 0
 
 
-def test_a_webhook_that_never_came_is_found_by_the_poll(site: Any, twilio: Any, rows: Any, drain: Any) -> None:
+def test_a_webhook_that_never_came_is_found_by_the_poll(
+    site: Site, twilio: FakeTwilio, rows: Rows, drain: Drain
+) -> None:
     gateway = site.gateway()
     twilio.send("+6281200000001", "PRINGSEWU jalan berlubang", call=False)
     poll(gateway)
@@ -31,7 +39,9 @@ def test_a_webhook_that_never_came_is_found_by_the_poll(site: Any, twilio: Any, 
     assert len(twilio.replies_to("+6281200000001")) == 1
 
 
-def test_a_message_that_came_by_webhook_is_known_to_the_poll(site: Any, twilio: Any, receive: Any, rows: Any) -> None:
+def test_a_message_that_came_by_webhook_is_known_to_the_poll(
+    site: Site, twilio: FakeTwilio, receive: Receive, rows: Rows
+) -> None:
     gateway = site.gateway()
     sent = twilio.send("+6281200000001", "jalan berlubang", call=False)
     receive(gateway, "jalan berlubang", sent.sid)
@@ -39,7 +49,7 @@ def test_a_message_that_came_by_webhook_is_known_to_the_poll(site: Any, twilio: 
     assert len(rows(inbox)) == 1
 
 
-def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Any, twilio: Any, rows: Any) -> None:
+def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Site, twilio: FakeTwilio, rows: Rows) -> None:
     gateway = site.gateway()
     twilio.send("+6281200000001", "jalan berlubang", call=False)
     twilio.fail("server_error", on="list")
@@ -54,7 +64,7 @@ def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Any, twilio: 
 
 
 def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
-    site: Any, twilio: Any, monkeypatch: pytest.MonkeyPatch, logs: Any
+    site: Site, twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
     gateway = site.gateway()
     adapter = gateway.channels["00", "sms"].adapter
@@ -65,7 +75,13 @@ def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
 
 
 def test_the_purge_leaves_what_is_young_dead_or_undelivered(
-    site: Any, twilio: Any, receive: Any, drain: Any, rows: Any, clock: Any, incoming: Any
+    site: Site,
+    twilio: FakeTwilio,
+    receive: Receive,
+    drain: Drain,
+    rows: Rows,
+    clock: StillClock,
+    incoming: MakeIncoming,
 ) -> None:
     gateway = site.gateway(extra="[retention]\nraw_days = 7\n")
     receive(gateway, "PRINGSEWU jalan berlubang", "SM1")
@@ -85,7 +101,7 @@ def test_the_purge_leaves_what_is_young_dead_or_undelivered(
 
 
 def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
-    site: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, clock: StillClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     gateway = site.gateway()
     gateway.activity.note("00", "sms", "accepted", clock())
@@ -102,20 +118,20 @@ def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
     gateway.jobs.flush()
 
 
-def test_the_clock_starts_and_stops(site: Any, twilio: Any) -> None:
+def test_the_clock_starts_and_stops(site: Site, twilio: FakeTwilio) -> None:
     gateway = site.gateway()
     gateway.jobs.start(gateway.polled)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat", "purge", "poll 00/sms"}
+    assert gateway.jobs.scheduled == {"beat", "purge", "poll 00/sms"}
     gateway.jobs.stop()
 
 
 def test_a_process_without_polls_still_writes_down_that_it_runs_and_what_it_saw(
-    site: Any, clock: Any, eventually: Any
+    site: Site, clock: StillClock, eventually: Eventually
 ) -> None:
     gateway = site.gateway()
     gateway.activity.note("00", "sms", "accepted", clock())
     gateway.jobs.start([], purge=False)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat"}
+    assert gateway.jobs.scheduled == {"beat"}
     assert eventually(gateway.spool.activity.alive) == clock()
     gateway.jobs.stop()
     assert gateway.spool.activity.all()["00", "sms", "accepted"] == (clock(), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,12 +10,14 @@ from gateway.ports.registry import Registry, Spec
 from gateway.settings.faults import Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import load
+from tests.gateway.fixture_types import FindFaults
 from tests.gateway.settings.support import only
+from tests.gateway.site import Site
 
 REGION = 'code = "18.10"\nname = "Kabupaten Pringsewu"\n'
 
 
-def test_the_sites_configuration_has_no_fault(faults: Any) -> None:
+def test_the_sites_configuration_has_no_fault(faults: FindFaults) -> None:
     assert faults() == []
 
 
@@ -76,7 +77,7 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
     assert router.agency(report.region, judged.value, said).value == agency
 
 
-def test_all_faults_are_told_together(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_faults_are_told_together(faults: FindFaults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAPOR_TEST_MISSING", raising=False)
     found = faults(
         replace=("port = 0", 'port = "delapan"\nprot = 1'),
@@ -104,7 +105,7 @@ def test_all_faults_are_told_together(faults: Any, monkeypatch: pytest.MonkeyPat
     assert all(fault.problem for fault in found)
 
 
-def test_faults_between_files_are_told_together(faults: Any) -> None:
+def test_faults_between_files_are_told_together(faults: FindFaults) -> None:
     found = faults(
         extra='[[routes]]\nagency = "PLN"\ncategory = "energi"\n[adapters."sms.twilo"]\n',
         regions={
@@ -124,7 +125,7 @@ def test_faults_between_files_are_told_together(faults: Any) -> None:
     assert len(found) == 6
 
 
-def test_faults_name_the_files_that_were_read_wherever_they_are(sqlite_site: Any) -> None:
+def test_faults_name_the_files_that_were_read_wherever_they_are(sqlite_site: Site) -> None:
     sqlite_site.write(extra='[[routes]]\nagency = "PLN"\ncategory = "energi"\n')
     sqlite_site.config.rename(sqlite_site.root / "etc")
     with pytest.raises(Faults) as raised:
@@ -132,16 +133,16 @@ def test_faults_name_the_files_that_were_read_wherever_they_are(sqlite_site: Any
     assert [fault.file for fault in raised.value.faults] == ["etc/gateway.toml"]
 
 
-def test_a_misspelt_setting_is_answered_with_the_nearest_one(faults: Any) -> None:
+def test_a_misspelt_setting_is_answered_with_the_nearest_one(faults: FindFaults) -> None:
     file, key, _, problem = only(faults(extra="[work]\natempts = 3\n"))
     assert (file, key, problem) == ("config/gateway.toml", "work.atempts", "is not a setting; did you mean 'attempts'?")
 
 
-def test_a_setting_like_no_other_is_answered_with_all(faults: Any) -> None:
+def test_a_setting_like_no_other_is_answered_with_all(faults: FindFaults) -> None:
     assert "there are: per_hour" in only(faults(extra="[replies]\nqqq = 3\n"))[3]
 
 
-def test_a_misspelt_adapter_is_answered_with_the_nearest_one(faults: Any) -> None:
+def test_a_misspelt_adapter_is_answered_with_the_nearest_one(faults: FindFaults) -> None:
     text = REGION.replace("18.10", "32") + '[channels.sms]\nadapter = "sms.twillio"\n'
     assert only(faults(regions={"32.toml": text})) == (
         "config/regions/32.toml",
@@ -151,7 +152,7 @@ def test_a_misspelt_adapter_is_answered_with_the_nearest_one(faults: Any) -> Non
     )
 
 
-def test_a_missing_package_is_answered_with_the_pip_command(sqlite_site: Any) -> None:
+def test_a_missing_package_is_answered_with_the_pip_command(sqlite_site: Site) -> None:
     sqlite_site.registry = Registry({"sms.twilio": Spec("package_nobody_has.module:Class", "sms-twilio")})
     sqlite_site.write()
     with pytest.raises(Faults, match=r"pip install 'lapor-gateway\[sms-twilio\]'") as raised:
@@ -159,7 +160,7 @@ def test_a_missing_package_is_answered_with_the_pip_command(sqlite_site: Any) ->
     assert "'package_nobody_has'" in raised.value.message
 
 
-def test_a_fault_in_shared_adapter_settings_is_told_once_and_in_its_own_file(faults: Any) -> None:
+def test_a_fault_in_shared_adapter_settings_is_told_once_and_in_its_own_file(faults: FindFaults) -> None:
     second = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
     found = faults(replace=("receipts = false", "recepts = false"), regions={"32.toml": second})
     file, key, _, problem = only(found)
@@ -167,13 +168,13 @@ def test_a_fault_in_shared_adapter_settings_is_told_once_and_in_its_own_file(fau
     assert "did you mean 'receipts'?" in problem
 
 
-def test_a_channels_own_value_is_blamed_on_the_channel(faults: Any) -> None:
+def test_a_channels_own_value_is_blamed_on_the_channel(faults: FindFaults) -> None:
     text = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\ntimeout = -1\n'
     file, key, found, _ = only(faults(regions={"32.toml": text}))
     assert (file, key, found) == ("config/regions/32.toml", "channels.sms.timeout", "-1")
 
 
-def test_a_missing_setting_is_told_with_what_it_is(faults: Any) -> None:
+def test_a_missing_setting_is_told_with_what_it_is(faults: FindFaults) -> None:
     text = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\n'
     file, key, found, problem = only(faults(regions={"32.toml": text}))
     assert (file, key, found) == ("config/regions/32.toml", "channels.sms.sender", "")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.gateway.fixture_types import FindFaults
 from tests.gateway.settings.support import only
+from tests.gateway.site import Site
 
 
 @pytest.mark.parametrize(
@@ -24,7 +25,7 @@ from tests.gateway.settings.support import only
     ],
 )
 def test_a_secret_is_a_reference_and_never_shown(
-    faults: Any, sqlite_site: Any, monkeypatch: pytest.MonkeyPatch, written: str, problem: str
+    faults: FindFaults, sqlite_site: Site, monkeypatch: pytest.MonkeyPatch, written: str, problem: str
 ) -> None:
     monkeypatch.delenv("LAPOR_TEST_MISSING", raising=False)
     keys = sqlite_site.write().root / "keys"
@@ -36,13 +37,15 @@ def test_a_secret_is_a_reference_and_never_shown(
     assert "rahasia-sekali" not in str(fault)
 
 
-def test_a_secret_file_of_another_user_is_told_with_what_to_do(faults: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_file_of_another_user_is_told_with_what_to_do(
+    faults: FindFaults, monkeypatch: pytest.MonkeyPatch
+) -> None:
     read = Path.read_text
 
-    def refused(path: Path, *args: Any, **options: Any) -> str:
+    def refused(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
         if path.name == "api":
             raise PermissionError(13, "Permission denied")
-        return read(path, *args, **options)
+        return read(path, encoding, errors)
 
     monkeypatch.setattr(Path, "read_text", refused)
     problem = only(faults())[3]
@@ -51,13 +54,13 @@ def test_a_secret_file_of_another_user_is_told_with_what_to_do(faults: Any, monk
     assert "chmod" in problem
 
 
-def test_a_missing_storage_key_is_to_be_restored_and_not_invented(faults: Any) -> None:
+def test_a_missing_storage_key_is_to_be_restored_and_not_invented(faults: FindFaults) -> None:
     (fault,) = faults(replace=("keys/storage", "keys/hilang"))
     assert fault.key == "encryption.keys.1"
     assert "keys/hilang does not exist; restore it from the backup (only for a first installation: " in fault.problem
 
 
-def test_a_secret_from_the_environment(sqlite_site: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_secret_from_the_environment(sqlite_site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAPOR_TEST_TOKEN", "rahasia-sekali")
     main = sqlite_site.write().config / "gateway.toml"
     main.write_text(main.read_text().replace('{ file = "keys/api" }', '{ env = "LAPOR_TEST_TOKEN" }'))
@@ -68,7 +71,7 @@ def test_a_secret_from_the_environment(sqlite_site: Any, monkeypatch: pytest.Mon
     assert "rahasia-sekali" not in settings.gateway.model_dump_json()
 
 
-def test_a_bad_key_is_not_shown(faults: Any, sqlite_site: Any) -> None:
+def test_a_bad_key_is_not_shown(faults: FindFaults, sqlite_site: Site) -> None:
     (sqlite_site.write().root / "keys" / "short").write_text("cnVtYWg=")
     (fault,) = faults(replace=("keys/storage", "keys/short"))
     assert fault.key.startswith("encryption.keys")
@@ -76,7 +79,7 @@ def test_a_bad_key_is_not_shown(faults: Any, sqlite_site: Any) -> None:
     assert "cnVtYWg" not in str(fault)
 
 
-def test_a_database_url_with_a_password_is_not_shown(faults: Any) -> None:
+def test_a_database_url_with_a_password_is_not_shown(faults: FindFaults) -> None:
     found = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
     assert found
     assert "kata-sandi" not in " ".join(str(fault) for fault in found)
@@ -97,7 +100,7 @@ def test_a_database_url_with_a_password_is_not_shown(faults: Any) -> None:
 )
 @pytest.mark.parametrize("section", ["database", "central"])
 def test_a_database_url_of_another_kind_is_a_fault_and_never_shown(
-    faults: Any, monkeypatch: pytest.MonkeyPatch, url: str, section: str
+    faults: FindFaults, monkeypatch: pytest.MonkeyPatch, url: str, section: str
 ) -> None:
     monkeypatch.setenv("LAPOR_TEST_URL", url)
     for written in (f'"{url}"', '{ env = "LAPOR_TEST_URL" }' if url else '"mysql://x"'):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gateway.ports.registry import Registry
 from gateway.settings.faults import Faults
 from gateway.settings.reader import load
+from tests.gateway.fixture_types import FindFaults
 from tests.gateway.settings.support import only
+from tests.gateway.site import Site
 
 
-def test_what_gateway_toml_would_share_is_not_missed_where_it_cannot_be_read(faults: Any) -> None:
+def test_what_gateway_toml_would_share_is_not_missed_where_it_cannot_be_read(faults: FindFaults) -> None:
     text = 'code = "32"\nname = "Jabar"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\ntimeout = -1\n'
     told = {(fault.file, fault.key) for fault in faults(extra="x = [", regions={"32.toml": text})}
     assert told == {("config/gateway.toml", ""), ("config/regions/32.toml", "channels.sms.timeout")}
@@ -33,14 +34,14 @@ def test_what_gateway_toml_would_share_is_not_missed_where_it_cannot_be_read(fau
         ('[channels.sms]\nauth_token = "kata-sandi\n', "auth_token = ***; a closing quote is missing?"),
     ],
 )
-def test_what_the_parser_cannot_read_is_shown_with_what_it_mostly_is(faults: Any, text: str, said: str) -> None:
+def test_what_the_parser_cannot_read_is_shown_with_what_it_mostly_is(faults: FindFaults, text: str, said: str) -> None:
     problem = only(faults(regions={"32.toml": text}))[3]
     assert problem.startswith("is not TOML: ")
     assert said in problem
     assert "kata-sandi" not in problem
 
 
-def test_a_byte_order_mark_is_no_fault(sqlite_site: Any) -> None:
+def test_a_byte_order_mark_is_no_fault(sqlite_site: Site) -> None:
     for path in (sqlite_site.write().config / "gateway.toml", sqlite_site.config / "regions" / "00-nasional.toml"):
         path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
     assert sqlite_site.settings().channels
@@ -60,14 +61,14 @@ def test_a_byte_order_mark_is_no_fault(sqlite_site: Any) -> None:
     ],
 )
 def test_a_value_of_the_wrong_shape_is_told_in_words(
-    faults: Any, replace: tuple[str, str], region: str, said: str
+    faults: FindFaults, replace: tuple[str, str], region: str, said: str
 ) -> None:
     first, _, rest = region.partition("\n")
     files = {"regions": {"32.toml": f'{first}\nname = "Jabar"\n{rest}\n'}} if region else {}
     assert said in only(faults(replace=replace, **files))[3]
 
 
-def test_rules_are_counted_from_1_and_named(faults: Any) -> None:
+def test_rules_are_counted_from_1_and_named(faults: FindFaults) -> None:
     text = 'code = "32"\nname = "J"\n[[routes]]\nagency = "A"\n[[routes]]\nagency = "Dinas B"\nregio = "32"\n'
     assert only(faults(regions={"32.toml": text}))[1] == "routes.2 (Dinas B).regio"
     extra = '[[categories]]\ncode = "energi"\nwords = []\n'
@@ -78,7 +79,7 @@ def test_rules_are_counted_from_1_and_named(faults: Any) -> None:
 
 
 @pytest.mark.parametrize("name", ["jabar.toml", "3.toml", "320-jabar.toml", "32jabar.toml"])
-def test_a_region_file_starts_with_its_code(faults: Any, name: str) -> None:
+def test_a_region_file_starts_with_its_code(faults: FindFaults, name: str) -> None:
     problem = only(faults(regions={name: 'code = "32"\nname = "Jabar"\n'}))[3]
     assert problem == "the file's name must start with its code: 32-<name>.toml"
 
@@ -86,7 +87,7 @@ def test_a_region_file_starts_with_its_code(faults: Any, name: str) -> None:
 @pytest.mark.parametrize(
     ("region", "well"), [("18.10", True), ("18.10.01", True), ("18", True), ("18.11", False), ("32", False)]
 )
-def test_a_routes_region_is_one_that_a_region_file_has_or_contains(faults: Any, region: str, well: bool) -> None:
+def test_a_routes_region_is_one_that_a_region_file_has_or_contains(faults: FindFaults, region: str, well: bool) -> None:
     found = faults(extra=f'[[routes]]\nagency = "PLN"\nregion = "{region}"\n')
     if well:
         assert found == []
@@ -97,7 +98,7 @@ def test_a_routes_region_is_one_that_a_region_file_has_or_contains(faults: Any, 
 
 
 @pytest.mark.parametrize("name", ["public_url", "keywords"])
-def test_the_value_found_is_shown_where_it_is_no_secret(faults: Any, name: str) -> None:
+def test_the_value_found_is_shown_where_it_is_no_secret(faults: FindFaults, name: str) -> None:
     if name == "public_url":
         (fault,) = faults(replace=('"http://127.0.0.1:8080"', '"lapor.go.id"'))
         assert fault.found == "'lapor.go.id'"
@@ -121,13 +122,13 @@ def test_the_value_found_is_shown_where_it_is_no_secret(faults: Any, name: str) 
         ('help = "Kirim ke {ticket}"', "this text may use no placeholder"),
     ],
 )
-def test_a_template_that_could_not_be_filled_in_is_a_fault(faults: Any, template: str, problem: str) -> None:
+def test_a_template_that_could_not_be_filled_in_is_a_fault(faults: FindFaults, template: str, problem: str) -> None:
     (fault,) = faults(extra=f"[templates]\n{template}\n")
     assert fault.key == f"templates.{template.split(' ', maxsplit=1)[0]}"
     assert problem in fault.problem
 
 
-def test_a_template_with_escaped_braces_is_fine(faults: Any) -> None:
+def test_a_template_with_escaped_braces_is_fine(faults: FindFaults) -> None:
     assert faults(extra='[templates]\nticket = "{{!}} {ticket:>12}"\n') == []
 
 
@@ -141,7 +142,7 @@ def test_no_configuration_at_all(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("content", "problem"), [(b"x = [", "is not TOML"), (b"\xff", "is not UTF-8 text")])
-def test_a_file_that_cannot_be_read_hides_no_other_fault(sqlite_site: Any, content: bytes, problem: str) -> None:
+def test_a_file_that_cannot_be_read_hides_no_other_fault(sqlite_site: Site, content: bytes, problem: str) -> None:
     region = 'code = "32"\nname = "Jabar"\n[channels.sms]\nadapter = "sms.twilo"\n'
     (sqlite_site.write(regions={"32.toml": region}).config / "gateway.toml").write_bytes(content)
     with pytest.raises(Faults) as raised:
@@ -151,14 +152,14 @@ def test_a_file_that_cannot_be_read_hides_no_other_fault(sqlite_site: Any, conte
     assert any(file == "config/regions/32.toml" and "did you mean" in text for file, text in told)
 
 
-def test_a_relative_sqlite_path_is_relative_to_the_configurations_parent(sqlite_site: Any) -> None:
+def test_a_relative_sqlite_path_is_relative_to_the_configurations_parent(sqlite_site: Site) -> None:
     sqlite_site.url = "sqlite:///var/gateway.db"
     settings = sqlite_site.write().settings()
     assert settings.database_url() == f"sqlite:///{sqlite_site.root / 'var/gateway.db'}"
     assert settings.central_url() == settings.database_url()
 
 
-def test_a_channel_may_override_what_its_adapter_shares(sqlite_site: Any) -> None:
+def test_a_channel_may_override_what_its_adapter_shares(sqlite_site: Site) -> None:
     text = 'code = "32"\nname = "Jabar"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\ntimeout = 3\n'
     settings = sqlite_site.write(regions={"32.toml": text}).settings()
     found = {channel.region: channel for channel in settings.channels}

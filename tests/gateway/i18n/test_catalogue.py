@@ -29,12 +29,12 @@ def indonesian() -> Catalog:
     return read_po(io.BytesIO((LOCALE / "id/LC_MESSAGES/lapor.po").read_bytes()), locale="id")
 
 
-def forms(content: str | Sequence[str]) -> tuple[str, ...]:
+def forms(content: str | Sequence[str] | None) -> tuple[str, ...]:
     """Return a message's text or translation in all its plural forms; most have one."""
-    return (content,) if isinstance(content, str) else tuple(content)
+    return (content,) if isinstance(content, str) else tuple(content or ("",))
 
 
-def placeholders(content: str | Sequence[str]) -> set[str]:
+def placeholders(content: str | Sequence[str] | None) -> set[str]:
     return {name for form in forms(content) for _, name, _, _ in Formatter().parse(form) if name}
 
 

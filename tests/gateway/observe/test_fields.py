@@ -36,7 +36,7 @@ def fields_of(call: ast.Call) -> Iterator[str]:
             yield keyword.arg
         else:
             dictionaries = [node for node in ast.walk(keyword.value) if isinstance(node, ast.Dict)]
-            yield from (key.value for table in dictionaries for key in table.keys if isinstance(key, ast.Constant))
+            yield from (str(key.value) for table in dictionaries for key in table.keys if isinstance(key, ast.Constant))
 
 
 def written() -> set[str]:

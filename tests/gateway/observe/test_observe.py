@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import Unavailable
 from gateway.observe.logs import configure, describe, log
 from tests.gateway.fixture_types import Drain, Receive
@@ -135,7 +136,7 @@ def test_a_whole_flow_writes_nothing_personal(
     for _ in range(4):
         drain(gateway)
         clock.advance(seconds=20)
-    adapter = gateway.channels["00", "sms"].adapter
+    adapter = gateway.channels[ChannelId("00", "sms")].adapter
     monkeypatch.setattr(adapter, "translate", lambda raw: (_ for _ in ()).throw(ValueError(raw.payload)))
     receive(gateway, text, "SM10")
     drain(gateway)

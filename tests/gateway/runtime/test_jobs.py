@@ -9,6 +9,7 @@ import pytest
 
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.bootstrap import Gateway
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import Unavailable
 from gateway.spool.tables import cases, inbox, outbox, tickets
 from tests.gateway.fixture_types import Drain, Eventually, MakeIncoming, Receive, Rows
@@ -17,7 +18,7 @@ from tests.gateway.support import StillClock
 
 
 def poll(gateway: Gateway) -> None:
-    gateway.jobs.poll(gateway.channels["00", "sms"])
+    gateway.jobs.poll(gateway.channels[ChannelId("00", "sms")])
 
 
 def polls(gateway: Gateway, outcome: str) -> float:
@@ -55,7 +56,7 @@ def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Site, twilio:
     twilio.fail("server_error", on="list")
     poll(gateway)
     (row,) = gateway.spool.leases.all()
-    assert row.reason.startswith("unavailable: ")
+    assert str(row.reason).startswith("unavailable: ")
     assert polls(gateway, "failed") == 1
     poll(gateway)
     (row,) = gateway.spool.leases.all()
@@ -67,8 +68,9 @@ def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
     site: Site, twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
     gateway = site.gateway()
-    adapter = gateway.channels["00", "sms"].adapter
-    monkeypatch.setattr(adapter, "poll", lambda cursor: {}["+6281234567890"])
+    adapter = gateway.channels[ChannelId("00", "sms")].adapter
+    numbers: dict[str, int] = {}
+    monkeypatch.setattr(adapter, "poll", lambda cursor: numbers["+6281234567890"])
     poll(gateway)
     (row,) = gateway.spool.leases.all()
     assert row.reason == "KeyError"

@@ -5,28 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from datetime import timedelta
-from typing import Any
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
 
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.commit import Committer, Tally
-from gateway.ports import Channel, Envelope, FetchedMessage, Line
+from gateway.ports import Adapter, Channel, Envelope, FetchedMessage, Line
 from gateway.runtime import lines
 from gateway.runtime.lines import Lines
 from gateway.spool import Spool
 from gateway.spool.activity import ActivityLog
 from gateway.spool.leases import stands
 from gateway.spool.outbox import NewReply
+from gateway.spool.rows import LeaseRow
 from gateway.spool.tables import Kind, cursors, inbox
-from gateway.storage.database import Database
 from tests.gateway.fixture_types import Eventually, Refuse, Rows
 from tests.gateway.support import StillClock
 
-ADDRESS = ("00", "smpp")
+ADDRESS = ChannelId("00", "smpp")
 LEASE = timedelta(seconds=1)
 
 
@@ -73,7 +74,7 @@ def hold(spool: Spool) -> Iterator[Hold]:
     started: list[Lines] = []
 
     def start(radio: Radio) -> Lines:
-        channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=radio)
+        channel = Channel(region=ADDRESS[0], name=ADDRESS[1], adapter_key="toy", adapter=cast("Adapter", radio))
         metrics = Metrics()
         tally = Tally([channel], metrics, ActivityLog(spool.activity))
         started.append(Lines(spool, Committer(spool.inbox, tally, metrics), [channel], LEASE))
@@ -89,9 +90,10 @@ def message(key: str, sender: str = "+6281200000001", former: str | None = None)
     return FetchedMessage(Envelope(key, sender, former), f"isi {key}".encode(), "application/toy")
 
 
-def cursor(database: Database) -> sa.Row[Any]:  # of all columns of the table
-    with database.read() as connection:
-        return connection.execute(sa.select(cursors)).one()
+def cursor(spool: Spool) -> LeaseRow:
+    """Return the record of the only channel."""
+    (row,) = spool.leases.all()
+    return row
 
 
 def test_what_a_connection_brings_is_durable_when_it_is_told_so(hold: Hold, rows: Rows) -> None:
@@ -129,23 +131,23 @@ def test_a_row_that_cannot_be_written_fails_alone(hold: Hold, rows: Rows, refuse
 
 
 def test_a_failure_is_written_down_and_tried_again(
-    hold: Hold, database: Database, clock: StillClock, eventually: Eventually
+    hold: Hold, spool: Spool, clock: StillClock, eventually: Eventually
 ) -> None:
     radio = Radio(fail, fail)
     hold(radio)
     assert radio.listening.wait(10)
     assert radio.calls == 3
-    eventually(lambda: cursor(database).failing_since is None)
-    assert stands(cursor(database), clock())
+    eventually(lambda: cursor(spool).failing_since is None)
+    assert stands(cursor(spool), clock())
 
 
 def test_while_it_fails_the_reason_stands_in_the_database(
-    hold: Hold, database: Database, clock: StillClock, eventually: Eventually
+    hold: Hold, spool: Spool, clock: StillClock, eventually: Eventually
 ) -> None:
     radio = Radio(*[fail] * 1000)
     hold(radio)
     eventually(lambda: radio.calls > 3, 10)
-    row = eventually(lambda: cursor(database))
+    row = cursor(spool)
     assert (row.reason, row.failing_since is not None) == ("unavailable: the operator does not answer", True)
     assert not stands(row, clock())
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import BUILTIN
 from gateway.ports.registry import Registry, Spec
 from gateway.settings.faults import Faults
 from gateway.settings.files import Settings
@@ -32,7 +33,7 @@ def test_the_shipped_configuration_has_no_fault_once_its_keys_are_made(tmp_path:
     shutil.copytree(root / "config", tmp_path / "config")
     made = CliRunner().invoke(run_gateway.main, ["--config", str(tmp_path / "config"), "init"])
     assert made.exit_code == 0, made.output
-    assert isinstance(load(tmp_path / "config", Registry(run_gateway.BUILTIN)), Settings)
+    assert isinstance(load(tmp_path / "config", Registry(BUILTIN)), Settings)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
     from gateway.pipeline.interpret.route import Router
     from gateway.settings.files import RegionFile
     from gateway.settings.rules import CategoryRule, Route
-    from gateway.simulation.simulator import SAMPLES, load_samples
+    from gateway.simulation.citizens import SAMPLES, load_samples
 
     config = Path(__file__).parents[3] / "config"
     main = tomllib.loads((config / "gateway.toml").read_text())

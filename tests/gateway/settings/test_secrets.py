@@ -65,7 +65,9 @@ def test_a_secret_from_the_environment(sqlite_site: Site, monkeypatch: pytest.Mo
     main = sqlite_site.write().config / "gateway.toml"
     main.write_text(main.read_text().replace('{ file = "keys/api" }', '{ env = "LAPOR_TEST_TOKEN" }'))
     settings = sqlite_site.settings()
-    assert settings.gateway.api.token.reveal() == "rahasia-sekali"
+    token = settings.gateway.api.token
+    assert token is not None
+    assert token.reveal() == "rahasia-sekali"
     for shown in (repr(settings), str(settings.gateway.api), f"{settings.gateway.api.token}"):
         assert "rahasia-sekali" not in shown
     assert "rahasia-sekali" not in settings.gateway.model_dump_json()

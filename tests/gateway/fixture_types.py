@@ -1,57 +1,29 @@
-"""The types of the shared fixtures that are functions."""
+"""The types of the fixtures that are functions: what a test passes to them, and what it gets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeAlias
 from uuid import UUID
-
-import sqlalchemy as sa
 
 from gateway.bootstrap import Gateway
 from gateway.ports.wire import WebhookRequest
 from gateway.settings.faults import Fault
 from gateway.spool.inbox import Incoming
 
-AnswerT = TypeVar("AnswerT")
-
-Drain = Callable[[Gateway], None]
-Refuse = Callable[[str, str], None]
-
-
-class Rows(Protocol):
-    """Read the rows of a table."""
-
-    def __call__(self, table: sa.Table, *where: sa.ColumnElement[bool]) -> list[dict[str, Any]]: ...  # of any column
-
-
-class MakeRequest(Protocol):
-    """Build the signed webhook of an SMS."""
-
-    def __call__(self, text: str, sid: str, sender: str = ..., **changes: str) -> WebhookRequest: ...
-
-
-class Receive(Protocol):
-    """Put a signed SMS into the inbox of a gateway, and return the row's id."""
-
-    def __call__(self, gateway: Gateway, text: str, sid: str, sender: str = ..., channel: str = ...) -> UUID: ...
-
-
-class MakeIncoming(Protocol):
-    """Make a message that came in."""
-
-    def __call__(self, key: str = ..., **changes: Any) -> Incoming: ...  # any field of Incoming
-
-
-class Eventually(Protocol):
-    """Ask a question until its answer is true, and return the answer."""
-
-    def __call__(self, question: Callable[[], AnswerT], timeout: float = ...) -> AnswerT: ...
-
-
-class FindFaults(Protocol):
-    """Write a configuration with changes, and return its faults."""
-
-    def __call__(
-        self, *, replace: tuple[str, str] = ..., **files: Any
-    ) -> list[Fault]: ...  # the arguments of Site.write
+# `rows(table, *conditions)`: the rows of a table as dicts, ordered by the first column. Any: of the column's type.
+Rows: TypeAlias = Callable[..., list[dict[str, Any]]]
+# `receive(gateway, text, sid, sender, channel)`: the id of the inbox row.
+Receive: TypeAlias = Callable[..., UUID]
+# `drain(gateway)`: run all stages until none has work that is due.
+Drain: TypeAlias = Callable[[Gateway], None]
+# `incoming(key, sender, **fields)`: a message that is to be stored.
+MakeIncoming: TypeAlias = Callable[..., Incoming]
+# `refuse(table, condition)`: let the database refuse such rows.
+Refuse: TypeAlias = Callable[[str, str], None]
+# `eventually(question, timeout)`: the first true answer. Any: of the question's type.
+Eventually: TypeAlias = Callable[..., Any]
+# `sms_request(text, sid, sender, **fields)`: the signed webhook of an SMS.
+SmsRequest: TypeAlias = Callable[..., WebhookRequest]
+# `faults(replace=…, **files)`: the faults of a configuration.
+FindFaults: TypeAlias = Callable[..., list[Fault]]

@@ -19,7 +19,7 @@ from gateway.ports import RawMessage
 from gateway.settings.templates import Templates
 from gateway.spool.tables import metadata
 from gateway.storage.database import Database
-from tests.gateway.fixture_types import MakeIncoming, MakeRequest, Receive, Rows
+from tests.gateway.fixture_types import MakeIncoming, Receive, Rows, SmsRequest
 from tests.gateway.site import Site
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
@@ -192,7 +192,7 @@ def test_status_says_that_the_database_does_not_answer(sqlite_site: Site) -> Non
 
 
 def test_try_shows_every_stage_and_writes_nothing(
-    site: Site, tmp_path: Path, sms_request: MakeRequest, rows: Rows, database: Database
+    site: Site, tmp_path: Path, sms_request: SmsRequest, rows: Rows, database: Database
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM1").dump())
@@ -205,7 +205,7 @@ def test_try_shows_every_stage_and_writes_nothing(
     assert stages == ["verify", "translate", "commands", "enrich", "route", "answer"]
 
 
-def test_try_needs_no_database_at_all(sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest) -> None:
+def test_try_needs_no_database_at_all(sqlite_site: Site, tmp_path: Path, sms_request: SmsRequest) -> None:
     sqlite_site.url = "postgresql+psycopg://127.0.0.1:9/lapor"
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("jalan berlubang", "SM1").dump())
@@ -213,7 +213,7 @@ def test_try_needs_no_database_at_all(sqlite_site: Site, tmp_path: Path, sms_req
 
 
 def test_try_says_when_a_sample_is_not_signed_and_reads_on(
-    sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest
+    sqlite_site: Site, tmp_path: Path, sms_request: SmsRequest
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("jalan", "SM1").dump().replace(b"Body=jalan", b"Body=jembatan"))
@@ -305,7 +305,7 @@ UNREADABLE = {"message-without-sid", "message-not-utf-8"}
     ],
 )
 def test_try_shows_what_the_citizen_would_be_answered(
-    sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest, text: str, answer: str, parts: int
+    sqlite_site: Site, tmp_path: Path, sms_request: SmsRequest, text: str, answer: str, parts: int
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request(text, "SM" + "1" * 32).dump())
@@ -348,7 +348,7 @@ def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Site, tmp_path:
     assert "error: untranslatable: field body is not text" in result.output
 
 
-def test_try_prints_for_readers(sqlite_site: Site, tmp_path: Path, sms_request: MakeRequest) -> None:
+def test_try_prints_for_readers(sqlite_site: Site, tmp_path: Path, sms_request: SmsRequest) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("PRINGSEWU jalan berlubang", "SM" + "1" * 32).dump())
     shown = sqlite_site.write().run("try", "00/sms", str(sample)).output

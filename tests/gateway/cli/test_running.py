@@ -13,7 +13,7 @@ import requests
 
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.spool.tables import inbox, outbox
-from tests.gateway.fixture_types import Eventually, MakeRequest, Rows
+from tests.gateway.fixture_types import Eventually, Rows, SmsRequest
 from tests.gateway.site import Site
 
 ROOT = Path(__file__).parents[3]
@@ -173,7 +173,7 @@ def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Site) -> No
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 def test_web_and_work_do_together_what_serve_does(
-    site: Site, twilio: FakeTwilio, sms_request: MakeRequest, rows: Rows, eventually: Eventually
+    site: Site, twilio: FakeTwilio, sms_request: SmsRequest, rows: Rows, eventually: Eventually
 ) -> None:
     command = [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(site.write().config)]
     with site.process("web") as served:

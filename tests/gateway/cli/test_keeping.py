@@ -186,8 +186,8 @@ def test_dead_show_prints_the_message_only_when_asked(site: Site, letters: Lette
     assert plain.exit_code == 0
     assert "rusak" not in plain.output
     assert "rusak 😭" in site.run("dead", "show", str(message), "--content").output
-    found = json.loads(site.run("dead", "show", str(message), "--content", "--json").output)
-    assert json.loads(found["content"]) == {"sid": "rusak 😭"}
+    report = json.loads(site.run("dead", "show", str(message), "--content", "--json").output)
+    assert json.loads(report["content"]) == {"sid": "rusak 😭"}
     assert "Tulis laporan Anda" in site.run("dead", "show", str(reply), "--content").output
     assert site.run("dead", "show", str(new_id())).exit_code == FOUND
 

@@ -47,8 +47,8 @@ def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Si
     region = shipped.replace(":17082/", f":{free_port()}/").replace("var/keys/kendari-aggregator", "keys/aggregator")
     (simulated.config / "regions" / "74.71-kendari.toml").write_text(region)
     with simulated.process("serve"):
-        told = ["simulate", "--channel", "74.71/sms", "--text", "jalan berlubang", "--from", "+6281200000043"]
-        result = simulated.run(*told)
+        arguments = ["simulate", "--channel", "74.71/sms", "--text", "jalan berlubang", "--from", "+6281200000043"]
+        result = simulated.run(*arguments)
     assert result.exit_code == 0, result.output
     assert re.search(r"74711 => \+6281200000043: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
@@ -101,8 +101,8 @@ def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: 
         )
     assert ended.returncode == 4, ended.stderr
     setting = 'api_base of channel 00/sms or of [adapters."sms.twilio"]'
-    told = f"the simulator cannot listen on {address} ({setting}): address already in use"
-    assert told in ended.stderr
+    message = f"the simulator cannot listen on {address} ({setting}): address already in use"
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 

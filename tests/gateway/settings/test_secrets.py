@@ -82,9 +82,9 @@ def test_a_bad_key_is_not_shown(faults: FindFaults, sqlite_site: Site) -> None:
 
 
 def test_a_database_url_with_a_password_is_not_shown(faults: FindFaults) -> None:
-    found = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
-    assert found
-    assert "kata-sandi" not in " ".join(str(fault) for fault in found)
+    reported = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
+    assert reported
+    assert "kata-sandi" not in " ".join(str(fault) for fault in reported)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from adapters.sms.twilio.adapter import TwilioSms
 from gateway import __version__
 from gateway.domain.events import CitizenMessage, Event, MessagePart
 from gateway.ports import RawMessage
-from gateway.settings.templates import Templates
+from gateway.settings.templates import REPLIES
 from gateway.spool.tables import metadata
 from gateway.storage.database import Database
 from tests.gateway.fixture_types import MakeIncoming, Rows, SmsRequest
@@ -119,7 +119,7 @@ def test_check_in_json(sqlite_site: Site) -> None:
     report = json.loads(sqlite_site.write().run("check", "--json").output)
     assert report["ok"]
     assert report["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
-    assert {part["template"] for part in report["templates"]} == set(Templates.model_fields) - {"status_words"}
+    assert {part["template"] for part in report["templates"]} == set(REPLIES)
 
 
 def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Site) -> None:

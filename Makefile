@@ -107,7 +107,7 @@ CATALOGUE := gateway/i18n/locale
 
 catalogue: $(DEV_READY)  ## collect the users' texts; then translate the new ones in gateway/i18n/locale
 	@mkdir -p $(CATALOGUE)/id/LC_MESSAGES
-	@$(BIN)/pybabel --quiet extract --no-default-keywords --keywords=text --no-location --sort-output --ignore-dirs="migrations .* _*" \
+	@$(BIN)/pybabel --quiet extract --no-default-keywords --keywords=text --keywords=plural:1,2 --no-location --sort-output --ignore-dirs="migrations .* _*" \
 		--project=lapor-gateway --version=$(VERSION) --output=$(CATALOGUE)/lapor.pot gateway adapters run_gateway.py
 	@[ -e $(CATALOGUE)/id/LC_MESSAGES/lapor.po ] || $(BIN)/pybabel --quiet init --domain=lapor --locale=id \
 		--input-file=$(CATALOGUE)/lapor.pot --output-dir=$(CATALOGUE)

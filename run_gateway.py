@@ -17,12 +17,14 @@ try:
     from gateway.cli.dead import dead
     from gateway.cli.init import init
     from gateway.cli.keys import keys
+    from gateway.cli.language import Program
     from gateway.cli.migrate import migrate
     from gateway.cli.replay import replay
     from gateway.cli.serve import serve, web, work
     from gateway.cli.simulate import simulate
     from gateway.cli.status import status
     from gateway.cli.try_message import try_message
+    from gateway.domain.texts import text
     from gateway.i18n import Language, preferred
     from gateway.ports.registry import Registry
 except ModuleNotFoundError as missing:
@@ -34,8 +36,10 @@ except ModuleNotFoundError as missing:
 
 
 @click.group(
+    cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
-    epilog="Exit codes: 0 well, 1 found something wrong, 2 wrong usage, 3 faulty configuration, 4 unavailable.",
+    help=text("Take complaints from every channel to the central LAPOR store, and answer the citizens."),
+    epilog=text("Exit codes: 0 well, 1 something is not well, 2 wrong usage, 3 faulty configuration, 4 unavailable."),
 )
 @click.option(
     "--config",
@@ -43,17 +47,21 @@ except ModuleNotFoundError as missing:
     default="config",
     show_default=True,
     envvar="LAPOR_CONFIG",
-    help="Directory with gateway.toml and regions/; also $LAPOR_CONFIG.",
+    help=text("Directory with gateway.toml and regions/; also $LAPOR_CONFIG."),
 )
 @click.option(
     "--lang",
     type=click.Choice([language.value for language in Language]),
-    help="Language of messages; also $LAPOR_LANG. Else that of the locale if it is English, else id.",
+    envvar="LAPOR_LANG",
+    help=text(
+        "Language of help and messages, anywhere on the line; also $LAPOR_LANG. By default English if the locale is "
+        "English, else Bahasa Indonesia."
+    ),
 )
 @click.version_option(__version__, prog_name="lapor-gateway")
 @click.pass_context
 def main(context: click.Context, config: Path, lang: str | None) -> None:
-    """Takes complaints from every channel to the central LAPOR store, and answers the citizen where they wrote."""
+    """Hand the registry, the configuration's directory and the language to the command."""
     context.obj = App(Registry(BUILTIN), config, preferred(lang, os.environ))
 
 

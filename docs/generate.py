@@ -1,7 +1,7 @@
 """Write the reference pages and the JSON Schemas from the code: `make docs`. With --check, only name the stale files.
 
-The Indonesian of settings, commands, options and errors, and the remedy of each error, are in generate.toml; all other
-texts come from the code.
+The Indonesian of settings, commands and options is in the catalogue (gateway/i18n). The Indonesian of errors, their remedies
+and the pages' introductions are in generate.toml; all other texts come from the code.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 from adapters import BUILTIN  # noqa: E402  the checkout's own modules, installed or not
 from gateway.cli.context import EXIT_CONFIGURATION, EXIT_FOUND, EXIT_UNAVAILABLE, EXIT_USAGE  # noqa: E402
 from gateway.domain import errors  # noqa: E402
+from gateway.i18n import Language, localize  # noqa: E402
 from gateway.observe.metrics import Metrics  # noqa: E402
 from gateway.ports.registry import Registry  # noqa: E402
 from gateway.settings.files import ChannelFile, GatewayFile, RegionFile  # noqa: E402
@@ -49,7 +50,9 @@ EXITS = {
         "the database does not answer, a port is taken, or another gateway uses that SQLite file",
     ),
 }
+ID, EN = Language.INDONESIAN, Language.ENGLISH
 INDONESIAN = {
+    "code": "kode",
     "default": "bawaan",
     "meaning": "arti",
     "number": "angka",
@@ -88,22 +91,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)
 
 
-class Language:
-    """The words of one of the two sections of a page."""
-
-    def __init__(self, words: Mapping[str, str]) -> None:
-        self._words = words
-
-    def __call__(self, word: str) -> str:
-        """Return a word of the tables in this language; English without a translation."""
-        return self._words.get(word, word)
-
-    def head(self, *words: str) -> list[str]:
-        """Return the head of a table."""
-        return [self(word).capitalize() for word in words]
+def word_in(word: str, language: Language) -> str:
+    """Return a word of the tables in a language; English without a translation."""
+    return INDONESIAN.get(word, word) if language is ID else word
 
 
-ID, EN = Language(INDONESIAN), Language({})
+def head_in(language: Language, *words: str) -> list[str]:
+    """Return the head of a table in a language."""
+    return [word_in(word, language).capitalize() for word in words]
+
+
+def sentence_in(english: str, language: Language) -> str:
+    """Return a text of the catalogue in a language, as a sentence."""
+    text = localize(english, language)
+    return text[:1].upper() + text[1:]
 
 
 def page(name: str, indonesian: str, english: str) -> str:
@@ -116,41 +117,43 @@ def page(name: str, indonesian: str, english: str) -> str:
 # --- configuration ---------------------------------------------------------------------------------------------------
 
 
-def kind_of(given: Mapping[str, Any], defs: Mapping[str, Any], word: Language = EN) -> str:
+def kind_of(given: Mapping[str, Any], defs: Mapping[str, Any], language: Language = EN) -> str:
     """Return the values that a property of a JSON Schema may have, in words."""
     if "$ref" in given:
-        return kind_of(defs[given["$ref"].rpartition("/")[2]], defs, word)
+        return kind_of(defs[given["$ref"].rpartition("/")[2]], defs, language)
     if "anyOf" in given:
-        kinds = [kind_of(choice, defs, word) for choice in given["anyOf"] if choice.get("type") != "null"]
-        return f" {word('or')} ".join(dict.fromkeys(kinds))
+        kinds = [kind_of(choice, defs, language) for choice in given["anyOf"] if choice.get("type") != "null"]
+        return f" {word_in('or', language)} ".join(dict.fromkeys(kinds))
     if "oneOf" in given:
-        return word("secret")
+        return word_in("secret", language)
     if "const" in given or "enum" in given:
         return " · ".join(f"`{value}`" for value in given.get("enum", [given.get("const")]))
     if given["type"] == "array":
-        return f"{word('list of')} {kind_of(given['items'], defs, word)}"
+        return f"{word_in('list of', language)} {kind_of(given['items'], defs, language)}"
     if given["type"] == "object":
         inner = given.get("additionalProperties")
         plain = not isinstance(inner, dict) or inner.get("type") == "object"
-        return word("table") if plain else f"{word('table of')} {kind_of(inner, defs, word)}"
+        return (
+            word_in("table", language) if plain else f"{word_in('table of', language)} {kind_of(inner, defs, language)}"
+        )
     name = {"string": "text", "number": "number", "integer": "whole number", "boolean": "true/false"}[given["type"]]
-    return ", ".join([word(name), *limits_of(given, word)])
+    return ", ".join([word_in(name, language), *limits_of(given, language)])
 
 
-def limits_of(given: Mapping[str, Any], word: Language) -> Iterator[str]:
+def limits_of(given: Mapping[str, Any], language: Language) -> Iterator[str]:
     """Yield the limits of a number or a text."""
     signs = {"exclusiveMinimum": "> ", "minimum": "≥ ", "maximum": "≤ ", "minLength": "≥ ", "maxLength": "≤ "}
     for name, sign in signs.items():
         if name in given:
-            yield f"{sign}{given[name]}" + (f" {word('characters')}" if name.endswith("Length") else "")
+            yield f"{sign}{given[name]}" + (f" {word_in('characters', language)}" if name.endswith("Length") else "")
     if "pattern" in given:
         yield f"`{given['pattern']}`"
 
 
-def default_of(name: str, given: Mapping[str, Any], required: Sequence[str], word: Language) -> str:
+def default_of(name: str, given: Mapping[str, Any], required: Sequence[str], language: Language) -> str:
     """Return a default as TOML has it."""
     if name in required:
-        return f"**{word('required')}**"
+        return f"**{word_in('required', language)}**"
     value = given.get("default")
     if value is None or value in ({}, [], ""):
         return "–"
@@ -159,25 +162,17 @@ def default_of(name: str, given: Mapping[str, Any], required: Sequence[str], wor
     return f"`{str(value).lower()}`" if isinstance(value, bool) else f"`{value}`"
 
 
-def settings_table(model: type[BaseModel], word: Language, indonesian: Mapping[str, str] | None = None) -> str:
-    """Return one row for each setting of a model that is no table of its own.
-
-    In Indonesian the meaning of an adapter's settings is on the adapter's page, so that column is left out here.
-    """
+def settings_table(model: type[BaseModel], language: Language) -> str:
+    """Return one row for each setting of a model that is no table of its own."""
     schema = model.model_json_schema()
     rows = []
     for name, given in schema["properties"].items():
         if section_of(model, name) is not None:
             continue
-        kind = kind_of(given, schema.get("$defs", {}), word)
-        row = [f"`{name}`", kind, default_of(name, given, schema.get("required", []), word)]
-        if word is EN:
-            row.append(given.get("description", ""))
-        elif indonesian:
-            row.append(indonesian[name])
-        rows.append(row)
-    columns = ["setting", "type", "default", "meaning"]
-    return table(word.head(*columns if word is EN or indonesian else columns[:3]), rows)
+        kind = kind_of(given, schema.get("$defs", {}), language)
+        default = default_of(name, given, schema.get("required", []), language)
+        rows.append([f"`{name}`", kind, default, sentence_in(given.get("description", ""), language)])
+    return table(head_in(language, "setting", "type", "default", "meaning"), rows)
 
 
 def section_of(model: type[BaseModel], name: str) -> type[BaseModel] | None:
@@ -196,52 +191,43 @@ def sections(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
 
 def configuration() -> str:
     """Return docs/configuration.md."""
-    texts = TEXTS["settings"]
-    models = {"gateway": GatewayFile, "region": RegionFile, "channel": ChannelFile, **sections(GatewayFile)}
-    compare("settings", models, texts)
-    for name, model in models.items():
-        compare(f"settings.{name}", model.model_fields, texts[name])
     return page("configuration", "".join(all_settings(ID)), "".join(all_settings(EN)))
 
 
-def all_settings(word: Language) -> Iterator[str]:
+def all_settings(language: Language) -> Iterator[str]:
     """Yield the tables of all settings in one language."""
-    texts = TEXTS["settings"]
     yield "### `gateway.toml`\n\n"
-    yield settings_table(GatewayFile, word, texts["gateway"])
+    yield settings_table(GatewayFile, language)
     for name, model in sections(GatewayFile).items():
         title = f"[[{name}]]" if "list" in str(GatewayFile.model_fields[name].annotation) else f"[{name}]"
-        english = (model.__doc__ or "").partition(": ")[2]
-        meaning = english[:1].upper() + english[1:] if word is EN else texts["gateway"][name]
-        yield f"\n#### `{title}`\n\n{meaning}\n\n"
-        yield settings_table(model, word, texts[name])
+        yield f"\n#### `{title}`\n\n{sentence_in(GatewayFile.model_fields[name].description or '', language)}\n\n"
+        yield settings_table(model, language)
     yield "\n### `regions/<code>-<name>.toml`\n\n"
-    yield settings_table(RegionFile, word, texts["region"])
-    yield "\n`[[routes]]`: as above.\n" if word is EN else "\n`[[routes]]`: sama seperti di atas.\n"
+    yield settings_table(RegionFile, language)
+    yield "\n`[[routes]]`: as above.\n" if language is EN else "\n`[[routes]]`: sama seperti di atas.\n"
     yield "\n#### `[channels.<name>]`\n\n"
-    yield settings_table(ChannelFile, word, texts["channel"])
-    yield from all_adapters(word)
+    yield settings_table(ChannelFile, language)
+    yield from all_adapters(language)
 
 
-def all_adapters(word: Language) -> Iterator[str]:
+def all_adapters(language: Language) -> Iterator[str]:
     """Yield the settings of each adapter with a link to its page."""
     registry = Registry(BUILTIN)
     for key in registry.keys:
         link = f"[{key}](../adapters/{key.replace('.', '/')}/README.md)"
-        guide = f"How to set it up: {link}." if word is EN else f"Cara memasang dan arti tiap setelan: {link}."
+        guide = f"How to set it up: {link}." if language is EN else f"Cara memasang: {link}."
         yield f"\n#### Adapter `{key}`\n\n{guide}\n\n"
-        yield from adapter_tables(registry.adapter(key).Settings, "channels.<name>", word)
+        yield from adapter_tables(registry.adapter(key).Settings, "channels.<name>", language)
 
 
-def adapter_tables(model: type[BaseModel], place: str, word: Language) -> Iterator[str]:
+def adapter_tables(model: type[BaseModel], place: str, language: Language) -> Iterator[str]:
     """Yield the settings of an adapter, and then those of each table in them."""
-    yield settings_table(model, word)
+    yield settings_table(model, language)
     for name, inner in sections(model).items():
         field = model.model_fields[name]
-        need = f" **{word('required')}**" if field.is_required() else ""
-        meaning = f"{field.description}\n\n" if word is EN else ""
-        yield f"\n##### `[{place}.{name}]`{need}\n\n{meaning}"
-        yield from adapter_tables(inner, f"{place}.{name}", word)
+        need = f" **{word_in('required', language)}**" if field.is_required() else ""
+        yield f"\n##### `[{place}.{name}]`{need}\n\n{sentence_in(field.description or '', language)}\n\n"
+        yield from adapter_tables(inner, f"{place}.{name}", language)
 
 
 # --- errors, metrics, commands -----------------------------------------------------------------------------------------
@@ -262,13 +248,13 @@ def error_page() -> str:
     return page("errors", indonesian, english)
 
 
-def error_rows(word: Language) -> Iterator[list[str]]:
+def error_rows(language: Language) -> Iterator[list[str]]:
     """Yield a row for each error in one language."""
     for error in all_errors():
         status = str(error.status) if error.action is errors.Action.REFUSE else "–"
         texts = TEXTS["errors"][error.code]
-        meaning = (error.__doc__ or "").strip() if word is EN else texts["meaning"]
-        remedy = texts["en"] if word is EN else texts["id"]
+        meaning = (error.__doc__ or "").strip() if language is EN else texts["meaning"]
+        remedy = texts["en"] if language is EN else texts["id"]
         yield [f"`{error.code}`", status, f"`{error.action}`", f"`{error.blame}`", meaning, remedy]
 
 
@@ -311,7 +297,7 @@ def context_of(command: click.Command) -> click.Context:
     return click.Context(command, parent=context_of(program))
 
 
-def options_of(name: str, command: click.Command, word: Language = EN) -> list[list[str]]:
+def options_of(command: click.Command, language: Language) -> list[list[str]]:
     """Return a row for each option that is shown, in one language."""
     context = context_of(command)
     rows = []
@@ -320,40 +306,27 @@ def options_of(name: str, command: click.Command, word: Language = EN) -> list[l
             continue
         value = "" if option.is_flag else f" {option.make_metavar(context)}"
         default = f"`{option.default}`" if option.show_default else "–"
-        key = f"{name} {option.opts[0]}".strip()
-        meaning = option.help or "" if word is EN else TEXTS["options"][key]
-        rows.append([f"`{', '.join(option.opts)}{value}`", default, meaning])
+        rows.append([f"`{', '.join(option.opts)}{value}`", default, sentence_in(option.help or "", language)])
     return rows
-
-
-def all_options() -> Iterator[str]:
-    """Yield the key in generate.toml of each option that is shown."""
-    for name, command in [("", program), *all_commands(program)]:
-        for option in command.params:
-            if isinstance(option, click.Option) and not option.hidden:
-                yield f"{name} {option.opts[0]}".strip()
 
 
 def commands_page() -> str:
     """Return docs/commands.md."""
-    compare("commands", dict(all_commands(program)), TEXTS["commands"])
-    compare("options", list(all_options()), TEXTS["options"])
     return page("commands", "".join(command_parts(ID)), "".join(command_parts(EN)))
 
 
-def command_parts(word: Language) -> Iterator[str]:
+def command_parts(language: Language) -> Iterator[str]:
     """Yield the options of the program, its exit codes and its commands, in one language."""
-    head = word.head("option", "default", "meaning")
-    yield table(head, options_of("", program, word))
-    yield "\n### Exit codes\n\n" if word is EN else "\n### Kode keluar\n\n"
-    exits = [[str(code), english if word is EN else indonesian] for code, (indonesian, english) in EXITS.items()]
-    yield table(["Code", "Meaning"] if word is EN else ["Kode", "Arti"], exits)
+    head = head_in(language, "option", "default", "meaning")
+    yield table(head, options_of(program, language))
+    yield "\n### Exit codes\n\n" if language is EN else "\n### Kode keluar\n\n"
+    exits = [[str(code), english if language is EN else indonesian] for code, (indonesian, english) in EXITS.items()]
+    yield table(head_in(language, "code", "meaning"), exits)
     for name, command in all_commands(program):
         pieces = " ".join(command.collect_usage_pieces(context_of(command)))
-        english = "\n\n".join(" ".join(p.split()) for p in (command.help or "").strip().split("\n\n"))
-        yield f"\n### `{name}`\n\n{english if word is EN else TEXTS['commands'][name]}\n\n"
+        yield f"\n### `{name}`\n\n{localize(command.help or '', language)}\n\n"
         yield f"```\nrun_gateway.py {name} {pieces}\n```\n"
-        if rows := options_of(name, command, word):
+        if rows := options_of(command, language):
             yield "\n"
             yield table(head, rows)
 

@@ -1,11 +1,11 @@
-"""check, status: looking, without changing anything."""
+"""The check command: report the configuration's faults without changing anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import click
 import msgspec
@@ -25,25 +25,34 @@ from gateway.settings.templates import REPLIES
 from gateway.wiring import make_channels
 
 
-@click.command()
+class ReplySize(TypedDict):
+    """The size of one reply on one channel, at its longest: billed parts and characters."""
+
+    address: str
+    template: str
+    parts: int
+    length: int
+
+
+@click.command(
+    help=text(
+        "Check the whole configuration.\n\n"
+        "Reports all faults at once, each with file, key, value and remedy, and how many SMS each reply takes.\n\n"
+        "Ends with 3 if there is a fault."
+    )
+)
 @json_option
 @click.option(
-    "--schema", "schema_dir", type=click.Path(file_okay=False, path_type=Path), help="Write JSON Schemas here."
+    "--schema",
+    "schema_dir",
+    type=click.Path(file_okay=False, path_type=Path),
+    help=text("Write JSON Schemas for editors into this directory, and check nothing."),
 )
 @pass_app
 def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
-    """Check the configuration, all of it at once.
-
-    Reports every fault with file, key, value and remedy, and how many SMS each reply takes.
-
-    Ends with 3 where there is a fault.
-    """
+    """Print the configuration's faults, or its channels and the sizes of its replies; with `--schema` write schemas."""
     if schema_dir is not None:
-        schema_dir.mkdir(parents=True, exist_ok=True)
-        for name, schema in schemas(app.registry).items():
-            path = schema_dir / f"{name}.schema.json"
-            path.write_bytes(msgspec.json.format(msgspec.json.encode(schema), indent=2) + b"\n")
-            app.say(text("wrote {path}", path=path))
+        _write_schemas(app, schema_dir)
         return
     try:
         settings = app.settings()
@@ -52,21 +61,25 @@ def check(app: App, as_json: bool, schema_dir: Path | None) -> None:
     except Faults as exc:
         _print_faults(exc.faults, app.language, as_json=as_json)
         raise SystemExit(EXIT_CONFIGURATION) from exc
-    parts = list(_template_parts(settings, channels.values()))
+    sizes = list(_reply_sizes(settings, channels.values()))
     ignored = [str(path) for path in unread(app.config)]
     if as_json:
         listed = [{"address": str(c.id), "adapter": c.adapter_key, "replies": c.replies} for c in channels.values()]
-        print_json({"ok": True, "channels": listed, "templates": parts, "ignored": ignored})
+        print_json({"ok": True, "channels": listed, "templates": sizes, "ignored": ignored})
         return
     for name in ignored:
         app.say(text("warning: {name} is not read: a region file ends in .toml", name=name))
     _print_channels(app, settings, channels)
-    app.say(text("replies, at their longest:"))
-    for part in parts:
-        size = localize(
-            text("{parts} SMS, {length} characters", parts=part["parts"], length=part["length"]), app.language
-        )
-        click.echo(f"  {part['address']:<14} {part['template']:<15} {size}")
+    _print_sizes(app, sizes)
+
+
+def _write_schemas(app: App, directory: Path) -> None:
+    directory.mkdir(parents=True, exist_ok=True)
+    for name, schema in schemas(app.registry).items():
+        path = directory / f"{name}.schema.json"
+        # The hook is for descriptions: they are texts of the catalogue, a subclass of str.
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(schema, enc_hook=str), indent=2) + b"\n")
+        app.say(text("wrote {path}", path=path))
 
 
 def _print_channels(app: App, settings: Settings, channels: Mapping[ChannelId, Channel]) -> None:
@@ -81,9 +94,18 @@ def _print_channels(app: App, settings: Settings, channels: Mapping[ChannelId, C
     for region in settings.regions:
         click.echo(f"  {region.file.code:<14} {region.file.name}")
         for config in region.channels:
-            called = isinstance(channels[ChannelId(config.region, config.name)].adapter, Webhook)
-            url = config.context.webhook_url if called else "–"
+            has_webhook = isinstance(channels[ChannelId(config.region, config.name)].adapter, Webhook)
+            url = config.context.webhook_url if has_webhook else "–"
             click.echo(f"    {config.name:<12} {config.adapter_key:<14} {url}")
+
+
+def _print_sizes(app: App, sizes: Iterable[ReplySize]) -> None:
+    app.say(text("replies, at their longest:"))
+    for size in sizes:
+        shown = localize(
+            text("{parts} SMS, {length} characters", parts=size["parts"], length=size["length"]), app.language
+        )
+        click.echo(f"  {size['address']:<14} {size['template']:<15} {shown}")
 
 
 def _print_faults(faults: list[Fault], language: Language, *, as_json: bool) -> None:
@@ -94,8 +116,8 @@ def _print_faults(faults: list[Fault], language: Language, *, as_json: bool) -> 
     echo_faults(faults, language)
 
 
-def _template_parts(settings: Settings, channels: Any) -> Iterator[dict[str, Any]]:
-    """Tell how many billed parts each reply takes at its longest: longest agency, region and status."""
+def _reply_sizes(settings: Settings, channels: Iterable[Channel]) -> Iterator[ReplySize]:
+    """Yield the size of each reply on each channel, filled with the longest agency, region and status."""
     file = settings.gateway
     agencies = [file.national_desk, *(route.agency for route in file.routes)]
     for region in settings.regions:

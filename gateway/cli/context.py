@@ -1,4 +1,4 @@
-"""What the commands share: the configuration, the ways to end, and the two ways to print."""
+"""Helpers of all commands: the configuration, exit codes, errors in plain words, text and JSON output."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 from uuid import UUID
 
 import click
@@ -23,24 +23,24 @@ from gateway.settings.faults import Fault, Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import load
 
-EXIT_FOUND = 1  # the command worked, and what it looked at is not well
+EXIT_FOUND = 1  # the command worked and found something that is not well
 EXIT_USAGE = 2  # click's own
 EXIT_CONFIGURATION = 3
 EXIT_UNAVAILABLE = 4
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+_F = TypeVar("_F", bound=Callable[..., object])
 
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """Handed to every command."""
+    """The values that every command gets: the adapters, the configuration's directory, the user's language."""
 
     registry: Registry
     config: Path
     language: Language = Language.INDONESIAN
 
     def settings(self) -> Settings:
-        """Read the configuration; raises `Faults`."""
+        """Read the configuration. Raises `Faults`."""
         return load(self.config, self.registry)
 
     def say(self, message: Text, *, err: bool = False) -> None:
@@ -50,8 +50,8 @@ class App:
     def gateway(self, *, runs: bool = False) -> Gateway:
         """Wire a gateway and set up its logs.
 
-        One that `runs` brings embedded tables up to date; one that is only looked at raises `Misconfigured` where
-        tables are behind.
+        With `runs` the tables of an SQLite file are brought up to date; without it `Misconfigured` is raised if tables
+        are not of the newest version.
         """
         settings = self.settings()
         logs.configure(settings.gateway.logging.format, settings.gateway.logging.level)
@@ -71,16 +71,16 @@ pass_app = click.make_pass_decorator(App)
 
 
 def json_option(function: _F) -> _F:
-    """Add `--json`."""
-    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")(function)
+    """Add the option `--json`, as the parameter `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help=text("Print JSON, for machines."))(function)
 
 
-def print_json(content: Any) -> None:
-    """Print one JSON document."""
+def print_json(content: object) -> None:
+    """Print one JSON document; moments in ISO 8601."""
     click.echo(json.dumps(content, ensure_ascii=False, default=_plain, indent=None))
 
 
-def _plain(value: Any) -> str:
+def _plain(value: object) -> str:
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, UUID):
@@ -89,17 +89,20 @@ def _plain(value: Any) -> str:
 
 
 def echo_faults(faults: list[Fault], language: Language, *, err: bool = False) -> None:
-    """Print the faults of a configuration, a line each, in the language."""
+    """Print the faults of a configuration in a language, one line per fault."""
     click.echo(localize(Faults.headline(faults), language), err=err)
-    found = localize(text("found"), language)
+    word_before_value = localize(text("found"), language)
     for fault in faults:
         shown = replace(fault, problem=localize(fault.problem, language))
-        click.echo(f"  {shown.in_words(found)}", err=err)
+        click.echo(f"  {shown.in_words(word_before_value)}", err=err)
 
 
 @contextmanager
 def clear_errors(language: Language = Language.ENGLISH) -> Iterator[None]:
-    """End with one plain message and an exit code that means something, never with a traceback."""
+    """End the program with a plain message and the error's exit code instead of a traceback.
+
+    Exit codes: 3 for a wrong configuration, 4 if something is unavailable, 1 for any other error of the gateway.
+    """
     try:
         yield
     except Faults as exc:

@@ -1,9 +1,10 @@
-"""dead, replay: finding out what failed, and trying it again."""
+"""The dead command: list and show the messages and replies that failed for good."""
 
 from __future__ import annotations
 
 import sys
-from typing import Any
+from datetime import datetime
+from typing import TypedDict
 from uuid import UUID
 
 import click
@@ -13,22 +14,37 @@ from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass
 from gateway.domain.ids import time_of
 from gateway.domain.texts import text
 from gateway.i18n import localize
+from gateway.spool.rows import InboxRow, OutboxRow
 
 
-@click.group()
+class DeadLetter(TypedDict):
+    """A row that failed for good, as it is printed."""
+
+    id: UUID
+    queue: str
+    kind: str
+    address: str
+    at: datetime
+    attempts: int
+    reason: str | None
+
+
+@click.group(
+    help=text(
+        "List and show dead letters.\n\n"
+        "These are the messages and replies that no retry can deliver. None of them is ever deleted by itself."
+    )
+)
 def dead() -> None:
-    """List and show dead letters.
-
-    Messages and replies that no retry can mend. None is ever thrown away.
-    """
+    """Group `dead list` and `dead show`."""
 
 
-@dead.command("list")
-@click.option("--limit", default=50, show_default=True, help="The newest so many of each queue.")
+@dead.command("list", help=text("List dead letters with their reasons. Ends with 1 if there are any."))
+@click.option("--limit", default=50, show_default=True, help=text("At most so many of each queue, the newest first."))
 @json_option
 @pass_app
 def dead_list(app: App, limit: int, as_json: bool) -> None:
-    """List dead letters with their reasons. Ends with 1 where there are any."""
+    """Print the newest dead letters of both queues; exit 1 if there are any."""
     with clear_errors(app.language):
         gateway = app.gateway()
         try:
@@ -50,7 +66,7 @@ def dead_list(app: App, limit: int, as_json: bool) -> None:
     raise SystemExit(EXIT_FOUND if letters else 0)
 
 
-def _letter(queue: str, row: Any) -> dict[str, Any]:
+def _letter(queue: str, row: InboxRow | OutboxRow) -> DeadLetter:
     return {
         "id": row.id,
         "queue": queue,
@@ -62,13 +78,19 @@ def _letter(queue: str, row: Any) -> dict[str, Any]:
     }
 
 
-@dead.command("show")
+@dead.command(
+    "show", help=text("Show one dead letter. With --content also the message itself, in the form that `try` reads.")
+)
 @click.argument("identifier", type=click.UUID)
-@click.option("--content", is_flag=True, help="Also print the message itself. It is a citizen's: mind who can see it.")
+@click.option(
+    "--content",
+    is_flag=True,
+    help=text("Also print the message itself. A citizen wrote it: make sure that nobody else sees it."),
+)
 @json_option
 @pass_app
 def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
-    """Show one dead letter; with --content what was received, in the form that `try` reads."""
+    """Print one dead letter; exit 1 if no row has the identifier."""
     with clear_errors(app.language):
         gateway = app.gateway()
         try:
@@ -79,7 +101,7 @@ def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
         app.say(text("there is no row {identifier}", identifier=identifier))
         raise SystemExit(EXIT_FOUND)
     if as_json:
-        print_json(letter | ({"content": payload.decode("utf-8", "replace")} if content else {}))
+        print_json({**letter, **({"content": payload.decode("utf-8", "replace")} if content else {})})
         return
     for name, value in letter.items():
         click.echo(f"{name:<10} {value}")
@@ -87,13 +109,14 @@ def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
         sys.stdout.buffer.write(payload)
 
 
-def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[dict[str, Any] | None, bytes]:
+def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[DeadLetter | None, bytes]:
+    """Return a row of the inbox or the outbox, and its decrypted payload if `content` (else no bytes)."""
     spool = gateway.spool
     message = spool.inbox.get(identifier)
     if message is not None:
         return _letter("inbox", message), spool.inbox.unseal(message).payload if content else b""
-    sending = spool.outbox.get(identifier)
-    if sending is None:
+    reply = spool.outbox.get(identifier)
+    if reply is None:
         return None, b""
-    text = spool.outbox.unseal(sending).text.encode() if content and sending.payload else b""
-    return _letter("outbox", sending), text
+    payload = spool.outbox.unseal(reply).text.encode() if content and reply.payload else b""
+    return _letter("outbox", reply), payload

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 import os
 import secrets
-import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import click
 
 from gateway.cli.context import App, clear_errors, pass_app
-from gateway.domain.errors import Misconfigured
 from gateway.domain.texts import text
+from gateway.settings.files import read_toml, region_files
 from gateway.storage.crypto import new_key
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Make missing key and secret files.\n\n"
+        "Only files that the configuration refers to and that do not exist yet. Safe to run again.\n\n"
+        "Storage keys are random. Tokens of providers are invented and work only with the simulator: replace them with "
+        "the real ones before you go live."
+    )
+)
 @pass_app
 def init(app: App) -> None:
-    """Make missing key and secret files.
-
-    Those that the configuration refers to and that do not exist yet. Safe to run again.
-
-    Storage keys are random; tokens of providers are invented, good for the simulator: put the real ones in before
-    you go live.
-    """
+    """Write each missing file that the configuration refers to, readable by its owner only."""
     root = app.config.resolve().parent
     with clear_errors(app.language):
-        made = 0
+        count = 0
         for path, kind in _referred_files(app.config):
             target = root / path
             if target.exists():
@@ -39,8 +38,8 @@ def init(app: App) -> None:
             with os.fdopen(descriptor, "w") as file:
                 file.write(_INVENTED.get(kind, _token)() + "\n")
             app.say(text("made {path}", path=path))
-            made += 1
-        if made:
+            count += 1
+        if count:
             app.say(text("keep a copy of the storage keys apart from the database: without them nothing can be read"))
 
 
@@ -48,26 +47,25 @@ def _token() -> str:
     return secrets.token_hex(16)
 
 
-# By the setting that refers to it. A password has 8 characters, the most that SMPP knows; it opens a simulator only.
+# Makers of content by the setting that refers to the file. A password has 8 characters, the most that SMPP allows; it is
+# accepted by a simulator only.
 _INVENTED: dict[str, Callable[[], str]] = {"encryption": new_key, "password": lambda: secrets.token_hex(4)}
 
 
 def _referred_files(config: Path) -> Iterator[tuple[str, str]]:
-    """Yield every `{ file = … }` of the configuration, and what it is: "encryption", or the setting's name."""
-    for path in [config / "gateway.toml", *sorted((config / "regions").glob("*.toml"))]:
-        try:
-            content = tomllib.loads(path.read_text("utf-8-sig"))
-        except FileNotFoundError as exc:
-            raise Misconfigured(text("{value} does not exist; use --config DIRECTORY", value=path.resolve())) from exc
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as exc:
-            raise Misconfigured(text("{path} is not TOML: {error}", path=path, error=exc)) from exc
-        yield from _files_in(content, "")
+    """Yield the path of every `{ file = … }` of the configuration with its kind: "encryption", or the setting's name.
+
+    Raises `Faults`.
+    """
+    for path in [config / "gateway.toml", *region_files(config)]:
+        yield from _files_in(read_toml(path, str(path)), "")
 
 
-def _files_in(value: Any, kind: str) -> Iterator[tuple[str, str]]:
+def _files_in(value: object, kind: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, dict):
-        if list(value) == ["file"] and isinstance(value["file"], str):
-            yield value["file"], kind
+        path = value.get("file")
+        if len(value) == 1 and isinstance(path, str):
+            yield path, kind
             return
         for name, inner in value.items():
             yield from _files_in(inner, kind if kind == "encryption" else name)

@@ -1,4 +1,4 @@
-"""init, migrate, keys: what an installation needs now and then."""
+"""The keys command: make a storage key, and encrypt stored values with a new one."""
 
 from __future__ import annotations
 
@@ -13,30 +13,33 @@ from gateway.operations.status import ALIVE_FOR
 from gateway.storage.crypto import new_key
 
 
-@click.group()
+@click.group(help=text("Make and rotate the keys of stored values."))
 def keys() -> None:
-    """Keys of what is stored."""
+    """Group `keys new` and `keys rotate`."""
 
 
-@keys.command("new")
+@keys.command("new", help=text("Print a new random key, for a key file or an environment variable."))
 def keys_new() -> None:
-    """Print a new random key, for a key file or an environment variable."""
+    """Print a new random key."""
     click.echo(new_key())
 
 
-@keys.command("rotate")
-@click.option("--batch", default=500, show_default=True, help="Rows in one transaction.")
-@click.option("--yes", is_flag=True, help="Do not ask whether every process was restarted.")
+@keys.command(
+    "rotate",
+    help=text(
+        "Encrypt everything stored with the first key of [encryption] keys.\n\n"
+        "In this order: 1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove the "
+        "old key and restart every process again.\n\n"
+        "A process that was not restarted cannot read the newly encrypted values. If several processes run, first add "
+        "the new key as the second of the list and restart all of them: see docs/production.md. Rotating may be "
+        "interrupted and run again."
+    ),
+)
+@click.option("--batch", default=500, show_default=True, help=text("Rows in one transaction."))
+@click.option("--yes", is_flag=True, help=text("Do not ask whether every process was restarted."))
 @pass_app
 def keys_rotate(app: App, batch: int, yes: bool) -> None:
-    """Encrypt everything stored with the first key of [encryption] keys.
-
-    In this order: 1. put the new key in front of the list, 2. restart every process, 3. rotate, 4. remove the old key
-    and restart every process again.
-
-    A process that was not restarted cannot read what is encrypted anew. Where several run, add the new key as the
-    second first, and restart all: see docs/production.md. May be interrupted and run again.
-    """
+    """Encrypt all stored values with the first key, after a question if a gateway runs."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:

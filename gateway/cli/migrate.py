@@ -10,13 +10,15 @@ from gateway.domain.texts import text
 from gateway.storage.migrate import migrate as run_migrations
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Bring the tables to the newest version.\n\n"
+        "The tables of the gateway and of the central store. Safe to run again."
+    )
+)
 @pass_app
 def migrate(app: App) -> None:
-    """Bring the tables to the newest version.
-
-    Those of the gateway and of the central store. Safe to run again.
-    """
+    """Run the migrations of every part that this gateway has tables of, and print the versions."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:

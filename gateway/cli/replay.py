@@ -16,12 +16,24 @@ from gateway.pipeline.replay import Change, Replay
 _MOMENT = click.DateTime(["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"])
 
 
-@click.command()
-@click.option("--dead", "dead_letters", is_flag=True, help="The dead letters.")
-@click.option("--from", "start", type=_MOMENT, metavar="MOMENT", help="Messages received since then (UTC).")
-@click.option("--to", "end", type=_MOMENT, metavar="MOMENT", help="… and before then (UTC); else until now.")
-@click.option("--limit", default=1000, show_default=True, help="With --dead: at most so many of each queue.")
-@click.option("--yes", is_flag=True, help="Do it; without this, only tell what would change.")
+@click.command(
+    help=text(
+        "Read stored messages again, with today's code and configuration.\n\n"
+        "Without --yes it only shows what would change. No message becomes a second complaint: if it has one, the "
+        "complaint is amended and keeps its ticket."
+    )
+)
+@click.option("--dead", "dead_letters", is_flag=True, help=text("The dead letters."))
+@click.option("--from", "start", type=_MOMENT, metavar="MOMENT", help=text("Messages received since then (UTC)."))
+@click.option(
+    "--to",
+    "end",
+    type=_MOMENT,
+    metavar="MOMENT",
+    help=text("With --from: and before then (UTC); without it, until now."),
+)
+@click.option("--limit", default=1000, show_default=True, help=text("With --dead: at most so many of each queue."))
+@click.option("--yes", is_flag=True, help=text("Make the changes; without it, only show them."))
 @json_option
 @pass_app
 def replay(
@@ -33,23 +45,19 @@ def replay(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Read stored messages again.
-
-    With today's code and configuration. Tells first what would change; with --yes it is done. Nothing becomes a
-    second complaint: a message that has one amends it, and its ticket stays.
-    """
+    """Show the changes of a second reading, or with `--yes` make them; raises `UsageError` unless one of both is chosen."""
     if dead_letters == (start is not None):
-        raise click.UsageError("say either --dead or --from MOMENT")
+        raise click.UsageError(localize(text("write either --dead or --from MOMENT"), app.language))
     with clear_errors(app.language):
         gateway = app.gateway()
         try:
-            again = Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
+            replayer = Replay(gateway.spool, gateway.channels, gateway.composer, gateway.joining, gateway.casework)
             since = start.replace(tzinfo=UTC) if start else None
             until = end.replace(tzinfo=UTC) if end else datetime.now(UTC)
             if not yes:
-                _show(app, again.dead(limit) if since is None else again.between(since, until), as_json)
+                _show(app, replayer.dead(limit) if since is None else replayer.between(since, until), as_json)
                 return
-            done = {"reopened": again.apply_dead(limit)} if since is None else again.apply_between(since, until)
+            done = {"reopened": replayer.apply_dead(limit)} if since is None else replayer.apply_between(since, until)
         finally:
             gateway.close()
     if as_json:
@@ -59,6 +67,7 @@ def replay(
 
 
 def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
+    """Print each change; failures are gathered by reason and printed after the others."""
     counts: dict[str, int] = {}
     failures: dict[str, list[Change]] = {}
     for change in changes:
@@ -68,21 +77,30 @@ def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
         elif change.action == "fail":
             failures.setdefault(change.detail, []).append(change)
         elif change.action != "none":
-            moment = f"{change.received_at:%Y-%m-%d %H:%M}"
-            click.echo(f"{change.message}  {moment}  {change.channel}  {change.action}: {change.detail}")
+            click.echo(f"{_place(change)}  {change.action}: {change.detail}")
     if as_json:
         return
     for reason, failed in failures.items():
-        first = failed[0]
         more = text(" and {count} more", count=len(failed) - 1) if len(failed) > 1 else ""
         click.echo(
-            f"{first.message}  {first.received_at:%Y-%m-%d %H:%M}  {first.channel}{localize(more, app.language)}  "
-            f"fail: {localize(reason, app.language)}"
+            f"{_place(failed[0])}{localize(more, app.language)}  fail: {localize(reason, app.language)}",
         )
+    _show_total(app, counts)
+
+
+def _place(change: Change) -> str:
+    return f"{change.message}  {change.received_at:%Y-%m-%d %H:%M}  {change.channel}"
+
+
+def _show_total(app: App, counts: Mapping[str, int]) -> None:
+    """Print how many messages were read and how many each action would touch."""
     read = sum(counts.values())
     messages = text("1 message") if read == 1 else text("{count} messages", count=read)
+    if read == 0:
+        app.say(text("nothing to replay"))
+        return
     if counts.keys() <= {"none"}:
-        app.say(text("{messages} read, none would change", messages=messages) if read else text("nothing to replay"))
+        app.say(text("{messages} read, none would change", messages=messages))
         return
     total = _counted(counts, app.language)
     if counts.keys() - {"none", "fail"}:
@@ -102,5 +120,5 @@ def _as_json(change: Change) -> dict[str, object]:
 
 
 def _counted(counts: Mapping[str, int], language: Language) -> Text:
-    """Return how many messages each action touches: "3 open, 1 amend"; the actions' names are those of `--json`."""
+    """Return how many messages each action touches, such as "3 open, 1 amend"; the names are those of `--json`."""
     return Text(", ".join(f"{format_number(count, language)} {action}" for action, count in counts.items()))

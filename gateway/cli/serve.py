@@ -1,4 +1,4 @@
-"""serve, web, work, simulate: what keeps running."""
+"""The commands serve, web and work: the processes that keep running."""
 
 from __future__ import annotations
 
@@ -22,11 +22,15 @@ from gateway.process import Process
 from gateway.settings.files import Settings
 
 
-def _stage_names(_context: click.Context, _option: click.Parameter, given: str) -> list[str]:
-    chosen = [name.strip() for name in given.split(",") if name.strip()]
-    if unknown := set(chosen) - set(STAGES):
-        raise click.BadParameter(f"unknown: {', '.join(sorted(unknown))}; there are: {', '.join(STAGES)}")
-    return chosen
+def _stage_names(context: click.Context, _option: click.Parameter, value: str) -> list[str]:
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if unknown := set(names) - set(STAGES):
+        problem = text(
+            "unknown: {names}; there are: {listed}", names=", ".join(sorted(unknown)), listed=", ".join(STAGES)
+        )
+        app = context.find_object(App)
+        raise click.BadParameter(localize(problem, app.language) if app else problem)
+    return names
 
 
 _stages_option = click.option(
@@ -34,20 +38,27 @@ _stages_option = click.option(
     default=",".join(STAGES),
     show_default=True,
     callback=_stage_names,
-    help="Which stages this process works on, by name.",
+    help=text("The stages that this process works on, by name."),
 )
 
 
-@click.command()
-@click.option("--simulate", "simulated", is_flag=True, help="Also run the provider simulator, with invented citizens.")
-@click.option("--rate", default=0.5, show_default=True, help="With --simulate: messages per second.")
+@click.command(
+    help=text(
+        "Run everything in one process.\n\n"
+        "Webhooks, work, polls, the status page. With SQLite no other process may run beside it."
+    )
+)
+@click.option(
+    "--simulate",
+    "simulated",
+    is_flag=True,
+    help=text("Also run the simulator of providers, with invented citizens."),
+)
+@click.option("--rate", default=0.5, show_default=True, help=text("With --simulate: messages per second."))
 @_stages_option
 @pass_app
 def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
-    """Run everything in one process.
-
-    Webhooks, work, polls, the status page. With SQLite this is the one process there may be.
-    """
+    """Run the whole gateway, and its simulator if asked for, until a signal ends it."""
     with clear_errors(app.language):
         gateway = app.gateway(runs=True)
         simulator = _SimulatorProcess(app, rate) if simulated else None
@@ -69,32 +80,36 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
 _metrics_option = click.option(
     "--metrics-port",
     type=click.IntRange(1, 65_535),
-    help="Serve this process's /metrics there too, on 127.0.0.1.",
+    help=text("Serve this process's /metrics also on this port of 127.0.0.1."),
 )
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Only accept webhooks and show pages.\n\n"
+        "`work` does everything else. Needs PostgreSQL. Start one process per core: they share the port."
+    )
+)
 @_metrics_option
 @pass_app
 def web(app: App, metrics_port: int | None) -> None:
-    """Only accept webhooks and show pages.
-
-    `work` does the rest. Needs PostgreSQL. Start one for each core: they share the port.
-    """
+    """Run the web server alone."""
     with clear_errors(app.language):
         _run_part(app, "web", metrics_port, listen=True, stages=(), jobs=False)
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Only translate, deliver, answer and poll.\n\n"
+        "Any number of these processes may run, on any number of machines. Needs PostgreSQL."
+    )
+)
 @_stages_option
-@click.option("--no-jobs", is_flag=True, help="No polls and no purge in this process.")
+@click.option("--no-jobs", is_flag=True, help=text("No polls and no deletion of old messages in this process."))
 @_metrics_option
 @pass_app
 def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -> None:
-    """Only translate, deliver, answer and poll.
-
-    Any number may run, on any number of machines. Needs PostgreSQL.
-    """
+    """Run the stages, and the jobs unless `--no-jobs`, without a web server."""
     with clear_errors(app.language):
         _run_part(app, "work", metrics_port, listen=False, stages=stages, jobs=not no_jobs)
 
@@ -102,7 +117,7 @@ def work(app: App, stages: list[str], no_jobs: bool, metrics_port: int | None) -
 def _run_part(
     app: App, name: str, metrics_port: int | None, *, listen: bool, stages: Sequence[str], jobs: bool
 ) -> None:
-    if app.settings().database_url().startswith("sqlite"):  # said before its file is made, migrated or locked
+    if app.settings().database_url().startswith("sqlite"):  # refused before the file is made, migrated or locked
         raise Misconfigured(
             text("`{name}` shares a database with other processes: use PostgreSQL, or `serve` with SQLite", name=name)
         )
@@ -128,25 +143,25 @@ def _print_where(settings: Settings, port: int | None, language: Language) -> No
     program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
     if program.startswith("python") and Path(".venv/bin/python").exists():
         program = ".venv/bin/" + program
-    another = localize(text("Send another:"), language)
-    stops = localize(text("Ctrl-C stops it."), language)
-    token = localize(text("token: [api] token in gateway.toml"), language)
+    send_another = localize(text("Send another:"), language)
+    how_to_stop = localize(text("Ctrl-C stops it."), language)
+    token_place = localize(text("token: [api] token in gateway.toml"), language)
     click.echo(
         f"\n  Status   {base}/status\n"
         f"  Health   {base}/health/ready   metrics {base}/metrics\n"
-        f"  API      {base}/api/v1/complaints   ({token})\n"
+        f"  API      {base}/api/v1/complaints   ({token_place})\n"
         f"  Webhooks {server.public_url.rstrip('/')}/in/<region>/<channel>\n"
-        f'  {another}  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
-        f"  {stops}\n",
+        f'  {send_another}  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
+        f"  {how_to_stop}\n",
         err=True,
     )
 
 
 class _SimulatorProcess:
-    """The simulator as a process of its own, as a provider is; Ctrl-C reaches only us, we end it."""
+    """The simulator in a process of its own, like a provider. Ctrl-C does not reach it: the gateway ends it."""
 
     def __init__(self, app: App, rate: float) -> None:
-        program = str(Path(sys.argv[0]).resolve())  # this very program, wherever it was started from
+        program = str(Path(sys.argv[0]).resolve())  # the same program, from the same place
         command = [
             sys.executable,
             program,
@@ -158,14 +173,14 @@ class _SimulatorProcess:
             "--rate",
             str(rate),
         ]
-        # It ends when its standard input closes, so that it never outlives us, whatever kills us.
+        # It ends when its standard input closes, so that it ends with the gateway, even if the gateway is killed.
         self._command = [*command, "--until-eof"]
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
         self.died = False
 
     def start(self) -> None:
-        """Start it; should it end by itself, this process ends too, in good order."""
+        """Start the simulator. If it ends by itself, this process gets a SIGTERM and ends in good order."""
         self._child = subprocess.Popen(self._command, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
         threading.Thread(target=self._watch, args=(self._child,), daemon=True).start()
 
@@ -176,7 +191,7 @@ class _SimulatorProcess:
             os.kill(os.getpid(), signal.SIGTERM)
 
     def end(self) -> None:
-        """End it, if it was started."""
+        """End the simulator, if it was started; kill it after 10 seconds."""
         self._ending.set()
         if self._child is None:
             return

@@ -14,37 +14,39 @@ from gateway.operations.status_json import as_json as report_as_json
 _NEEDS_ACTION = text("NEEDS ACTION")
 
 
-@click.command()
+@click.command(
+    help=text(
+        "Show which channels flow and which are stuck.\n\n"
+        "Says for every channel since when and why. Ends with 1 if something is stuck."
+    )
+)
 @json_option
 @pass_app
 def status(app: App, as_json: bool) -> None:
-    """Say what flows, and what is stuck.
-
-    For every channel in words: since when, and why. Ends with 1 where something is stuck.
-    """
+    """Print the state of every channel; exit 1 if something is stuck."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:
-            found = report(gateway)
-            if found.problem is None:
+            state = report(gateway)
+            if state.problem is None:
                 gateway.require_keys()
         finally:
             gateway.close()
     if as_json:
-        print_json(report_as_json(found, app.language))
+        print_json(report_as_json(state, app.language))
     else:
-        _print(app, found)
-    raise SystemExit(0 if found.healthy else EXIT_FOUND)
+        _print(app, state)
+    raise SystemExit(0 if state.healthy else EXIT_FOUND)
 
 
-def _print(app: App, found: Report) -> None:
-    if found.problem:
-        app.say(text("database: {reason}", reason=found.problem))
+def _print(app: App, state: Report) -> None:
+    if state.problem:
+        app.say(text("database: {reason}", reason=state.problem))
         return
-    if found.stopped:
-        app.say(found.stopped)
-    app.say(text("{waiting} waiting, {dead} dead letters", waiting=found.waiting, dead=found.dead))
-    for channel in found.channels:
+    if state.stopped:
+        app.say(state.stopped)
+    app.say(text("{waiting} waiting, {dead} dead letters", waiting=state.waiting, dead=state.dead))
+    for channel in state.channels:
         _print_channel(app, channel)
 
 

@@ -1,12 +1,11 @@
-"""try: what a recorded message becomes, without changing anything."""
+"""The try command: show how a recorded message is read, without changing anything."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 import msgspec
@@ -27,17 +26,32 @@ from gateway.ports.wire import WebhookRequest
 from gateway.settings.files import Settings
 from gateway.wiring import make_channels
 
+Result = Mapping[str, object]
 
-@click.command("try")
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage's name and its result; `failed` if the message becomes a dead letter there."""
+
+    name: str
+    result: Result
+    failed: bool = False
+
+
+@click.command(
+    "try",
+    help=text(
+        "Show how a recorded message is read, stage by stage.\n\n"
+        "Nothing is written and nobody is answered. CHANNEL is REGION/NAME, such as 00/sms. FILE is a whole HTTP "
+        "request (.http), a JSON resource as a poll brings it, or an SMPP PDU (.pdu)."
+    ),
+)
 @click.argument("address", metavar="CHANNEL")
 @click.argument("sample", metavar="FILE", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @json_option
 @pass_app
 def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
-    """Show what a recorded message becomes.
-
-    Stage by stage; nothing is written, nobody is answered. CHANNEL is REGION/NAME, as 00/sms. FILE is a whole HTTP request (.http), a JSON resource as a poll brings it, or an SMPP PDU (.pdu).
-    """
+    """Print the result of each stage for a sample; exit 1 if the message cannot be read."""
     with clear_errors(app.language):
         settings = app.settings()
         region, _, name = address.partition("/")
@@ -48,100 +62,110 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
             raise Misconfigured(
                 text("there is no channel {address}; configured: {listed}", address=repr(address), listed=listed)
             )
-        composer = Composer(settings.gateway, [one.file for one in settings.regions], settings.gateway.templates)
-        stages = list(_stages(settings, channel, composer, sample.read_bytes()))
+        stages = list(_stages(settings, channel, sample.read_bytes()))
     if as_json:
-        print_json([{"stage": stage, "result": result} for stage, result, _ in stages])
+        print_json([{"stage": stage.name, "result": stage.result} for stage in stages])
     else:
-        for stage, result, _ in stages:
-            click.echo(f"{stage:<10} {_pretty(result)}")
-    raise SystemExit(EXIT_FOUND if any(failed for _, _, failed in stages) else 0)
+        for stage in stages:
+            click.echo(f"{stage.name:<10} {_pretty(stage.result)}")
+    raise SystemExit(EXIT_FOUND if any(stage.failed for stage in stages) else 0)
 
 
-def _stages(
-    settings: Settings, channel: Channel, composer: Composer, payload: bytes
-) -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """Yield each stage's name and result, and whether it failed for good."""
-    kind = channel.adapter.recognises(payload) or HTTP
-    if kind == HTTP and isinstance(channel.adapter, Webhook):
-        try:
-            envelope = channel.adapter.verify(WebhookRequest.load(payload))
-            yield "verify", {"verified": True, "key": envelope.key}, False
-        except Refused as exc:
-            yield "verify", {"verified": False, "why": exc.reason}, False
+def _stages(settings: Settings, channel: Channel, payload: bytes) -> Iterator[Stage]:
+    """Yield the stages that a payload passes through, up to the answer or the first failure."""
+    content_type = channel.adapter.recognises(payload) or HTTP
+    if content_type == HTTP and isinstance(channel.adapter, Webhook):
+        yield _verified(channel.adapter, payload)
     raw = RawMessage(
         id=new_id(),
         region=channel.region,
         channel=channel.name,
-        content_type=kind,
+        content_type=content_type,
         payload=payload,
         received_at=datetime.now(UTC),
     )
     try:
         events = channel.adapter.translate(raw)
     except GatewayError as exc:
-        yield "translate", {"error": exc.reason}, True
+        yield Stage("translate", {"error": exc.reason}, failed=True)
         return
+    composer = Composer(settings.gateway, [region.file for region in settings.regions], settings.gateway.templates)
     for event in events:
-        yield "translate", {"event": type(event).__name__, **msgspec.to_builtins(event)}, False
+        yield Stage("translate", {"event": type(event).__name__, **msgspec.to_builtins(event)})
         if isinstance(event, MessagePart):
             yield _part(settings, channel, raw, event)
-        if not isinstance(event, CitizenMessage):
-            continue
-        composed = composer.compose(event, raw, channel, raw.id)
-        yield "commands", {"request": type(composed.request).__name__, **asdict(composed.request)}, False
-        if composed.complaint is not None:
-            seen = msgspec.to_builtins(composed.complaint)
-            shown = ("title", "classification", "category", "place", "reporter")
-            yield "enrich", {name: seen[name] for name in shown}, False
-            yield "route", seen["agency"], False
-        yield "answer", _answer(settings, channel, composed), False
+        if isinstance(event, CitizenMessage):
+            yield from _interpreted(settings, channel, composer.compose(event, raw, channel, raw.id))
 
 
-def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePart) -> tuple[str, dict[str, Any], bool]:
-    """Tell what a part waits for, and what it reads like alone."""
+def _verified(webhook: Webhook, payload: bytes) -> Stage:
+    """Return the signature's check; a sample may be unsigned, so it is no failure."""
+    try:
+        envelope = webhook.verify(WebhookRequest.load(payload))
+    except Refused as exc:
+        return Stage("verify", {"verified": False, "why": exc.reason})
+    return Stage("verify", {"verified": True, "key": envelope.key})
+
+
+def _interpreted(settings: Settings, channel: Channel, composed: Composed) -> Iterator[Stage]:
+    """Yield the stages of a citizen's message: its commands, the complaint, the agency, the answer."""
+    yield Stage("commands", {"request": type(composed.request).__name__, **asdict(composed.request)})
+    if composed.complaint is not None:
+        complaint = msgspec.to_builtins(composed.complaint)
+        shown = ("title", "classification", "category", "place", "reporter")
+        yield Stage("enrich", {name: complaint[name] for name in shown})
+        yield Stage("route", complaint["agency"])
+    yield Stage("answer", _answer(settings, channel, composed))
+
+
+def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePart) -> Stage:
+    """Return the parts that are still missing, and the text of this part alone."""
     missing = [number for number in range(1, part.total + 1) if number != part.number]
     try:
         alone = join(channel, {part.number: raw}, part.total, settings.gateway.templates).text
     except GatewayError as exc:
-        return "join", {"error": exc.reason}, True
+        return Stage("join", {"error": exc.reason}, failed=True)
     waits = {"waits_for": missing, "seconds": settings.gateway.conversation.parts_wait} if missing else {}
-    return "join", {**waits, "alone": alone}, False
+    return Stage("join", {**waits, "alone": alone})
 
 
 _SAMPLE_TICKET = "12345671"
 
 
-def _answer(settings: Settings, channel: Channel, composed: Composed) -> dict[str, Any]:
-    """Return who would be answered, and with what; the ticket is a sample, and so is what the centre says of it."""
+def _answer(settings: Settings, channel: Channel, composed: Composed) -> Result:
+    """Return the reply and its recipient, with a sample ticket and a sample status instead of the centre's."""
     if composed.contact is None:
         return {"to": "nobody: ourselves, a short code, a machine, or a silent channel"}
-    request, otherwise = composed.request, None
+    reply, otherwise = _replies(settings, channel, composed)
+    result: dict[str, object] = {"to": composed.contact, "text": reply, "parts": channel.replier.parts(reply)}
+    if otherwise is not None:
+        result |= {"otherwise": otherwise, "otherwise_parts": channel.replier.parts(otherwise)}
+    return result
+
+
+def _replies(settings: Settings, channel: Channel, composed: Composed) -> tuple[str, str | None]:
+    """Return the reply, and the reply if the ticket is not the sender's (`None` if no ticket was named)."""
     names = {region.file.code: region.file.name for region in settings.regions}
-    replies, now = Replies(settings.gateway.templates, names), datetime.now(UTC)
+    replies = Replies(settings.gateway.templates, names)
+    request = composed.request
     if composed.complaint is not None:
-        text = replies.ticket(composed.complaint, channel.region, _SAMPLE_TICKET)
-    elif isinstance(request, StatusQuery):
-        text = replies.status(request.ticket, Status.RECEIVED, settings.gateway.national_desk, now)
-        otherwise = replies.status_unknown(request.ticket)
-    elif isinstance(request, Withdrawal):
-        text, otherwise = replies.withdrawn(request.ticket), replies.status_unknown(request.ticket)
-    else:
-        assert not isinstance(request, Report)  # noqa: S101  a report has a complaint
-        text = replies.to_command(request)
-    found = {"to": composed.contact, "text": text, "parts": channel.replier.parts(text)}
-    if otherwise is not None:  # where the ticket is not theirs
-        found |= {"otherwise": otherwise, "otherwise_parts": channel.replier.parts(otherwise)}
-    return found
+        return replies.ticket(composed.complaint, channel.region, _SAMPLE_TICKET), None
+    if isinstance(request, StatusQuery):
+        desk, now = settings.gateway.national_desk, datetime.now(UTC)
+        return replies.status(request.ticket, Status.RECEIVED, desk, now), replies.status_unknown(request.ticket)
+    if isinstance(request, Withdrawal):
+        return replies.withdrawn(request.ticket), replies.status_unknown(request.ticket)
+    assert not isinstance(request, Report)  # noqa: S101  a report has a complaint
+    return replies.to_command(request), None
 
 
-def _pretty(result: dict[str, Any]) -> str:
+def _pretty(result: Result) -> str:
     lines = (f"{name}: {_words(value)}" for name, value in result.items() if value not in (None, (), [], {}))
     return ("\n" + " " * 11).join(lines)
 
 
-def _words(value: Any) -> str:
-    """Return a value as a reader wants it: `code: 18.10, reason: …`, without what is not there."""
+def _words(value: object) -> str:
+    """Return a value for reading, such as `code: 18.10, reason: …`; empty values in tables are left out."""
     if isinstance(value, dict):
         return ", ".join(f"{name}: {_words(inner)}" for name, inner in value.items() if inner not in (None, (), []))
     if isinstance(value, list | tuple):

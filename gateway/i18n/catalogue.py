@@ -1,7 +1,7 @@
 """Show texts in the reader's language, by the gettext catalogue in `locale/`.
 
-Code and database hold plain English. A `Text` has its pattern and values; a stored reason is matched against the
-catalogue's patterns, so that today's reader gets yesterday's reasons in the language of today.
+Code and database hold plain English. A `Text` keeps its pattern and values. A stored reason is plain text: it is matched
+against the patterns of the catalogue, so that it too can be shown in the reader's language.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from pathlib import Path
 from string import Formatter
 
 from gateway.domain.texts import Localizable, Text
+from gateway.i18n.click_texts import CLICK_TEXTS
 
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
@@ -30,10 +31,13 @@ class Language(StrEnum):
 
 
 def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language of the option or LAPOR_LANG, else English if the locale is English, else Indonesian."""
-    asked = option or environment.get("LAPOR_LANG")
-    if asked:
-        return Language(asked)
+    """Return the language of the option or of LAPOR_LANG; without them English if the locale is, else Bahasa Indonesia.
+
+    Raises `ValueError` for a language that the gateway does not have.
+    """
+    choice = option or environment.get("LAPOR_LANG")
+    if choice:
+        return Language(choice)
     names = (environment.get(name) for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     locale = next((name for name in names if name), "")
     return Language.ENGLISH if re.match(r"en([_.@]|$)", locale) else Language.INDONESIAN
@@ -65,9 +69,19 @@ def _translations() -> gettext.NullTranslations:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Return the catalogue's patterns as expressions, those with the most fixed characters first."""
+    """Return the catalogue's patterns with placeholders as expressions, those with the most fixed characters first.
+
+    The command-line library's patterns, such as "{value!r} is not {choice}.", are left out: they would match reasons.
+    """
     catalogue = getattr(_translations(), "_catalog", {})  # gettext has no public way to list its messages
-    messages = [pattern for pattern in catalogue if isinstance(pattern, str) and re.search("[a-z]", _fixed(pattern))]
+    messages = [
+        pattern
+        for pattern in catalogue
+        if isinstance(pattern, str)  # a text with a plural form has a tuple; reasons have none
+        and "{" in pattern
+        and pattern not in CLICK_TEXTS
+        and re.search("[a-z]", _fixed(pattern))
+    ]
     messages.sort(key=lambda pattern: len(_fixed(pattern)), reverse=True)
     return [(_expression(pattern), pattern) for pattern in messages]
 

@@ -1,4 +1,4 @@
-"""Show moments, ages and numbers as people write them; by Babel, which is imported at the first use only."""
+"""Write moments, durations and numbers in the reader's language, with Babel."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EASTERN = ("81", "82", "91", "92", "93", "94", "95", "96")
 
 
 def zone_of(region: str) -> timezone:
-    """Return the time zone of a region by its Kemendagri code; the nation ("00") has that of Jakarta.
+    """Return the time zone of a region by its Kemendagri code; for the nation ("00") that of Jakarta.
 
     Source: Keputusan Presiden 41/1987 (three zones), by province.
     """
@@ -96,7 +96,7 @@ def format_number(number: int, language: Language) -> str:
 
 
 def age(length: timedelta) -> Text:
-    """Return a duration in its largest sensible unit, as a text."""
+    """Return a duration as a text, in the largest unit of which it has at least two."""
     seconds = max(0, int(length.total_seconds()))
     if seconds >= 2 * 86_400:
         return text("{count} days", count=seconds // 86_400)

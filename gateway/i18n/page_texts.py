@@ -1,4 +1,4 @@
-"""The texts of the pages' templates, again: the catalogue is extracted from Python files only."""
+"""The texts of the pages' templates, listed here because the catalogue is extracted from Python code only."""
 
 from __future__ import annotations
 

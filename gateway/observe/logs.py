@@ -1,7 +1,7 @@
-"""Structured logs, redacted by construction, and the metrics.
+"""Structured logs that cannot hold personal data, and the log lines of batches and errors.
 
-A log line carries only fields named in `FIELDS`; anything else is dropped, and long runs of digits (phones, NIK) are
-masked in every text but the ids'. Exceptions are shown by class and place: their messages may quote a citizen.
+A log line keeps only the fields named in `FIELDS`. Long runs of digits (phone numbers, NIK) are masked in every text but
+the ids. An exception is shown by its class and place, because its message may quote a citizen.
 """
 
 from __future__ import annotations
@@ -10,75 +10,87 @@ import logging
 import re
 import sys
 import traceback
-from collections.abc import MutableMapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol, TextIO
+from typing import Literal, Protocol, TextIO, cast
 from uuid import UUID
 
 import structlog
+from structlog.typing import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
 from gateway.domain.errors import GatewayError
 
+# Exactly the fields that the code writes: tests/gateway/observe/test_fields.py compares.
 FIELDS = frozenset(
     {
-        "action", "adapter", "address", "attempts", "bytes", "channel", "code", "correlation_id", "count", "database",
-        "duplicates", "duration_ms", "error", "event", "extra", "host", "kind", "level", "logger", "method", "pid",
-        "port", "queue", "reason", "region", "retry_after", "signal", "stage", "status", "ticket", "timestamp",
-        "trace", "url", "version",
+        "action", "attempts", "channel", "code", "correlation_id", "count", "error", "event", "host", "kind",
+        "level", "logger", "port", "queue", "reason", "region", "stage", "status", "ticket", "timestamp",
+        "trace", "version",
     }
 )  # fmt: skip
-_IDS = frozenset({"ticket", "correlation_id", "timestamp", "pid", "port"})
-_INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog's own, taken out again before anything is written
+_IDS = frozenset({"ticket", "correlation_id", "timestamp", "port"})
+_INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog's own; removed again before the line is written
 _NUMBER = re.compile(r"\+?\d(?:[\s.\-/()\u2010-\u2015]{0,2}\d){6,}")
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "info") -> None:
-    """Send all logs of this process, the libraries' too, to standard error in one form."""
-    output: Any = _Unfailing(sys.stderr)
+    """Send all logs of this process, including those of libraries, to standard error in one form.
+
+    "auto" is "pretty" on a terminal and "json" elsewhere.
+    """
+    # A cast, because _Unfailing has only the two methods that loggers call.
+    output = cast("TextIO", _Unfailing(sys.stderr))
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
-    shared: list[Any] = [
+    threshold = logging.getLevelNamesMapping()[level.upper()]
+    processors: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=not pretty, key="timestamp"),
         _describe_exception,
         redact,
     ]
-    renderer: Any = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=12, sort_keys=False)
-        if pretty
-        else structlog.processors.JSONRenderer()
-    )
-    threshold = logging.getLevelNamesMapping()[level.upper()]
+    renderer = _renderer(pretty)
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.WriteLoggerFactory(file=output),
         cache_logger_on_first_use=False,
     )
+    _configure_libraries(output, processors, renderer, threshold)
+
+
+def _renderer(pretty: bool) -> Processor:
+    if pretty:
+        return structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=12, sort_keys=False)
+    return structlog.processors.JSONRenderer()
+
+
+def _configure_libraries(output: TextIO, processors: list[Processor], renderer: Processor, threshold: int) -> None:
+    """Send the standard library's logs through the same processors; libraries are heard from warnings upwards."""
     stream = logging.StreamHandler(output)
     stream.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *processors],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [stream]
-    server = logging.getLogger("uvicorn.error")  # warns of every request that is no HTTP
+    root.setLevel(max(threshold, logging.WARNING))  # debug lines of libraries quote bodies of requests
+    server = logging.getLogger("uvicorn.error")  # it warns of every request that is not HTTP
     server.filters[:] = [_Seldom()]
-    root.setLevel(max(threshold, logging.WARNING))  # libraries speak only of trouble: their debug lines quote bodies
 
 
 class _Seldom(logging.Filter):
-    """Lets each message of a logger through once a second: whoever floods us must not fill the disk too."""
+    """Lets each message of a logger through once per second, so that a flood of requests cannot fill the disk."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Tell whether to write the record; `msg` is the library's own text, of which there are few."""
+        """Return whether to write the record. Messages are told apart by `msg`, the text before its values are filled in."""
         if record.created - self._last.get(str(record.msg), 0.0) < 1:
             return False
         self._last[str(record.msg)] = record.created
@@ -86,25 +98,25 @@ class _Seldom(logging.Filter):
 
 
 class _Unfailing:
-    """A stream that loses a line rather than the work it tells of: the log's disk may be full, its reader gone."""
+    """A stream that drops lines which cannot be written: the disk may be full, or the reader of the pipe gone."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
-        """Write it, if that can be done."""
+        """Write a text; drop it if the stream fails."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
 
     def flush(self) -> None:
-        """Pass on what waits, if that can be done."""
+        """Flush the stream; do nothing if it fails."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
 
-def redact(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Keep the known fields, and mask what looks like a phone or identity number in them."""
-    clean: dict[str, Any] = {}
+def redact(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+    """Return the fields named in `FIELDS`, with phone and identity numbers masked as "[number]"."""
+    clean: EventDict = {}
     for name, value in entry.items():
         if name in _INTERNAL:
             clean[name] = value
@@ -113,7 +125,7 @@ def redact(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> Mutab
     return clean
 
 
-def _masked(value: Any) -> Any:
+def _masked(value: object) -> object:
     if isinstance(value, str):
         return _NUMBER.sub("[number]", value)
     if isinstance(value, int | float | bool) or value is None:
@@ -123,18 +135,28 @@ def _masked(value: Any) -> Any:
     return _NUMBER.sub("[number]", str(value))
 
 
-def _describe_exception(_logger: Any, _method: str, entry: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    given = entry.pop("exc_info", None)
-    error = sys.exc_info()[1] if given is True else given[1] if isinstance(given, tuple) else given
-    if isinstance(error, BaseException):
+def _describe_exception(_logger: WrappedLogger, _method: str, entry: EventDict) -> EventDict:
+    """Replace `exc_info` by the error's description and the last six frames of its traceback."""
+    error = _error_of(entry.pop("exc_info", None))
+    if error is not None:
         entry["error"] = describe(error)
         frames = traceback.extract_tb(error.__traceback__)[-6:]
         entry["trace"] = [f"{frame.filename.rsplit('/', 2)[-1]}:{frame.lineno} {frame.name}" for frame in frames]
     return entry
 
 
+def _error_of(exc_info: object) -> BaseException | None:
+    """Return the error in the forms that logging allows: true for the current one, a tuple, or the error itself."""
+    error = exc_info
+    if exc_info is True:
+        error = sys.exc_info()[1]
+    elif isinstance(exc_info, tuple):
+        error = exc_info[1]
+    return error if isinstance(error, BaseException) else None
+
+
 class CorrelatedRow(Protocol):
-    """A row of a batch that a log line can name."""
+    """A row with the ids of a log line."""
 
     @property
     def region(self) -> str:
@@ -146,7 +168,7 @@ class CorrelatedRow(Protocol):
 
     @property
     def correlation_id(self) -> UUID:
-        """Return the id of the stored message that all of this began with."""
+        """Return the id of the stored message from which the row comes."""
 
 
 def log_batch(event: str, rows: Sequence[CorrelatedRow], **fields: object) -> None:
@@ -167,5 +189,5 @@ def failure_fields(error: Exception) -> dict[str, object]:
 
 
 def describe(error: BaseException) -> str:
-    """Return an error's name without its text, unless the text is the gateway's own."""
+    """Return the reason of a gateway's error, and only the class name of any other, because its text may be personal."""
     return error.reason if isinstance(error, GatewayError) else type(error).__name__

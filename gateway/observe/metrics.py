@@ -7,7 +7,7 @@ from prometheus_client.process_collector import ProcessCollector
 
 
 class Metrics:
-    """What Prometheus is told. One set a process; the queues' depth is read from the database at each scrape."""
+    """The counters of one process. The depth of the queues is not here: it is read from the database at each scrape."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -25,7 +25,7 @@ class Metrics:
         self.replies = counter(
             "replies", "Replies, by outcome: sent, found, suppressed, failed.", [*channel, "outcome"]
         )
-        self.receipts = counter("receipts", "Delivery receipts of replies, by what they tell.", [*channel, "state"])
+        self.receipts = counter("receipts", "Delivery receipts of replies, by state.", [*channel, "state"])
         self.retries = counter("retries", "Rows put off for another attempt.", ["stage", "reason"])
         self.dead = counter("dead", "Rows that became dead letters.", ["stage", "reason"])
         self.provider_errors = counter("provider_errors", "Errors of providers and the centre.", [*channel, "reason"])

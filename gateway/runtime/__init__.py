@@ -1,1 +1,1 @@
-"""What runs beside the requests: stages, jobs by the clock, held connections."""
+"""The background work of a process: stages, scheduled jobs, open connections."""

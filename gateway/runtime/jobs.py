@@ -1,4 +1,4 @@
-"""The clock's work: polls, the purge, and writing down when channels last did what. The only APScheduler."""
+"""The scheduled jobs: polls, the purge, and the record of when channels were last active."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from gateway.domain.errors import GatewayError
 from gateway.domain.ids import new_id
-from gateway.observe.logs import describe, log
+from gateway.observe.logs import describe, failure_fields, log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
 from gateway.ports import Channel
@@ -21,18 +21,22 @@ from gateway.spool.activity import ALIVE, ActivityLog
 
 _FLUSH_EVERY = 5  # seconds
 _PURGE_EVERY = 3600  # seconds
-_PURGE_BATCH = 1000  # rows a transaction
+_PURGE_BATCH = 1000  # rows per transaction
 _FIRST_POLL = timedelta(seconds=5)
-_POLL_AGAIN = timedelta(seconds=30)  # after a failure, where the usual interval is longer
+_POLL_AGAIN = timedelta(seconds=30)  # after a failure, if the channel's interval is longer
 
 
 class Jobs:
-    """Everything that runs by the clock. Running it in several processes is harmless: polls hold a lease."""
+    """The jobs of a process. Several processes may run them: a poll holds a lease, and a purge may be repeated."""
 
     def __init__(
         self, spool: Spool, receiver: Receiver, activity: ActivityLog, metrics: Metrics, retention: timedelta
     ) -> None:
-        self._spool, self._receiver, self._activity, self._metrics = spool, receiver, activity, metrics
+        """Prepare; `retention` is the age at which finished rows are deleted."""
+        self._spool = spool
+        self._receiver = receiver
+        self._activity = activity
+        self._metrics = metrics
         self._retention = retention
         self._holder = new_id()
         self._scheduler = BackgroundScheduler(
@@ -42,9 +46,9 @@ class Jobs:
         )
 
     def start(self, polled: list[Channel], *, purge: bool = True) -> None:
-        """Begin; the first poll is soon, for what came while nobody listened.
+        """Start the jobs. The first poll is soon, for the messages that came while no process ran.
 
-        A process without polls and purge still writes down what it saw: the status page lives on that.
+        Without polls and purge a process still records its activity, because the status page is made of that.
         """
         add, now = self._scheduler.add_job, datetime.now(UTC)
         add(self.beat, "interval", seconds=_FLUSH_EVERY, id="beat", next_run_time=now)
@@ -63,66 +67,64 @@ class Jobs:
             )
         self._scheduler.start()
 
+    @property
+    def scheduled(self) -> frozenset[str]:
+        """Return the names of the jobs that this process runs."""
+        return frozenset(job.id for job in self._scheduler.get_jobs())
+
     def stop(self) -> None:
-        """End after the jobs under way, and write down what is left."""
+        """Wait for the running jobs, then record the remaining activity."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=True)
         self.flush()
 
     def poll(self, channel: Channel) -> None:
-        """Poll one channel, and write down how that went."""
+        """Poll one channel, and record success or failure."""
         try:
             stored = self._receiver.poll(channel, self._holder)
         except Exception as exc:  # noqa: BLE001  recorded for the status page; the next poll starts where this one did
-            self._metrics.polls.labels(channel.region, channel.name, "failed").inc()
-            reason = describe(exc)
-            known = isinstance(exc, GatewayError)
-            log.warning(
-                "poll failed",
-                region=channel.region,
-                channel=channel.name,
-                reason=reason,
-                exc_info=None if known else exc,
-            )
-            try:
-                self._spool.leases.fail(channel.region, channel.name, reason)
-            except GatewayError as also:
-                log.warning(
-                    "poll failure not recorded", region=channel.region, channel=channel.name, reason=also.reason
-                )
-            self._hasten(channel)
+            self._poll_failed(channel, exc)
             return
         outcome = "elsewhere" if stored is None else "done"
         self._metrics.polls.labels(channel.region, channel.name, outcome).inc()
-        if stored is None:  # another process polls; or one did, and died before it could give the lease back
+        if stored is None:  # another process polls, or died before it could release the lease
             self._hasten(channel)
 
+    def _poll_failed(self, channel: Channel, error: Exception) -> None:
+        region, name = channel.id
+        self._metrics.polls.labels(region, name, "failed").inc()
+        log.warning("poll failed", region=region, channel=name, **failure_fields(error))
+        try:
+            self._spool.leases.fail(region, name, describe(error))
+        except GatewayError as exc:
+            log.warning("poll failure not recorded", region=region, channel=name, **failure_fields(exc))
+        self._hasten(channel)
+
     def _hasten(self, channel: Channel) -> None:
-        """Do not let a short trouble of the provider last a whole interval."""
+        """Poll again soon, so that a short failure of the provider does not cost a whole interval."""
         job = self._scheduler.get_job(f"poll {channel.id}")
         soon = datetime.now(UTC) + _POLL_AGAIN
         if job is not None and (job.next_run_time is None or job.next_run_time > soon):
             job.modify(next_run_time=soon)
 
     def beat(self) -> None:
-        """Write down that this process runs, and when channels last did what."""
+        """Record that this process is alive, and the activity of its channels."""
         self._activity.note(*ALIVE, self._spool.clock(), f"{socket.gethostname()}:{os.getpid()}")
         self.flush()
 
     def flush(self) -> None:
-        """Write down when channels last did what."""
+        """Record when channels were last active."""
         try:
             self._activity.flush()
         except GatewayError as exc:
-            log.warning("activity not recorded", reason=exc.reason)
+            log.warning("activity not recorded", **failure_fields(exc))
 
     def purge(self) -> None:
-        """Delete finished messages and replies, and our copies of delivered complaints, that were kept long enough."""
+        """Delete the finished messages and replies and the local copies of complaints that are older than the retention."""
         before = self._spool.clock() - self._retention
         drops: dict[str, Callable[[], int]] = {
-            "drafts": lambda: self._spool.partial_messages.purge(
-                before, _PURGE_BATCH
-            ),  # first: a draft keeps its parts
+            # First, because a partial message keeps its parts in the inbox.
+            "drafts": lambda: self._spool.partial_messages.purge(before, _PURGE_BATCH),
             "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
             "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
             "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),
@@ -135,4 +137,4 @@ class Jobs:
                 if total:
                     log.info("purged", queue=name, count=total)
         except GatewayError as exc:
-            log.warning("purge failed", reason=exc.reason)
+            log.warning("purge failed", **failure_fields(exc))

@@ -1,7 +1,7 @@
-"""Connections that we hold open. Of all processes one holds each, by a lease; the others stand by.
+"""Connections that stay open. Each is held by one process at a time, by a lease; the other processes stand by.
 
-Around an adapter's `listen` this does what every held connection needs: the lease, the waiting after a failure, storing
-what comes, and writing down how it stands.
+Around an adapter's `listen` this module does the common work: the lease, the wait after a failure, storing messages, and
+recording the state of the connection.
 """
 
 from __future__ import annotations
@@ -14,22 +14,22 @@ from datetime import timedelta
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
-from gateway.observe.logs import describe, log
+from gateway.observe.logs import describe, failure_fields, log
 from gateway.pipeline.commit import Committer
 from gateway.pipeline.receive import incoming
 from gateway.ports import Channel, FetchedMessage, Listener
 from gateway.spool import Spool
 from gateway.spool.queue import backoff
 
-_LOOKS = 6  # so often in the time of a lease it is renewed, and those who stand by look whether its holder is gone
-_LONGEST_WAIT = 60.0  # seconds between two attempts: an operator's outage must not outlast itself here
+_LOOKS = 6  # times per lease that the holder renews it, and that other processes check whether it has ended
+_LONGEST_WAIT = 60.0  # seconds between two attempts, so that a channel is back soon after an outage
 
 
 class Lines:
-    """All connections of this process."""
+    """The connections of this process."""
 
     def __init__(self, spool: Spool, committer: Committer, channels: Iterable[Channel], lease: timedelta) -> None:
-        """Prepare; `lease` is how long the connections of a process that died stay without a holder."""
+        """Prepare; `lease` is the time after which another process takes over the connections of a dead one."""
         self._stop = threading.Event()
         self._look = lease.total_seconds() / _LOOKS
         self._lines = [
@@ -40,14 +40,14 @@ class Lines:
         self._keeper = threading.Thread(target=self._keep, name="lines", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect."""
+        """Start a thread for every connection."""
         for line in self._lines:
             line.start()
         if self._lines:
             self._keeper.start()
 
     def stop(self, timeout: float) -> bool:
-        """End all connections in good order; return whether that worked within so many seconds."""
+        """End all connections in good order; return whether all ended within the timeout (seconds)."""
         self._stop.set()
         deadline = time.monotonic() + timeout
         ended = [line.join(max(0.0, deadline - time.monotonic())) for line in self._lines]
@@ -58,79 +58,83 @@ class Lines:
         return frozenset(line.id for line in self._lines if not line.held)
 
     def _keep(self) -> None:
-        """Renew the leases. Apart from the connections: one that waits for its operator must not lose its lease."""
+        """Renew the leases in a thread of its own: a connection that waits for its operator must not lose its lease."""
         while not self._stop.wait(self._look):
             for line in self._lines:
                 line.renew()
 
 
 class _Line:
-    """One connection: what `listen` is given, and the thread that calls it."""
+    """One connection: the argument of the adapter's `listen`, and the thread that calls it."""
 
     def __init__(
         self, channel: Channel, spool: Spool, committer: Committer, lease: timedelta, stop: threading.Event
     ) -> None:
         self.id = channel.id
-        self._channel, self._spool, self._committer, self._stop = channel, spool, committer, stop
+        self._channel = channel
+        self._spool = spool
+        self._committer = committer
+        self._stop = stop
         self._length = lease
         self._holder = new_id()
-        self._until = 0.0  # until when the lease is ours, by time.monotonic(); 0: it is not
+        self._until = 0.0  # end of our lease, by time.monotonic(); 0: we have none
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"line {channel.id}", daemon=True)
 
-    # --- what the adapter sees: `ports.Line` ---
+    # --- for the adapter: `ports.Line` ---
 
     @property
     def ending(self) -> bool:
-        """Whether to stop: the process ends, or the lease is lost."""
+        """Return whether to stop: the process ends, or the lease is lost."""
         return self._stop.is_set() or not self.held
 
     def up(self) -> None:
-        """Write down that the connection stands."""
+        """Record that the connection is up."""
         self._failures = 0
         self._spool.leases.succeed(*self.id)
         log.info("connected", region=self.id.region, channel=self.id.name)
 
-    def accept(self, found: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
-        """Store messages in one transaction; `None` for each that is durable."""
+    def accept(self, messages: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
+        """Store messages in one transaction; return for each `None` if it is durable, else the error."""
         now, inbox = self._spool.clock(), self._committer.inbox
-        rows = [inbox.seal(incoming(self._channel, one, now)) for one in found]
+        rows = [inbox.seal(incoming(self._channel, message, now)) for message in messages]
         if not rows:
             return []
         outcomes = self._committer.write(rows)
         self._committer.count(rows, outcomes)
         return [outcome if isinstance(outcome, GatewayError) else None for outcome in outcomes]
 
-    # --- what the process sees ---
+    # --- for the process ---
 
     @property
     def held(self) -> bool:
-        """Whether the lease is ours."""
+        """Return whether this process has the lease."""
         return time.monotonic() < self._until
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def join(self, timeout: float) -> bool:
-        """Wait for the end; return whether it came."""
+        """Wait for the end of the thread; return whether it ended within the timeout (seconds)."""
         self._thread.join(timeout)
         return not self._thread.is_alive()
 
     def renew(self) -> None:
-        """Extend the lease, if it is ours."""
+        """Renew the lease, if this process has it."""
         if not self.held:
             return
         try:
             self._lease()
-        except Unavailable as exc:  # the lease still runs a while, and the next renewal may work
-            log.warning("lease not renewed", region=self.id.region, channel=self.id.name, reason=exc.reason)
+        except Unavailable as exc:  # the lease has not ended yet, and the next renewal may work
+            self._warn("lease not renewed", exc)
 
     def _lease(self) -> bool:
-        asked = time.monotonic()
-        ours = self._spool.leases.lease(*self.id, self._holder, self._length)
-        self._until = asked + self._length.total_seconds() if ours else 0.0
-        return ours
+        """Take or renew the lease; return whether this process has it now."""
+        before = time.monotonic()
+        leased = self._spool.leases.lease(*self.id, self._holder, self._length)
+        self._until = before + self._length.total_seconds() if leased else 0.0
+        return leased
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -148,39 +152,34 @@ class _Line:
         try:
             return self._lease()
         except GatewayError as exc:
-            log.warning("lease not taken", region=self.id.region, channel=self.id.name, reason=exc.reason)
+            self._warn("lease not taken", exc)
             return False
 
     def _hold(self) -> Exception | None:
-        """Let the adapter listen; return why that ended, where it should not have."""
+        """Let the adapter listen; return the error that ended it, or `None` if the end was intended."""
         try:
             self._channel.listener.listen(self)
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
-            cut_short = self.ending and isinstance(exc, Unavailable)  # ours was the end: no failure of theirs
+            cut_short = self.ending and isinstance(exc, Unavailable)  # our own end is no failure of the other side
             return None if cut_short else exc
         return None if self.ending else Unavailable("the other side ended the connection")
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
         region, channel = self.id
-        known = isinstance(error, GatewayError)
-        log.warning(
-            "connection lost",
-            region=region,
-            channel=channel,
-            attempts=self._failures,
-            reason=describe(error),
-            exc_info=None if known else error,
-        )
+        log.warning("connection lost", region=region, channel=channel, attempts=self._failures, **failure_fields(error))
         try:
             self._spool.leases.fail(region, channel, describe(error))
-        except GatewayError as also:
-            log.warning("failure not recorded", region=region, channel=channel, reason=also.reason)
+        except GatewayError as exc:
+            self._warn("failure not recorded", exc)
+
+    def _warn(self, event: str, error: GatewayError) -> None:
+        log.warning(event, region=self.id.region, channel=self.id.name, **failure_fields(error))
 
     def _release(self) -> None:
-        """Let another process try: the trouble may be this machine's."""
+        """Release the lease, so that another process can try: the fault may be this machine's."""
         self._until = 0.0
         try:
             self._spool.leases.release(*self.id, self._holder)
         except GatewayError as exc:  # it ends by itself
-            log.warning("lease not given back", region=self.id.region, channel=self.id.name, reason=exc.reason)
+            self._warn("lease not given back", exc)

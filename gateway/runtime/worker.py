@@ -1,4 +1,4 @@
-"""Runs the stages: one thread each, woken by the stage before it, or by the clock."""
+"""Run the stages, each in a thread that the stage before it or the clock wakes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from gateway.domain.errors import Unavailable
-from gateway.observe.logs import log
+from gateway.observe.logs import failure_fields, log
 from gateway.spool.queue import backoff
 
 
@@ -18,34 +18,36 @@ class Stage(Protocol):
     name: str
 
     def run_once(self) -> int:
-        """Work on one batch; return how many rows it had."""
+        """Work on one batch; return its number of rows."""
 
     def close(self) -> None:
-        """Let go of what is held, when nothing runs any more. Raises `Unavailable`: then leases end by themselves."""
+        """Release the claims and leases of a stage that has stopped. Raises `Unavailable`; leases then end by themselves."""
 
 
 class Worker:
-    """Stages in the order of the flow; a batch done by one wakes the next."""
+    """Stages in the order of the flow; a finished batch wakes the stages after it."""
 
     def __init__(self, stages: Sequence[Stage], idle: float) -> None:
-        self._stages, self._idle = stages, idle
+        """Prepare; `idle` is in seconds, the time between two looks into an empty queue."""
+        self._stages = stages
+        self._idle = idle
         self._wake = [threading.Event() for _ in stages]
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin work on every stage."""
+        """Start a thread for every stage."""
         for position, stage in enumerate(self._stages):
             thread = threading.Thread(target=self._run, args=(position,), name=stage.name, daemon=True)
             self._threads.append(thread)
             thread.start()
 
     def wake(self) -> None:
-        """Tell the first stage that a message came, so that it need not wait for the clock."""
+        """Wake the first stage at once, because a message came."""
         self._wake[0].set()
 
     def stop(self, timeout: float) -> bool:
-        """Finish the batches under way; return whether all were done in time (seconds)."""
+        """Finish the current batches; return whether all were finished within the timeout (seconds)."""
         deadline = time.monotonic() + timeout
         self._stop.set()
         for event in self._wake:
@@ -58,7 +60,7 @@ class Worker:
             try:
                 stage.close()
             except Unavailable as exc:
-                log.warning("not given back", stage=stage.name, reason=exc.reason)
+                log.warning("not given back", stage=stage.name, **failure_fields(exc))
         return True
 
     def _run(self, position: int) -> None:
@@ -68,13 +70,9 @@ class Worker:
             wake.clear()
             try:
                 worked = stage.run_once()
-            except Exception as exc:  # noqa: BLE001
+            except Exception as exc:  # noqa: BLE001  the lease of the batch ends by itself; the other stages go on
                 failures += 1
-                if isinstance(exc, Unavailable):
-                    log.warning("stage waits", stage=stage.name, attempts=failures, reason=exc.reason)
-                else:
-                    # A fault of ours. The batch's lease ends by itself; the other stages must go on meanwhile.
-                    log.error("stage failed", stage=stage.name, attempts=failures, exc_info=exc)
+                _log_failure(stage.name, failures, exc)
                 self._stop.wait(backoff(failures, base=0.5, cap=15).total_seconds())
                 continue
             failures = 0
@@ -83,3 +81,11 @@ class Worker:
                     later.set()
             else:
                 wake.wait(self._idle)
+
+
+def _log_failure(stage: str, failures: int, error: Exception) -> None:
+    """Log a failed batch: a warning if the database or the centre is away, an error if the gateway has a bug."""
+    if isinstance(error, Unavailable):
+        log.warning("stage waits", stage=stage, attempts=failures, **failure_fields(error))
+    else:
+        log.error("stage failed", stage=stage, attempts=failures, **failure_fields(error))

@@ -1,1 +1,1 @@
-"""The configuration: what it may say, how it is read, what is wrong with it."""
+"""The configuration: its settings, its reader, its faults."""

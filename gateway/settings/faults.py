@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in words."""
+"""The faults of a configuration, in plain words."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from pydantic import BaseModel
+from pydantic_core import ErrorDetails
 
 from gateway.domain.errors import Misconfigured
 from gateway.domain.texts import Text, text
@@ -18,7 +18,7 @@ from gateway.settings.types import PATTERNS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong in the configuration."""
+    """One fault of the configuration: file, key (empty for a whole file), value found (empty if it is not shown), problem."""
 
     file: str
     key: str
@@ -28,15 +28,15 @@ class Fault:
     def __str__(self) -> str:
         return self.in_words("found")
 
-    def in_words(self, found: str) -> str:
-        """Return the fault as one line; `found` is the word before the value found, in the reader's language."""
+    def in_words(self, label: str) -> str:
+        """Return the fault as one line; `label` is the word before the value, "found" in the reader's language."""
         where = f"{self.file}: {self.key}" if self.key else self.file
-        value = f" ({found}: {self.found})" if self.found else ""
+        value = f" ({label}: {self.found})" if self.found else ""
         return f"{where}: {self.problem}{value}"
 
 
 class Faults(Misconfigured):
-    """All faults of a configuration, found in one go."""
+    """All faults of a configuration together."""
 
     def __init__(self, faults: list[Fault]) -> None:
         super().__init__("\n".join([self.headline(faults), *(f"  {fault}" for fault in faults)]))
@@ -44,7 +44,7 @@ class Faults(Misconfigured):
 
     @staticmethod
     def headline(faults: list[Fault]) -> Text:
-        """Return the line above the faults: how many there are."""
+        """Return the line above the faults, with their number."""
         if len(faults) == 1:
             return text("1 fault in the configuration:")
         return text("{count} faults in the configuration:", count=len(faults))
@@ -77,37 +77,48 @@ def _with_hint(problem: Text, hint: Text | None) -> Text:
     return problem if hint is None else text("{problem}; {hint}", problem=problem, hint=hint)
 
 
-def numbered(loc: Sequence[Any], given: Any) -> list[str]:
-    """Return a key's parts as a reader counts: the first of a list is 1; a rule is named by its code or agency."""
+def numbered(place: Sequence[str | int], content: object) -> list[str]:
+    """Return the parts of a key for readers: lists count from 1, and a rule is followed by its code or agency."""
     shown = []
-    for part in loc:
+    value = content
+    for part in place:
         if is_union_branch(part):
             continue
-        try:
-            given = given[part]
-        except (LookupError, TypeError):
-            given = None
-        name = ""
-        if isinstance(part, int) and isinstance(given, Mapping):
-            name = next((f" ({given[key]})" for key in ("code", "agency", "classification") if given.get(key)), "")
-        shown.append(f"{part + 1}{name}" if isinstance(part, int) else str(part))
+        value = _part_of(value, part)
+        if not isinstance(part, int):
+            shown.append(part)
+            continue
+        rule = value if isinstance(value, Mapping) else {}
+        name = next((f" ({rule[key]})" for key in ("code", "agency", "classification") if rule.get(key)), "")
+        shown.append(f"{part + 1}{name}")
     return shown
+
+
+def _part_of(value: object, part: str | int) -> object:
+    """Return an element of a table or list, and `None` if it has none of this name or number."""
+    if isinstance(value, Mapping):
+        return value.get(part)
+    if isinstance(value, list) and isinstance(part, int) and part < len(value):
+        return value[part]
+    return None
 
 
 _SENSITIVE = re.compile(r"token|secret|password|key(?!word)|(?<!public_)url", re.IGNORECASE)
 
 
 def is_union_branch(part: object) -> bool:
-    """Tell pydantic's names of union members from keys; they mean nothing to a reader."""
+    """Return whether a part of a place is pydantic's name of a union member: it is no key, and readers do not need it."""
     return isinstance(part, str) and (part == "str" or part.startswith("function-"))
 
 
-def shown_value(key: str, error: Mapping[str, Any]) -> str:
-    """Show the value found, but never one that may be a secret written in the wrong place."""
+def shown_value(key: str, error: ErrorDetails) -> str:
+    """Return the value found, shortened to 60 characters; "***" if it may be a secret written in the wrong place."""
     if error["type"] in ("missing", "extra_forbidden") or error["type"].startswith("secret"):
         return ""
-    text = repr(error["input"])
-    return "***" if _SENSITIVE.search(key) else text if len(text) <= 60 else text[:57] + "…"
+    if _SENSITIVE.search(key):
+        return "***"
+    value = repr(error["input"])
+    return value if len(value) <= 60 else value[:57] + "…"
 
 
 _IN_WORDS = {
@@ -121,9 +132,8 @@ _IN_WORDS = {
 }
 
 
-def problem_of(error: Mapping[str, Any], kind: type[BaseModel], place: list[str]) -> str:
-    """Return in words what is wrong with a value, and what to do about it."""
-    message: str = error["msg"].removeprefix("Value error, ")
+def problem_of(error: ErrorDetails, kind: type[BaseModel], place: list[str]) -> str:
+    """Return the problem of a value and its remedy, in words."""
     if error["type"] in _IN_WORDS:
         return _IN_WORDS[error["type"]]
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in PATTERNS:
@@ -134,32 +144,43 @@ def problem_of(error: Mapping[str, Any], kind: type[BaseModel], place: list[str]
             path=error["ctx"]["path"],
         )
     if error["type"] == "missing":
-        description = _description(kind, place)
-        if not description:
-            return text("is missing; add it")
-        return text("is missing; add it: {description}", description=description)
+        return _missing(kind, place)
     if error["type"] == "extra_forbidden":
-        names = _fields_at(kind, place[:-1])
-        near = get_close_matches(place[-1], names, n=1)
-        if near:
-            return text("is not a setting; did you mean {name}?", name=repr(near[0]))
-        return text("is not a setting; there are: {listed}", listed=", ".join(names))
+        return _unknown_setting(kind, place)
+    message = error["msg"].removeprefix("Value error, ")
     return message[0].lower() + message[1:]
 
 
+def _missing(kind: type[BaseModel], place: list[str]) -> Text:
+    description = _description(kind, place)
+    if not description:
+        return text("is missing; add it")
+    return text("is missing; add it: {description}", description=description)
+
+
+def _unknown_setting(kind: type[BaseModel], place: list[str]) -> Text:
+    names = _fields_at(kind, place[:-1])
+    near = get_close_matches(place[-1], names, n=1)
+    if near:
+        return text("is not a setting; did you mean {name}?", name=repr(near[0]))
+    return text("is not a setting; there are: {listed}", listed=", ".join(names))
+
+
 def _model_at(kind: type[BaseModel], place: list[str]) -> type[BaseModel] | None:
-    model: Any = kind
+    """Return the model of the table at a place; `None` if the place is no table of known settings."""
+    model = kind
     for name in place:
-        if name.isdigit():
+        if name.isdigit():  # an element of a list has the model of the list
             continue
         field = model.model_fields.get(name)
         if field is None:
             return None
-        candidates = [field.annotation, *getattr(field.annotation, "__args__", ())]
-        model = next((c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)), None)
-        if model is None:
+        candidates = (field.annotation, *getattr(field.annotation, "__args__", ()))
+        models = [c for c in candidates if isinstance(c, type) and issubclass(c, BaseModel)]
+        if not models:
             return None
-    return model  # type: ignore[no-any-return]
+        model = models[0]
+    return model
 
 
 def _fields_at(kind: type[BaseModel], place: list[str]) -> list[str]:

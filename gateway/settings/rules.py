@@ -1,10 +1,11 @@
-"""The rules by which a report is judged and routed."""
+"""The rules that classify and route reports."""
 
 from __future__ import annotations
 
 from pydantic import Field
 
 from gateway.domain.complaint import Classification
+from gateway.domain.texts import text
 from gateway.settings.types import (
     Keyword,
     RegionCode,
@@ -15,50 +16,65 @@ NATIONAL = "00"
 
 
 class CategoryRule(Section):
-    """`[[categories]]`: the first rule of which a word occurs gives the category."""
+    """`[[categories]]`: the first rule with a word of the report gives the category."""
 
-    code: str = Field(min_length=1, description="The category's code at the centre.")
-    words: list[str] = Field(min_length=1, description="Words or phrases, whole words, case does not matter.")
+    code: str = Field(min_length=1, description=text("The category's code at the centre."))
+    words: list[str] = Field(min_length=1, description=text("Words or phrases, whole words, case does not matter."))
 
 
 class ClassificationRule(Section):
-    """`[[classifications]]`: the first rule of which a word occurs gives the class; else it is a complaint."""
+    """`[[classifications]]`: the first rule with a word of the report gives the class; without one it is a complaint."""
 
-    classification: Classification = Field(description="pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
-    words: list[str] = Field(min_length=1, description="Words or phrases, whole words, case does not matter.")
+    classification: Classification = Field(
+        description=text("pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
+    )
+    words: list[str] = Field(min_length=1, description=text("Words or phrases, whole words, case does not matter."))
 
 
 class Route(Section):
     """`[[routes]]`: the first rule that matches gives the responsible agency."""
 
-    agency: str = Field(min_length=1, max_length=120, description="The responsible office (instansi tujuan).")
-    region: RegionCode | None = Field(None, description="Only complaints about this region or a part of it.")
-    category: str | None = Field(None, description="Only complaints of this category.")
-    words: list[str] = Field(default=[], description="Only complaints in which one of these occurs.")
+    agency: str = Field(min_length=1, max_length=120, description=text("The responsible office (instansi tujuan)."))
+    region: RegionCode | None = Field(None, description=text("Only complaints about this region or a part of it."))
+    category: str | None = Field(None, description=text("Only complaints of this category."))
+    words: list[str] = Field(default=[], description=text("Only complaints in which one of these occurs."))
 
 
 class RoutingRules(Section):
-    """The part of `gateway.toml` that judges and routes reports; no secret, path or connection is in it."""
+    """The part of `gateway.toml` that classifies and routes reports, without secrets, paths and connections."""
 
     national_desk: str = Field(
         "Meja Nasional SP4N-LAPOR!",
         max_length=120,
-        description="The office that gets each report that no rule claims, so that every report has an office.",
+        description=text("The office that gets each report that no rule claims, so that every report has an office."),
     )
-    categories: list[CategoryRule] = Field(default=[], description="Tried in their order.")
-    classifications: list[ClassificationRule] = Field(default=[], description="Tried in their order.")
-    routes: list[Route] = Field(default=[], description="Tried after the region's own.")
+    categories: list[CategoryRule] = Field(
+        default=[],
+        description=text("Rules in their order; the first rule with a word of the report gives the category."),
+    )
+    classifications: list[ClassificationRule] = Field(
+        default=[],
+        description=text(
+            "Rules in their order; the first rule with a word of the report gives the class. Without one it is a complaint."
+        ),
+    )
+    routes: list[Route] = Field(
+        default=[],
+        description=text("Rules in their order, after the region's own; the first that matches gives the agency."),
+    )
 
 
 class RegionRules(Section):
     """The part of a region file that routes reports."""
 
-    code: RegionCode = Field(description='Kemendagri code, as "18.10"; "00" is the nation.')
-    name: str = Field(min_length=1, max_length=80, description="The region's name.")
+    code: RegionCode = Field(description=text('Kemendagri code, such as "18.10"; "00" is the nation.'))
+    name: str = Field(min_length=1, max_length=80, description=text("The region's name."))
     agency: str | None = Field(
-        None, max_length=120, description="The office that gets each report that the region's routes do not claim."
+        None,
+        max_length=120,
+        description=text("The office that gets each report that the region's routes do not claim."),
     )
     keywords: list[Keyword] = Field(
-        default=[], description="Words that, at the start of a message to a national channel, mean this region."
+        default=[], description=text("Words that, at the start of a message to a national channel, mean this region.")
     )
-    routes: list[Route] = Field(default=[], description="Tried in their order, before the gateway's.")
+    routes: list[Route] = Field(default=[], description=text("Tried in their order, before the gateway's."))

@@ -13,22 +13,25 @@ from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
+# A JSON Schema (draft 2020-12) or a part of one; Any, because this is what pydantic's model_json_schema() returns.
+Schema = dict[str, Any]
 
-def schemas(registry: Registry) -> dict[str, dict[str, Any]]:
-    """Return `{"gateway": …, "region": …}`; a channel's settings are those of its adapter.
 
-    Raises `Misconfigured` where an adapter's package is not installed: its settings could not be told.
+def schemas(registry: Registry) -> dict[str, Schema]:
+    """Return the schemas `{"gateway": …, "region": …}`; the settings of a channel are those of its adapter.
+
+    Raises `Misconfigured` if the package of an adapter is not installed, because its settings are then unknown.
     """
     gateway, region = _schema(GatewayFile), _schema(RegionFile)
-    channels: list[dict[str, Any]] = []
-    shared: dict[str, Any] = {}
-    tables: dict[str, Any] = {}
+    channels: list[Schema] = []
+    shared: dict[str, Schema] = {}
+    tables: Schema = {}
     for key in registry.keys:
         own = _schema(_settings(registry, key), f"{key}.")
         own.pop("$schema")
         tables |= own.pop("$defs", {})
         common = _schema(ChannelFile)["properties"]
-        # What [adapters.<key>] may already have said is not required a second time.
+        # No setting is required here: the channels may have it instead.
         shared[key] = {name: value for name, value in own.items() if name != "required"}
         channels.append(
             {
@@ -53,9 +56,9 @@ def _settings(registry: Registry, key: str) -> type[BaseModel]:
     return settings
 
 
-def _schema(model: type[BaseModel], prefix: str = "") -> dict[str, Any]:
-    """Return a model's schema; the prefix keeps its tables apart from those of the same name in another adapter."""
-    made = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
-    if "$defs" in made:
-        made["$defs"] = {f"{prefix}{name}": table for name, table in made["$defs"].items()}
-    return {"$schema": _DIALECT, **made}
+def _schema(model: type[BaseModel], prefix: str = "") -> Schema:
+    """Return a model's schema; the prefix distinguishes its tables from those of the same name in another adapter."""
+    schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
+    if "$defs" in schema:
+        schema["$defs"] = {f"{prefix}{name}": table for name, table in schema["$defs"].items()}
+    return {"$schema": _DIALECT, **schema}

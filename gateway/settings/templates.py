@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from string import Formatter
-from typing import Any
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from gateway.domain.complaint import Status
+from gateway.domain.texts import text
 from gateway.settings.types import (
     Section,
 )
@@ -25,6 +25,7 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
 }
 REPLIES = tuple(_PLACEHOLDERS)  # the templates of replies; the others are put into complaints
 _PLACEHOLDERS |= {"no_text": frozenset(), "incomplete": frozenset({"missing", "total"})}
+_REQUIRED = {"ticket": frozenset({"ticket"}), "status": frozenset({"ticket", "status"})}
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",
@@ -39,81 +40,94 @@ _STATUS_WORDS: dict[Status, str] = {
 
 
 class Templates(Section):
-    """`[templates]`: what citizens are answered, in Bahasa Indonesia; GSM-7 keeps a text of 160 in one SMS."""
+    """`[templates]`: the replies to citizens, in Bahasa Indonesia; 160 characters of GSM-7 fit into one SMS."""
 
     ticket: str = Field(
         "Laporan Anda kami terima. No. tiket: {ticket}. Cek perkembangan: balas STATUS {ticket}. SP4N-LAPOR!",
-        description="After delivery. May use {ticket}, {agency}, {region}; must use {ticket}.",
+        description=text("After delivery. May use {ticket}, {agency}, {region}; must use {ticket}."),
     )
     status: str = Field(
         "Tiket {ticket}: {status} ({date}). Instansi: {agency}. SP4N-LAPOR!",
-        description="To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two.",
+        description=text(
+            "To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two."
+        ),
     )
     status_unknown: str = Field(
         "Tiket {ticket} tidak ditemukan untuk nomor ini. Periksa lagi nomornya, dan kirim dari nomor yang melapor.",
-        description="To STATUS of a ticket that is not this sender's, whether or not it exists. May use {ticket}.",
+        description=text("To STATUS of a ticket that is not this sender's, or does not exist. May use {ticket}."),
     )
     status_format: str = Field(
         "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
-        description="To STATUS or BATAL with a number whose check digit is wrong.",
+        description=text("To STATUS or BATAL with a number whose check digit is wrong."),
     )
     added: str = Field(
         "Tambahan Anda kami catat pada laporan {ticket}. Laporan lain? Awali dengan BARU. SP4N-LAPOR!",
-        description="After a message joined the sender's open report. May use {ticket}.",
+        description=text("After a message joined the sender's open report. May use {ticket}."),
     )
     withdrawn: str = Field(
         "Laporan {ticket} kami batalkan atas permintaan Anda. SP4N-LAPOR!",
-        description="After BATAL from the owner. May use {ticket}.",
+        description=text("After BATAL from the owner. May use {ticket}."),
     )
     stopped: str = Field(
         "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
-        description="To STOP: from then on only what somebody asks is answered.",
+        description=text("To STOP: from then on only questions are answered."),
     )
     agreed: str = Field(
         "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
-        description="To SETUJU, which undoes STOP.",
+        description=text("To SETUJU, which undoes STOP."),
     )
     help: str = Field(
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
         "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
-        description="To BANTUAN.",
+        description=text("To BANTUAN."),
     )
     no_text: str = Field(
         "(tanpa teks)",
-        description="Title and description of a complaint that came without words, as a picture does.",
+        description=text("Title and description of a complaint that came without words, such as a photo alone."),
     )
     incomplete: str = Field(
         "[Pesan tidak lengkap: bagian {missing} dari {total} tidak diterima]",
-        description="Below a long message of which parts never came. May use {missing}, {total}.",
+        description=text("Below a long message with missing parts. May use {missing}, {total}."),
     )
     status_words: dict[Status, str] = Field(
         default={},
         validate_default=True,
-        description="The words for {status}; what is left out keeps its default.",
+        description=text("The words for {status}; a word that is not given keeps its default."),
     )
 
     @field_validator("status_words", mode="after")
     @classmethod
-    def _fill_up(cls, given: dict[Status, str]) -> dict[Status, str]:
-        """Let a file change one word without losing the others."""
-        return _STATUS_WORDS | given
+    def _fill_up(cls, words: dict[Status, str]) -> dict[Status, str]:
+        """Add the default words, so that a file may change a single word."""
+        return _STATUS_WORDS | words
 
     @field_validator(*_PLACEHOLDERS)
     @classmethod
-    def _placeholders(cls, text: str, info: Any) -> str:
-        allowed = _PLACEHOLDERS[info.field_name]
+    def _placeholders(cls, template: str, info: ValidationInfo) -> str:
+        """Return the template if it can be filled in. Raises `ValueError` for unknown or missing placeholders."""
+        name = info.field_name or ""
+        allowed = _PLACEHOLDERS[name]
         try:
-            used = {name for _, name, _, _ in Formatter().parse(text) if name is not None}
+            used = {placeholder for _, placeholder, _, _ in Formatter().parse(template) if placeholder is not None}
         except ValueError as exc:
-            raise ValueError("braces must be in pairs, as in {ticket}") from exc
+            raise ValueError(text("braces must be in pairs, as in {example}", example="{ticket}")) from exc
         if unknown := used - allowed:
-            listed = ", ".join("{" + name + "}" for name in sorted(allowed)) or "no placeholder"
-            raise ValueError(f"unknown placeholder {{{min(unknown)}}}; this text may use {listed}")
-        required = {"ticket": {"ticket"}, "status": {"ticket", "status"}}.get(info.field_name, set())
-        if missing := required - used:
-            raise ValueError(f"the text must contain {{{min(missing)}}}")
+            listed = ", ".join(_braced(placeholder) for placeholder in sorted(allowed)) or "no placeholder"
+            problem = text(
+                "unknown placeholder {placeholder}; this text may use {listed}",
+                placeholder=_braced(min(unknown)),
+                listed=listed,
+            )
+            raise ValueError(problem)
+        if missing := _REQUIRED.get(name, frozenset()) - used:
+            raise ValueError(text("the text must contain {placeholder}", placeholder=_braced(min(missing))))
         try:
-            text.format(**dict.fromkeys(allowed, "x"))
+            template.format(**dict.fromkeys(allowed, "x"))
         except (ValueError, LookupError) as exc:
-            raise ValueError("the text cannot be filled in: use plain placeholders, as in {ticket}") from exc
-        return text
+            problem = text("the text cannot be filled in: use plain placeholders, as in {example}", example="{ticket}")
+            raise ValueError(problem) from exc
+        return template
+
+
+def _braced(placeholder: str) -> str:
+    return "{" + placeholder + "}"

@@ -1,4 +1,4 @@
-"""The types that settings are made of."""
+"""The types of settings: codes, names, numbers, durations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ CODE_PATTERN = r"^\d{2}(\.\d{2}(\.\d{2}(\.\d{4})?)?)?$"
 CHANNEL_PATTERN = r"^[a-z][a-z0-9-]{0,31}$"
 KEYWORD_PATTERN = r"^[A-Z0-9]{2,20}$"
 PUBLIC_URL_PATTERN = r"^https?://[^/\s]+(/[^\s?#]*)?$"
-PATTERNS = {  # the same in words, for whoever wrote something else
+PATTERNS = {  # the patterns in words, for error messages
     CODE_PATTERN: text('must be a Kemendagri code: two digits, then parts after a dot, as "18", "18.10" or "18.10.01"'),
     CHANNEL_PATTERN: text("a channel's name is small letters, digits and hyphens, and starts with a letter"),
     KEYWORD_PATTERN: text("a keyword is 2 to 20 capital letters and digits, without spaces"),
@@ -24,7 +24,7 @@ PATTERNS = {  # the same in words, for whoever wrote something else
 RegionCode = Annotated[str, Field(pattern=CODE_PATTERN)]
 ChannelName = Annotated[str, Field(pattern=CHANNEL_PATTERN)]
 Keyword = Annotated[str, Field(pattern=KEYWORD_PATTERN)]
-Whole = Annotated[int, Strict()]  # "8080" in quotes is a mistake, and is told as one
+Whole = Annotated[int, Strict()]  # "8080" in quotes is a fault
 Number = Annotated[float, Strict()]
 IPAddress = Annotated[str, AfterValidator(lambda text: str(ip_address(text)))]
 Seconds = Annotated[float, Strict(), Field(gt=0, le=86_400)]

@@ -1,1 +1,1 @@
-"""The base of simulated providers, and the invented citizens who write to them."""
+"""The base of simulated providers, and invented citizens with their messages."""

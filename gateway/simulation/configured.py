@@ -32,7 +32,7 @@ class Simulated:
 
     @property
     def setting(self) -> str:
-        """Return the setting that says where the provider listens: of the channel, or of its adapter's table."""
+        """Return the setting with the provider's address, of the channel or of its adapter's table."""
         channel = self.channel
         return (
             f"{self.provider.setting} of channel {channel.region}/{channel.name} "

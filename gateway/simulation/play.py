@@ -20,7 +20,7 @@ from gateway.simulation.roles import Provider
 from gateway.simulation.simulator import Simulator, refusal_text
 
 _PATIENCE = 15  # seconds until a reply must have come
-_ASK_EVERY = 0.2  # seconds
+_FETCH_EVERY = 0.2  # seconds
 _LAST_REPLIES = 2  # seconds that are left for the replies to the last messages
 _FOR_EVER = 2**31  # messages
 
@@ -58,7 +58,7 @@ def play(
 def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, message: str) -> int:
     """Send one message, print the answer, and return the exit code.
 
-    If a simulator runs beside the gateway already, the answer comes to it, and we ask it for the answer.
+    If a simulator already runs beside the gateway, the answer is fetched from it.
     """
     party = simulated(settings, registry, address)[0]
     simulator = Simulator([party.provider], rate=1)
@@ -85,7 +85,7 @@ def _stop_event(*, until_eof: bool) -> threading.Event:
 
 
 def _stop_at_eof(stop: threading.Event) -> None:
-    """Wait for the end of the program that started us: its pipe to us closes with it, even if it is killed."""
+    """Set the event when standard input ends: the parent's pipe closes even if the parent is killed."""
     while os.read(0, 1024):  # not sys.stdin: its lock would still be held when the interpreter ends
         pass
     stop.set()
@@ -122,7 +122,7 @@ def _send_beside(party: Simulated, sender: str, message: str) -> int:
 
 
 def _send_and_ask(provider: Provider, sender: str, message: str) -> int:
-    """Send one message, and ask the simulator that runs already for the reply."""
+    """Send one message, and fetch the reply from the simulator that already runs."""
     before = len(provider.replies_elsewhere(sender))
     click.echo(f"{sender} -> {provider.sender}: {message}")
     outcome = provider.send(sender, message)
@@ -131,7 +131,7 @@ def _send_and_ask(provider: Provider, sender: str, message: str) -> int:
         return 1
     deadline, reply = time.monotonic() + _PATIENCE, None
     while reply is None and time.monotonic() < deadline:
-        time.sleep(_ASK_EVERY)
+        time.sleep(_FETCH_EVERY)
         reply = next(iter(provider.replies_elsewhere(sender)[before:]), None)
     if reply is not None:
         click.echo(f"{provider.sender} => {sender}: {reply}")

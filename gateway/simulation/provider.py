@@ -85,7 +85,7 @@ class SimulatedProvider(ABC):
 
     @classmethod
     def _place(cls, address: str, context: ChannelContext) -> tuple[int, str]:
-        """Return the port and path where a channel expects its provider; raises `ValueError` for another machine."""
+        """Return port and path of a provider's URL. Raises `ValueError` if the URL is on another machine."""
         place = urlsplit(address)
         if place.hostname != "127.0.0.1" or not place.port:
             where = f"{context.region}/{context.channel}"
@@ -98,7 +98,7 @@ class SimulatedProvider(ABC):
 
     @property
     def url(self) -> str:
-        """The base URL of the API; raises `RuntimeError` before `start`."""
+        """Return the base URL of the API. Raises `RuntimeError` before `start`."""
         return f"{self._base}{self._path}"
 
     @property

@@ -27,7 +27,7 @@ class Outcome(Protocol):
 
     @property
     def status(self) -> int | None:
-        """Return the HTTP status, or what is equal to it on the channel; `None` if the gateway never answered."""
+        """Return the HTTP status, or the channel's equivalent of it; `None` if the gateway never answered."""
 
     @property
     def error(self) -> str | None:
@@ -41,17 +41,17 @@ class Provider(Protocol):
 
     @property
     def url(self) -> str:
-        """Return where it listens."""
+        """Return the URL on which it listens."""
 
     @property
     def setting(self) -> str:
-        """Return the name of the channel's setting that says where it listens."""
+        """Return the name of the channel's setting with its address."""
 
     def start(self) -> object:
         """Listen; raises `OSError` if the port is taken."""
 
     def hang_up(self) -> None:
-        """Wait for the gateway no longer: a call that still waits has failed."""
+        """End the calls that wait for the gateway's answer; they have failed."""
 
     def stop(self) -> None:
         """Stop listening."""

@@ -1,4 +1,4 @@
-"""init, migrate, keys, dead, replay: changing things, safely and again."""
+"""The commands init, migrate, keys, dead and replay: they change things safely and may be repeated."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ import os
 import stat
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from uuid import UUID
 
 import pytest
 
 from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints, history
 from gateway.domain.ids import new_id
 from gateway.spool.tables import Kind, State, inbox, outbox
@@ -23,30 +24,56 @@ from tests.gateway.support import StillClock
 
 FOUND, USAGE, CONFIGURATION = 1, 2, 3
 
+Letters = tuple[Gateway, UUID, UUID]  # a gateway, its dead message, its dead reply
+
 
 # --- init --------------------------------------------------------------------------------------------------------
 
 
-def test_init_makes_the_files_that_are_missing_and_only_those(sqlite_site: Site) -> None:
-    keys = sqlite_site.write().root / "keys"
+def emptied(site: Site) -> Path:
+    """Write the configuration without the files it refers to, and return their folder."""
+    keys = site.write().root / "keys"
     for path in keys.iterdir():
         path.unlink()
+    return keys
+
+
+def test_init_makes_the_files_that_are_missing_and_only_those(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
     (keys / "twilio").write_text("yang-sebenarnya")
     result = sqlite_site.run("init")
     assert result.exit_code == 0
     assert "made keys/storage" in result.output
     assert {path.name for path in keys.iterdir()} == {"storage", "lookup", "api", "twilio"}
     assert (keys / "twilio").read_text() == "yang-sebenarnya"
-    made = {path: path.read_text() for path in keys.iterdir()}
-    for path in keys.iterdir():
-        if path.name != "twilio":
-            assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert len(parse_key(made[keys / "storage"].strip())) == 32
-    assert made[keys / "storage"] != made[keys / "lookup"]
-    again = sqlite_site.run("init")
-    assert (again.exit_code, again.output) == (0, "")
-    assert {path: path.read_text() for path in keys.iterdir()} == made
+
+
+def test_init_makes_files_that_only_their_owner_can_read(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    assert {stat.S_IMODE(path.stat().st_mode) for path in keys.iterdir()} == {0o600}
+
+
+def test_init_makes_a_usable_configuration(sqlite_site: Site) -> None:
+    emptied(sqlite_site)
+    sqlite_site.run("init")
     assert sqlite_site.run("check").exit_code == 0
+
+
+def test_init_makes_different_keys(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    storage, lookup = (parse_key((keys / name).read_text().strip()) for name in ("storage", "lookup"))
+    assert (len(storage), storage != lookup) == (32, True)
+
+
+def test_a_second_init_changes_nothing(sqlite_site: Site) -> None:
+    keys = emptied(sqlite_site)
+    sqlite_site.run("init")
+    contents = {path: path.read_text() for path in keys.iterdir()}
+    result = sqlite_site.run("init")
+    assert (result.exit_code, result.output) == (0, "")
+    assert {path: path.read_text() for path in keys.iterdir()} == contents
 
 
 def test_init_shows_no_secret(sqlite_site: Site) -> None:
@@ -65,7 +92,7 @@ def test_init_without_a_configuration_says_so(sqlite_site: Site) -> None:
 def test_init_with_a_broken_file_says_which(sqlite_site: Site) -> None:
     result = sqlite_site.write(regions={"32.toml": "x = "}).run("init")
     assert result.exit_code == CONFIGURATION
-    assert "32.toml is not TOML" in result.output
+    assert "32.toml: is not TOML" in result.output
 
 
 def test_init_makes_no_file_that_others_can_read_whatever_the_umask(sqlite_site: Site) -> None:
@@ -117,7 +144,7 @@ def test_parts_refuse_sqlite(sqlite_site: Site, command: str) -> None:
 
 
 @pytest.fixture
-def letters(site: Site, incoming: MakeIncoming, receive: Receive, twilio: FakeTwilio) -> tuple[Any, Any, Any]:
+def letters(site: Site, incoming: MakeIncoming, receive: Receive, twilio: FakeTwilio) -> Letters:
     """Return a gateway with a dead message and a dead reply, and their ids."""
     gateway = site.gateway()
     bad = incoming("bad", payload=b'{"sid": "rusak \xf0\x9f\x98\xad"}', sender="+6281200000009")
@@ -130,7 +157,7 @@ def letters(site: Site, incoming: MakeIncoming, receive: Receive, twilio: FakeTw
     return gateway, bad.id, reply.id
 
 
-def test_dead_list(site: Site, letters: Any) -> None:
+def test_dead_list(site: Site, letters: Letters) -> None:
     _, message, reply = letters
     result = site.run("dead", "list")
     assert result.exit_code == FOUND
@@ -153,14 +180,14 @@ def test_dead_list_of_nothing_ends_with_0(site: Site) -> None:
     assert (result.exit_code, result.output) == (0, "no dead letters\n")
 
 
-def test_dead_show_prints_the_message_only_when_asked(site: Site, letters: Any) -> None:
+def test_dead_show_prints_the_message_only_when_asked(site: Site, letters: Letters) -> None:
     _, message, reply = letters
     plain = site.run("dead", "show", str(message))
     assert plain.exit_code == 0
     assert "rusak" not in plain.output
     assert "rusak 😭" in site.run("dead", "show", str(message), "--content").output
-    found = json.loads(site.run("dead", "show", str(message), "--content", "--json").output)
-    assert json.loads(found["content"]) == {"sid": "rusak 😭"}
+    report = json.loads(site.run("dead", "show", str(message), "--content", "--json").output)
+    assert json.loads(report["content"]) == {"sid": "rusak 😭"}
     assert "Tulis laporan Anda" in site.run("dead", "show", str(reply), "--content").output
     assert site.run("dead", "show", str(new_id())).exit_code == FOUND
 
@@ -176,7 +203,7 @@ def test_what_dead_show_prints_is_what_try_reads(site: Site, receive: Receive, t
 
 
 def test_replaying_dead_letters_previews_first(
-    site: Site, letters: Any, rows: Rows, drain: Drain, twilio: FakeTwilio
+    site: Site, letters: Letters, rows: Rows, drain: Drain, twilio: FakeTwilio
 ) -> None:
     gateway, message, reply = letters
     before = (rows(inbox), rows(outbox))

@@ -1,27 +1,31 @@
-"""check, status, try: looking without touching, exit codes that mean something."""
+"""The commands check, status and try change nothing; the exit codes of all commands."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import pytest
 import sqlalchemy as sa
 
 import run_gateway
-from gateway.settings.templates import Templates
+from adapters.sms.twilio.adapter import TwilioSms
+from gateway import __version__
+from gateway.domain.events import CitizenMessage, Event, MessagePart
+from gateway.ports import RawMessage
+from gateway.settings.templates import REPLIES
 from gateway.spool.tables import metadata
 from gateway.storage.database import Database
-from tests.gateway.fixture_types import MakeIncoming, Receive, Rows, SmsRequest
+from tests.gateway.fixture_types import MakeIncoming, Rows, SmsRequest
 from tests.gateway.site import Site
 
 FOUND, USAGE, CONFIGURATION, UNAVAILABLE = 1, 2, 3, 4
 
 
-def commands(group: click.Group, *path: str) -> Any:
+def commands(group: click.Group, *path: str) -> Iterator[list[str]]:
     for name, command in group.commands.items():
         yield [*path, name]
         if isinstance(command, click.Group):
@@ -39,8 +43,6 @@ def test_every_command_explains_itself_without_a_configuration(
 
 
 def test_the_version_is_told(sqlite_site: Site) -> None:
-    from gateway import __version__
-
     assert sqlite_site.run("--version").output == f"lapor-gateway, version {__version__}\n"
 
 
@@ -114,33 +116,29 @@ def test_check_lists_channels_and_the_sms_parts_of_each_reply(sqlite_site: Site)
 
 
 def test_check_in_json(sqlite_site: Site) -> None:
-    found = json.loads(sqlite_site.write().run("check", "--json").output)
-    assert found["ok"]
-    assert found["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
-    assert {part["template"] for part in found["templates"]} == set(Templates.model_fields) - {
-        "status_words",
-        "no_text",
-        "incomplete",
-    }
+    report = json.loads(sqlite_site.write().run("check", "--json").output)
+    assert report["ok"]
+    assert report["channels"] == [{"address": "00/sms", "adapter": "sms.twilio", "replies": True}]
+    assert {part["template"] for part in report["templates"]} == set(REPLIES)
 
 
 def test_every_reply_as_shipped_takes_one_sms_with_the_longest_ticket(sqlite_site: Site) -> None:
-    found = json.loads(sqlite_site.write().run("check", "--json").output)
-    assert {part["template"]: part["parts"] for part in found["templates"] if part["parts"] > 1} == {}
+    report = json.loads(sqlite_site.write().run("check", "--json").output)
+    assert {part["template"]: part["parts"] for part in report["templates"] if part["parts"] > 1} == {}
 
 
 def test_check_counts_the_parts_of_a_long_template(sqlite_site: Site) -> None:
     sqlite_site.write(extra='[templates]\nhelp = "' + "panjang 😊 " * 20 + '"\n')
-    found = json.loads(sqlite_site.run("check", "--json").output)
-    assert next(part["parts"] for part in found["templates"] if part["template"] == "help") > 1
+    report = json.loads(sqlite_site.run("check", "--json").output)
+    assert next(part["parts"] for part in report["templates"] if part["template"] == "help") > 1
 
 
 def test_check_reports_faults_in_json(sqlite_site: Site) -> None:
     sqlite_site.write(extra="[work]\natempts = 3\n", regions={"32.toml": "x = "})
     result = sqlite_site.run("check", "--json")
-    found = json.loads(result.output)
-    assert (result.exit_code, found["ok"]) == (CONFIGURATION, False)
-    assert {(fault["file"], fault["key"]) for fault in found["faults"]} == {
+    report = json.loads(result.output)
+    assert (result.exit_code, report["ok"]) == (CONFIGURATION, False)
+    assert {(fault["file"], fault["key"]) for fault in report["faults"]} == {
         ("config/gateway.toml", "work.atempts"),
         ("config/regions/32.toml", ""),
     }
@@ -162,23 +160,41 @@ def test_check_writes_schemas(sqlite_site: Site, tmp_path: Path) -> None:
 # --- status ------------------------------------------------------------------------------------------------------
 
 
-def test_status_ends_with_0_where_all_is_well_and_1_where_something_is_stuck(
-    site: Site, receive: Receive, incoming: MakeIncoming
-) -> None:
-    gateway = site.gateway()
+def test_status_ends_with_1_before_a_process_has_run(site: Site) -> None:
+    site.gateway()
     result = site.run("status")
     assert result.exit_code == FOUND
     assert "no process of the gateway has run yet" in result.output
-    gateway.jobs.beat()
+
+
+def test_status_ends_with_0_if_all_is_well(site: Site) -> None:
+    site.gateway().jobs.beat()
     assert site.run("status").exit_code == 0
+
+
+@pytest.fixture
+def stuck(site: Site, incoming: MakeIncoming) -> Site:
+    """Return a site with one dead letter."""
+    gateway = site.gateway()
+    gateway.jobs.beat()
     gateway.spool.inbox.commit([gateway.spool.inbox.seal(incoming("1", payload=b"x"))])
     gateway.stages["intake"].run_once()
-    result = site.run("status")
+    return site
+
+
+def test_status_ends_with_1_if_something_is_stuck(stuck: Site) -> None:
+    result = stuck.run("status")
     assert result.exit_code == FOUND
     assert "NEEDS ACTION" in result.output
-    assert "PERLU TINDAKAN" in site.run("--lang", "id", "status").output
-    found = json.loads(site.run("status", "--json").output)
-    assert (found["healthy"], found["dead"]) == (False, 1)
+
+
+def test_status_is_shown_in_indonesian(stuck: Site) -> None:
+    assert "PERLU TINDAKAN" in stuck.run("--lang", "id", "status").output
+
+
+def test_status_in_json(stuck: Site) -> None:
+    report = json.loads(stuck.run("status", "--json").output)
+    assert (report["healthy"], report["dead"]) == (False, 1)
 
 
 def test_status_says_that_the_database_does_not_answer(sqlite_site: Site) -> None:
@@ -219,18 +235,18 @@ def test_try_says_when_a_sample_is_not_signed_and_reads_on(
 ) -> None:
     sample = tmp_path / "sample.http"
     sample.write_bytes(sms_request("jalan", "SM1").dump().replace(b"Body=jalan", b"Body=jembatan"))
-    found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
-    assert found[0]["result"]["verified"] is False
-    assert found[1]["result"]["text"] == "jembatan"
+    report = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
+    assert report[0]["result"]["verified"] is False
+    assert report[1]["result"]["text"] == "jembatan"
 
 
 def test_try_reads_a_json_resource(sqlite_site: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     resource = {"sid": "SM1", "direction": "inbound", "from": "+6281200000001", "to": "1708", "body": "BANTUAN"}
     sample.write_text(json.dumps(resource))
-    found = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
-    assert [line["stage"] for line in found] == ["translate", "commands", "answer"]
-    assert found[1]["result"]["request"] == "HelpRequest"
+    report = json.loads(sqlite_site.write().run("try", "00/sms", str(sample), "--json").output)
+    assert [line["stage"] for line in report] == ["translate", "commands", "answer"]
+    assert report[1]["result"]["request"] == "HelpRequest"
 
 
 SMPP_CHANNEL = """
@@ -259,9 +275,9 @@ def test_try_reads_an_smpp_pdu(sqlite_site: Site, tmp_path: Path) -> None:
     sqlite_site.token = "sandi123"  # at most 8 characters
     sqlite_site.write(regions={"74.71-kendari.toml": SMPP_CHANNEL})
     sample = requests / "message-ucs2-emoji.pdu"
-    found = json.loads(sqlite_site.run("try", "74.71/smpp", str(sample), "--json").output)
-    assert [line["stage"] for line in found] == ["translate", "commands", "enrich", "route", "answer"]
-    assert found[0]["result"]["text"] == "Banjir 😭 di Kampung Melayu"
+    report = json.loads(sqlite_site.run("try", "74.71/smpp", str(sample), "--json").output)
+    assert [line["stage"] for line in report] == ["translate", "commands", "enrich", "route", "answer"]
+    assert report[0]["result"]["text"] == "Banjir 😭 di Kampung Melayu"
     sample = tmp_path / "sample.http"
     sample.write_bytes(b"GET / HTTP/1.1\r\n\r\n")
     result = sqlite_site.run("try", "74.71/smpp", str(sample))
@@ -318,15 +334,13 @@ def test_try_shows_what_the_citizen_would_be_answered(
 
 
 @pytest.fixture
-def in_parts(sqlite_site: Site, monkeypatch: pytest.MonkeyPatch) -> Any:
+def in_parts(sqlite_site: Site, monkeypatch: pytest.MonkeyPatch) -> Site:
     """Return the site, its channel's adapter changed into one of a channel with parts."""
-    from adapters.sms.twilio.adapter import TwilioSms
-    from gateway.domain.events import CitizenMessage, MessagePart
 
-    def translate(self: Any, raw: Any) -> Any:
+    def translate(self: TwilioSms, raw: RawMessage) -> list[Event]:
         return [MessagePart(group="7", number=2, total=3, sender="+6281200000001")]
 
-    def join(self: Any, parts: Any) -> Any:
+    def join(self: TwilioSms, parts: Sequence[RawMessage | None]) -> CitizenMessage:
         text = "".join(raw.json().get("body") for raw in parts if raw is not None)
         return CitizenMessage(external_id="x", sender="+6281200000001", recipient="1708", text=text)
 
@@ -335,16 +349,16 @@ def in_parts(sqlite_site: Site, monkeypatch: pytest.MonkeyPatch) -> Any:
     return sqlite_site
 
 
-def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Any, tmp_path: Path) -> None:
+def test_try_tells_what_a_part_waits_for_and_how_it_reads_alone(in_parts: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text('{"body": "jalan rusak"}')
-    found = json.loads(in_parts.write().run("try", "00/sms", str(sample), "--json").output)
-    assert [line["stage"] for line in found] == ["translate", "join"]
-    assert (found[1]["result"]["waits_for"], found[1]["result"]["seconds"]) == ([1, 3], 600)
-    assert found[1]["result"]["alone"] == ("jalan rusak\n\n[Pesan tidak lengkap: bagian 1, 3 dari 3 tidak diterima]")
+    report = json.loads(in_parts.write().run("try", "00/sms", str(sample), "--json").output)
+    assert [line["stage"] for line in report] == ["translate", "join"]
+    assert (report[1]["result"]["waits_for"], report[1]["result"]["seconds"]) == ([1, 3], 600)
+    assert report[1]["result"]["alone"] == ("jalan rusak\n\n[Pesan tidak lengkap: bagian 1, 3 dari 3 tidak diterima]")
 
 
-def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Any, tmp_path: Path) -> None:
+def test_try_ends_with_1_where_a_part_cannot_be_joined(in_parts: Site, tmp_path: Path) -> None:
     sample = tmp_path / "sample.json"
     sample.write_text('{"body": ["no text"]}')
     result = in_parts.write().run("try", "00/sms", str(sample))

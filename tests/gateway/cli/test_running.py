@@ -1,4 +1,4 @@
-"""serve, work and simulate as processes of their own."""
+"""The commands serve, web, work and simulate in processes of their own."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
+import requests
 
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.spool.tables import inbox, outbox
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 
 @pytest.fixture
-def simulated(sqlite_site: Site) -> Any:
+def simulated(sqlite_site: Site) -> Site:
     """Return a site whose server and simulator have ports that were free a moment ago."""
     sqlite_site.api_base = f"http://127.0.0.1:{free_port()}"
     main = sqlite_site.write().config / "gateway.toml"
@@ -34,26 +34,26 @@ def simulated(sqlite_site: Site) -> Any:
     return sqlite_site
 
 
-def test_one_message_by_simulate_text_is_answered(simulated: Any) -> None:
+def test_one_message_by_simulate_text_is_answered(simulated: Site) -> None:
     with simulated.process("serve"):
         result = simulated.run("simulate", "--text", "PRINGSEWU jalan berlubang", "--from", "+6281200000042")
     assert result.exit_code == 0, result.output
     assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Any) -> None:
+def test_the_shipped_channel_of_an_aggregator_is_simulated_as_well(simulated: Site) -> None:
     shipped = (ROOT / "config" / "regions" / "74.71-kendari.toml").read_text()
     (simulated.root / "keys" / "aggregator").write_text("aggregator-key-for-tests-only")
     region = shipped.replace(":17082/", f":{free_port()}/").replace("var/keys/kendari-aggregator", "keys/aggregator")
     (simulated.config / "regions" / "74.71-kendari.toml").write_text(region)
     with simulated.process("serve"):
-        told = ["simulate", "--channel", "74.71/sms", "--text", "jalan berlubang", "--from", "+6281200000043"]
-        result = simulated.run(*told)
+        arguments = ["simulate", "--channel", "74.71/sms", "--text", "jalan berlubang", "--from", "+6281200000043"]
+        result = simulated.run(*arguments)
     assert result.exit_code == 0, result.output
     assert re.search(r"74711 => \+6281200000043: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Any) -> None:
+def test_simulate_text_without_a_gateway_says_that_nobody_answered(simulated: Site) -> None:
     assert simulated.run("simulate", "--text", "jalan berlubang").exit_code == 1
 
 
@@ -65,7 +65,7 @@ def test_simulate_refuses_the_real_provider(sqlite_site: Site) -> None:
 
 
 def test_serve_with_simulated_citizens_answers_them_and_ends_with_its_simulator(
-    simulated: Any, eventually: Eventually
+    simulated: Site, eventually: Eventually
 ) -> None:
     with simulated.process("serve", "--simulate", "--rate", "50") as served:
         eventually(lambda: 'outcome="sent"' in served.get("/metrics").text, 25)
@@ -89,7 +89,7 @@ def test_outside_the_environment_it_says_how_to_start_it() -> None:
     assert "Traceback" not in ended.stderr
 
 
-def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Any) -> None:
+def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: Site) -> None:
     address = simulated.api_base.removeprefix("http://")
     with socket.create_server(("127.0.0.1", int(address.rsplit(":", 1)[1]))):
         ended = subprocess.run(
@@ -101,12 +101,12 @@ def test_a_simulator_whose_port_is_taken_ends_the_whole_serve_with_4(simulated: 
         )
     assert ended.returncode == 4, ended.stderr
     setting = 'api_base of channel 00/sms or of [adapters."sms.twilio"]'
-    told = f"the simulator cannot listen on {address} ({setting}): address already in use"
-    assert told in ended.stderr
+    message = f"the simulator cannot listen on {address} ({setting}): address already in use"
+    assert message in ended.stderr
     assert "Traceback" not in ended.stderr
 
 
-def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(simulated: Any) -> None:
+def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(simulated: Site) -> None:
     with simulated.process("serve", "--simulate", "--rate", "0.01") as served:
         served.wait_for('"accepted"')  # the simulator has begun
         for number in ("+6281200000042", "+6281200000042"):
@@ -115,7 +115,7 @@ def test_simulate_text_beside_a_running_simulator_shows_the_answer_all_the_same(
             assert re.search(r"1708 => \+6281200000042: Laporan Anda kami terima. No. tiket: \d{8}\.", result.output)
 
 
-def test_simulate_text_says_what_the_gateway_answered(simulated: Any) -> None:
+def test_simulate_text_says_what_the_gateway_answered(simulated: Site) -> None:
     with simulated.process("serve"):
         (simulated.root / "keys" / "twilio").write_text("yang-lain")
         result = simulated.run("simulate", "--text", "jalan berlubang")
@@ -123,7 +123,7 @@ def test_simulate_text_says_what_the_gateway_answered(simulated: Any) -> None:
     assert '! the gateway answered 403 {"error":"unverified"' in result.output.replace('": "', '":"')
 
 
-def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: Any) -> None:
+def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: Site) -> None:
     with simulated.process("serve") as served:
         main = simulated.config / "gateway.toml"
         main.write_text(main.read_text().replace(simulated.api_base, served.base))
@@ -133,7 +133,7 @@ def test_simulate_text_beside_a_program_that_is_no_simulator_says_so(simulated: 
 
 
 @pytest.mark.parametrize("sender", ["warga", "1708", "+62"])
-def test_simulate_text_wants_a_phone_number(simulated: Any, sender: str) -> None:
+def test_simulate_text_wants_a_phone_number(simulated: Site, sender: str) -> None:
     assert simulated.run("simulate", "--text", "jalan", "--from", sender).exit_code == 2
 
 
@@ -175,8 +175,6 @@ def test_a_port_that_is_taken_is_told_in_one_plain_line(sqlite_site: Site) -> No
 def test_web_and_work_do_together_what_serve_does(
     site: Site, twilio: FakeTwilio, sms_request: SmsRequest, rows: Rows, eventually: Eventually
 ) -> None:
-    import requests
-
     command = [sys.executable, str(ROOT / "run_gateway.py"), "--config", str(site.write().config)]
     with site.process("web") as served:
         worker = subprocess.Popen([*command, "work", "--no-jobs"], cwd=ROOT, stderr=subprocess.PIPE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from string import Formatter
@@ -28,12 +29,21 @@ def indonesian() -> Catalog:
     return read_po(io.BytesIO((LOCALE / "id/LC_MESSAGES/lapor.po").read_bytes()), locale="id")
 
 
-def placeholders(pattern: str) -> set[str]:
-    return {name for _, name, _, _ in Formatter().parse(pattern) if name}
+def forms(content: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Return a message's text or translation in all its plural forms; most have one."""
+    return (content,) if isinstance(content, str) else tuple(content or ("",))
+
+
+def placeholders(content: str | Sequence[str] | None) -> set[str]:
+    return {name for form in forms(content) for _, name, _, _ in Formatter().parse(form) if name}
+
+
+def translations(catalogue: Catalog) -> dict[tuple[str, ...], tuple[str, ...]]:
+    return {forms(message.id): forms(message.string) for message in catalogue if message.id}
 
 
 def test_every_text_is_translated(indonesian: Catalog) -> None:
-    assert [message.id for message in indonesian if message.id and not message.string] == []
+    assert [message.id for message in indonesian if message.id and not all(forms(message.string))] == []
 
 
 def test_no_translation_is_a_guess(indonesian: Catalog) -> None:
@@ -41,22 +51,30 @@ def test_no_translation_is_a_guess(indonesian: Catalog) -> None:
 
 
 def test_a_translation_has_the_placeholders_of_its_pattern(indonesian: Catalog) -> None:
-    messages = [(str(message.id), str(message.string)) for message in indonesian if message.id]
+    messages = [(message.id, message.string) for message in indonesian if message.id]
     assert [pattern for pattern, shown in messages if placeholders(pattern) != placeholders(shown)] == []
 
 
 def test_the_compiled_catalogue_is_current(indonesian: Catalog) -> None:
     compiled = read_mo(io.BytesIO((LOCALE / "id/LC_MESSAGES/lapor.mo").read_bytes()))
-    assert {m.id: m.string for m in compiled if m.id} == {m.id: m.string for m in indonesian if m.id}
+    assert translations(compiled) == translations(indonesian)
 
 
 def test_the_catalogue_has_every_text_of_the_code(indonesian: Catalog, tmp_path: Path) -> None:
     out = tmp_path / "lapor.pot"
     command = [sys.executable, "-m", "babel.messages.frontend", "--quiet", "extract", "--no-default-keywords"]
-    command += ["--keywords=text", "--no-location", "--ignore-dirs=migrations .* _*", f"--output={out}"]
+    command += [
+        "--keywords=text",
+        "--keywords=plural:1,2",
+        "--no-location",
+        "--ignore-dirs=migrations .* _*",
+        f"--output={out}",
+    ]
     subprocess.run([*command, "gateway", "adapters", "run_gateway.py"], cwd=ROOT, check=True)
-    extracted = {message.id for message in read_po(io.BytesIO(out.read_bytes()))}
-    assert extracted ^ {message.id for message in indonesian} == set(), "make catalogue, then translate what is new"
+    extracted = {forms(message.id) for message in read_po(io.BytesIO(out.read_bytes()))}
+    assert extracted ^ {forms(message.id) for message in indonesian} == set(), (
+        "make catalogue, then translate what is new"
+    )
 
 
 def test_a_text_is_shown_in_indonesian_with_its_values() -> None:

@@ -6,11 +6,11 @@ import io
 import json
 import logging
 import sys
-from typing import Any
 
 import pytest
 
 from adapters.sms.twilio.simulator import FakeTwilio
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import Unavailable
 from gateway.observe.logs import configure, describe, log
 from tests.gateway.fixture_types import Drain, Receive
@@ -30,7 +30,7 @@ def written(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, log
     return stream
 
 
-def test_unknown_fields_are_dropped(written: Any) -> None:
+def test_unknown_fields_are_dropped(written: io.StringIO) -> None:
     log.info("accepted", text="Pak Budi", phone="081234567890", _hidden="kata-sandi", channel="sms", count=3)
     shown = written.getvalue()
     assert "accepted" in shown
@@ -51,21 +51,21 @@ def test_unknown_fields_are_dropped(written: Any) -> None:
         "32 01 01 234567 8901",
     ],
 )
-def test_numbers_of_people_are_masked_in_every_field(written: Any, number: str) -> None:
-    log.warning(f"event {number}", reason=f"to {number} failed", url=f"/x?to={number}", error=[number], extra={number})
+def test_numbers_of_people_are_masked_in_every_field(written: io.StringIO, number: str) -> None:
+    log.warning(f"event {number}", reason=f"to {number} failed", host=f"/x?to={number}", error=[number], kind={number})
     shown = written.getvalue()
     assert number not in shown
     assert "[number]" in shown
 
 
-def test_ids_tickets_and_counts_are_shown(written: Any) -> None:
+def test_ids_tickets_and_counts_are_shown(written: io.StringIO) -> None:
     correlation = "01900000000070008000000000000001"
     log.info("delivered", correlation_id=correlation, ticket="10000009", count=1234567890)
     for value in (correlation, "10000009", "1234567890"):
         assert value in written.getvalue()
 
 
-def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written: Any) -> None:
+def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written: io.StringIO) -> None:
     try:
         raise ValueError("Pak Budi, 081234567890, kata-sandi")
     except ValueError as exc:
@@ -80,7 +80,7 @@ def test_an_exception_is_shown_by_class_and_place_and_never_by_its_text(written:
         assert secret not in shown
 
 
-def test_libraries_speak_only_of_trouble(written: Any) -> None:
+def test_libraries_speak_only_of_trouble(written: io.StringIO) -> None:
     library = logging.getLogger("urllib3.connectionpool")
     library.debug("POST /Messages.json?To=081234567890")
     library.info("Pak Budi")
@@ -89,7 +89,7 @@ def test_libraries_speak_only_of_trouble(written: Any) -> None:
     assert "connection pool is full" in written.getvalue()
 
 
-def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: Any) -> None:
+def test_a_line_of_json_is_a_line_and_has_a_time_in_utc(written: io.StringIO) -> None:
     log.info("accepted", channel="satu\ndua")
     (line,) = [part for part in written.getvalue().splitlines() if "accepted" in part][:1]
     if line.startswith("{"):
@@ -121,7 +121,7 @@ def test_a_whole_flow_writes_nothing_personal(
     drain: Drain,
     twilio: FakeTwilio,
     clock: StillClock,
-    written: Any,
+    written: io.StringIO,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     gateway = site.gateway()
@@ -136,7 +136,7 @@ def test_a_whole_flow_writes_nothing_personal(
     for _ in range(4):
         drain(gateway)
         clock.advance(seconds=20)
-    adapter = gateway.channels["00", "sms"].adapter
+    adapter = gateway.channels[ChannelId("00", "sms")].adapter
     monkeypatch.setattr(adapter, "translate", lambda raw: (_ for _ in ()).throw(ValueError(raw.payload)))
     receive(gateway, text, "SM10")
     drain(gateway)

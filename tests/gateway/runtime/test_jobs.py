@@ -1,4 +1,4 @@
-"""The clock's work: polls and what is written down about them, the purge, the notes of what happened."""
+"""The scheduled jobs: polls and their record, the purge, the record of activity."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pytest
 
 from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.bootstrap import Gateway
+from gateway.domain.channel import ChannelId
 from gateway.domain.errors import Unavailable
 from gateway.spool.tables import cases, inbox, outbox, tickets
 from tests.gateway.fixture_types import Drain, Eventually, MakeIncoming, Receive, Rows
@@ -17,10 +18,11 @@ from tests.gateway.support import StillClock
 
 
 def poll(gateway: Gateway) -> None:
-    gateway.jobs.poll(gateway.channels["00", "sms"])
+    gateway.jobs.poll(gateway.channels[ChannelId("00", "sms")])
 
 
 def polls(gateway: Gateway, outcome: str) -> float:
+    """Return the number of polls with an outcome."""
     labels = {"region": "00", "channel": "sms", "outcome": outcome}
     return gateway.metrics.registry.get_sample_value("lapor_polls_total", labels) or 0
 
@@ -54,7 +56,7 @@ def test_a_failing_poll_is_written_down_and_the_next_goes_on(site: Site, twilio:
     twilio.fail("server_error", on="list")
     poll(gateway)
     (row,) = gateway.spool.leases.all()
-    assert row.reason.startswith("unavailable: ")
+    assert str(row.reason).startswith("unavailable: ")
     assert polls(gateway, "failed") == 1
     poll(gateway)
     (row,) = gateway.spool.leases.all()
@@ -66,8 +68,9 @@ def test_an_unexpected_error_of_a_poll_is_written_down_without_its_text(
     site: Site, twilio: FakeTwilio, monkeypatch: pytest.MonkeyPatch, logs: io.StringIO
 ) -> None:
     gateway = site.gateway()
-    adapter = gateway.channels["00", "sms"].adapter
-    monkeypatch.setattr(adapter, "poll", lambda cursor: {}["+6281234567890"])
+    adapter = gateway.channels[ChannelId("00", "sms")].adapter
+    numbers: dict[str, int] = {}
+    monkeypatch.setattr(adapter, "poll", lambda cursor: numbers["+6281234567890"])
     poll(gateway)
     (row,) = gateway.spool.leases.all()
     assert row.reason == "KeyError"
@@ -120,7 +123,7 @@ def test_what_happened_is_written_down_and_not_forgotten_when_that_fails(
 def test_the_clock_starts_and_stops(site: Site, twilio: FakeTwilio) -> None:
     gateway = site.gateway()
     gateway.jobs.start(gateway.polled)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat", "purge", "poll 00/sms"}
+    assert gateway.jobs.scheduled == {"beat", "purge", "poll 00/sms"}
     gateway.jobs.stop()
 
 
@@ -130,7 +133,7 @@ def test_a_process_without_polls_still_writes_down_that_it_runs_and_what_it_saw(
     gateway = site.gateway()
     gateway.activity.note("00", "sms", "accepted", clock())
     gateway.jobs.start([], purge=False)
-    assert {job.id for job in gateway.jobs._scheduler.get_jobs()} == {"beat"}
+    assert gateway.jobs.scheduled == {"beat"}
     assert eventually(gateway.spool.activity.alive) == clock()
     gateway.jobs.stop()
     assert gateway.spool.activity.all()["00", "sms", "accepted"] == (clock(), None)

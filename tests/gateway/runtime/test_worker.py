@@ -1,23 +1,25 @@
-"""The threads that run the stages: woken at once, never stopped by a failure, ended in good order."""
+"""The threads of the stages: woken at once, not stopped by a failure, ended in good order."""
 
 from __future__ import annotations
 
 import io
 import threading
-import time
 from collections.abc import Callable
-from typing import Any
 
 from gateway.domain.errors import Unavailable
 from gateway.runtime.worker import Worker
+from tests.gateway.fixture_types import Eventually
 
 
 class Steps:
-    """A stage that does what it is told, one instruction a turn, then nothing."""
+    """A stage whose batches are given: a number of rows, an error to raise, or a function; after them it is empty."""
 
-    def __init__(self, *steps: Any, stage: str = "translate") -> None:
-        self.name, self.steps, self.turns = stage, list(steps), 0
+    def __init__(self, *steps: int | Exception | Callable[[], int], stage: str = "translate") -> None:
+        self.name = stage
+        self.steps = list(steps)
+        self.turns = 0
         self.turned = threading.Event()
+        self.closed = False
 
     def close(self) -> None:
         self.closed = True
@@ -31,7 +33,7 @@ class Steps:
         return step() if callable(step) else step
 
 
-def test_a_full_queue_is_emptied_without_a_pause(eventually: Callable[..., Any]) -> None:
+def test_a_full_queue_is_emptied_without_a_pause(eventually: Eventually) -> None:
     stage = Steps(*[1] * 50)
     worker = Worker([stage], idle=60)
     worker.start()
@@ -39,7 +41,7 @@ def test_a_full_queue_is_emptied_without_a_pause(eventually: Callable[..., Any])
     assert worker.stop(5)
 
 
-def test_a_message_wakes_the_first_stage_and_its_work_the_later_ones(eventually: Callable[..., Any]) -> None:
+def test_a_message_wakes_the_first_stage_and_its_work_the_later_ones(eventually: Eventually) -> None:
     first, second = Steps(0, 1, 0), Steps(0, stage="deliver")
     worker = Worker([first, second], idle=60)
     worker.start()
@@ -49,7 +51,7 @@ def test_a_message_wakes_the_first_stage_and_its_work_the_later_ones(eventually:
     assert worker.stop(5)
 
 
-def test_a_failing_stage_goes_on_and_disturbs_no_other(eventually: Callable[..., Any], logs: io.StringIO) -> None:
+def test_a_failing_stage_goes_on_and_disturbs_no_other(eventually: Eventually, logs: io.StringIO) -> None:
     broken = Steps(Unavailable("no answer"), ZeroDivisionError("081234567890"), 1)
     other = Steps(*[1] * 5, stage="deliver")
     worker = Worker([broken, other], idle=0.01)
@@ -61,25 +63,27 @@ def test_a_failing_stage_goes_on_and_disturbs_no_other(eventually: Callable[...,
 
 
 def test_stopping_waits_for_the_batch_under_way() -> None:
-    done = threading.Event()
+    finish = threading.Event()
+    ended: list[bool] = []
 
-    def slow() -> int:
-        time.sleep(0.3)
-        done.set()
+    def batch() -> int:
+        finish.wait(10)
+        ended.append(True)
         return 1
 
-    stage = Steps(slow)
+    stage = Steps(batch)
     worker = Worker([stage], idle=60)
     worker.start()
     stage.turned.wait(5)
-    assert worker.stop(5)
-    assert done.is_set()
-    assert stage.closed, "what it held is given back"
+    threading.Timer(0.05, finish.set).start()
+    assert worker.stop(10)
+    assert ended == [True]
+    assert stage.closed, "its claims are released"
 
 
 def test_stopping_says_so_where_a_batch_does_not_end() -> None:
     let_go = threading.Event()
-    stage = Steps(lambda: let_go.wait(10) and 1)
+    stage = Steps(lambda: int(let_go.wait(10)))
     worker = Worker([stage], idle=60)
     worker.start()
     stage.turned.wait(5)

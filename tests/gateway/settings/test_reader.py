@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters import BUILTIN
 from gateway.ports.registry import Registry, Spec
 from gateway.settings.faults import Faults
 from gateway.settings.files import Settings
@@ -30,9 +31,9 @@ def test_the_shipped_configuration_has_no_fault_once_its_keys_are_made(tmp_path:
 
     root = Path(__file__).parents[3]
     shutil.copytree(root / "config", tmp_path / "config")
-    made = CliRunner().invoke(run_gateway.main, ["--config", str(tmp_path / "config"), "init"])
-    assert made.exit_code == 0, made.output
-    assert isinstance(load(tmp_path / "config", Registry(run_gateway.BUILTIN)), Settings)
+    result = CliRunner().invoke(run_gateway.main, ["--config", str(tmp_path / "config"), "init"])
+    assert result.exit_code == 0, result.output
+    assert isinstance(load(tmp_path / "config", Registry(BUILTIN)), Settings)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +62,7 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
     from gateway.pipeline.interpret.route import Router
     from gateway.settings.files import RegionFile
     from gateway.settings.rules import CategoryRule, Route
-    from gateway.simulation.simulator import SAMPLES, load_samples
+    from gateway.simulation.citizens import SAMPLES, load_samples
 
     config = Path(__file__).parents[3] / "config"
     main = tomllib.loads((config / "gateway.toml").read_text())
@@ -79,7 +80,7 @@ def test_the_shipped_rules_send_the_shipped_samples_where_they_belong(words: str
 
 def test_all_faults_are_told_together(faults: FindFaults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("LAPOR_TEST_MISSING", raising=False)
-    found = faults(
+    reported = faults(
         replace=("port = 0", 'port = "delapan"\nprot = 1'),
         extra='[replies]\nper_hour = 5000\n[templates]\nhelp = "{tiket}"\n[[routes]]\nagency = ""\ncategory = "tak-ada"\n',
         regions={
@@ -91,7 +92,7 @@ def test_all_faults_are_told_together(faults: FindFaults, monkeypatch: pytest.Mo
             'auth_token = { env = "LAPOR_TEST_MISSING" }\n',
         },
     )
-    keys = {(fault.file, fault.key) for fault in found}
+    keys = {(fault.file, fault.key) for fault in reported}
     assert {
         ("config/gateway.toml", "server.port"),
         ("config/gateway.toml", "server.prot"),
@@ -102,27 +103,27 @@ def test_all_faults_are_told_together(faults: FindFaults, monkeypatch: pytest.Mo
         ("config/regions/32-rusak.toml", ""),
         ("config/regions/74.71-kendari.toml", "code"),
     } <= keys
-    assert all(fault.problem for fault in found)
+    assert all(fault.problem for fault in reported)
 
 
 def test_faults_between_files_are_told_together(faults: FindFaults) -> None:
-    found = faults(
+    reported = faults(
         extra='[[routes]]\nagency = "PLN"\ncategory = "energi"\n[adapters."sms.twilo"]\n',
         regions={
             "18-lampung.toml": 'code = "18"\nname = "Lampung"\nkeywords = ["PSW", "STATUS"]\n',
             "18.10-zzz.toml": REGION + '[[routes]]\nagency = "X"\ncategory = "tak-ada"\n',
         },
     )
-    told = {(fault.file, fault.key, fault.found): fault.problem for fault in found}
+    problems = {(fault.file, fault.key, fault.found): fault.problem for fault in reported}
     lampung, again = "config/regions/18-lampung.toml", "config/regions/18.10-zzz.toml"
     pringsewu = "config/regions/18.10-pringsewu.toml"
-    assert told[pringsewu, "keywords", "'PSW'"] == f"{lampung} has the same keyword"
-    assert told[lampung, "keywords", "'STATUS'"] == "is a command; choose another"
-    assert told[again, "code", "'18.10'"] == f"{pringsewu} has the same code"
-    assert "there are: pekerjaan-umum" in told[again, "routes.1 (X).category", "'tak-ada'"]
-    assert "there are: pekerjaan-umum" in told["config/gateway.toml", "routes.1 (PLN).category", "'energi'"]
-    assert "did you mean 'sms.twilio'?" in told["config/gateway.toml", "adapters.sms.twilo", ""]
-    assert len(found) == 6
+    assert problems[pringsewu, "keywords", "'PSW'"] == f"{lampung} has the same keyword"
+    assert problems[lampung, "keywords", "'STATUS'"] == "is a command; choose another"
+    assert problems[again, "code", "'18.10'"] == f"{pringsewu} has the same code"
+    assert "there are: pekerjaan-umum" in problems[again, "routes.1 (X).category", "'tak-ada'"]
+    assert "there are: pekerjaan-umum" in problems["config/gateway.toml", "routes.1 (PLN).category", "'energi'"]
+    assert "did you mean 'sms.twilio'?" in problems["config/gateway.toml", "adapters.sms.twilo", ""]
+    assert len(reported) == 6
 
 
 def test_faults_name_the_files_that_were_read_wherever_they_are(sqlite_site: Site) -> None:
@@ -162,8 +163,8 @@ def test_a_missing_package_is_answered_with_the_pip_command(sqlite_site: Site) -
 
 def test_a_fault_in_shared_adapter_settings_is_told_once_and_in_its_own_file(faults: FindFaults) -> None:
     second = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\nsender = "1799"\n'
-    found = faults(replace=("receipts = false", "recepts = false"), regions={"32.toml": second})
-    file, key, _, problem = only(found)
+    reported = faults(replace=("receipts = false", "recepts = false"), regions={"32.toml": second})
+    file, key, _, problem = only(reported)
     assert (file, key) == ("config/gateway.toml", "adapters.sms.twilio.recepts")
     assert "did you mean 'receipts'?" in problem
 

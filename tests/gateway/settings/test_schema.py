@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -19,15 +19,15 @@ ROOT = Path(__file__).parents[3]
 @pytest.mark.parametrize("name", ["gateway", "region"])
 def test_the_committed_schema_is_up_to_date(name: str) -> None:
     committed = json.loads((ROOT / "config" / "schema" / f"{name}.schema.json").read_bytes())
-    made = json.loads(json.dumps(schemas(Registry(BUILTIN))[name]))
-    assert committed == made, "run: run_gateway.py check --schema config/schema"
+    current = json.loads(json.dumps(schemas(Registry(BUILTIN))[name]))
+    assert committed == current, "run: run_gateway.py check --schema config/schema"
 
 
 @pytest.mark.parametrize("name", ["gateway", "region"])
 def test_every_reference_leads_somewhere(name: str) -> None:
     schema = schemas(Registry(BUILTIN))[name]
 
-    def references(value: Any) -> Any:
+    def references(value: object) -> Iterator[str]:
         if isinstance(value, dict):
             yield from [value["$ref"]] if isinstance(value.get("$ref"), str) else []
             value = list(value.values())
@@ -36,18 +36,18 @@ def test_every_reference_leads_somewhere(name: str) -> None:
                 yield from references(inner)
 
     for reference in references(schema):
-        found: Any = schema
+        table = schema
         for part in reference.removeprefix("#/").split("/"):
-            found = found[part]
+            table = table[part]
 
 
 def test_the_shipped_files_name_their_schema_and_fit_it() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    made = schemas(Registry(BUILTIN))
+    current = schemas(Registry(BUILTIN))
     files = [(ROOT / "config" / "gateway.toml", "gateway")]
     files += [(path, "region") for path in sorted((ROOT / "config" / "regions").glob("*.toml"))]
     for path, name in files:
-        jsonschema.validate(tomllib.loads(path.read_text("utf-8")), made[name])
+        jsonschema.validate(tomllib.loads(path.read_text("utf-8")), current[name])
 
 
 @pytest.mark.parametrize("path", ["gateway.toml", "regions/00-nasional.toml"])

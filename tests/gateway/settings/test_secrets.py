@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -43,10 +42,10 @@ def test_a_secret_file_of_another_user_is_told_with_what_to_do(
 ) -> None:
     read = Path.read_text
 
-    def refused(path: Path, *args: Any, **options: Any) -> str:
+    def refused(path: Path, encoding: str | None = None, errors: str | None = None) -> str:
         if path.name == "api":
             raise PermissionError(13, "Permission denied")
-        return read(path, *args, **options)
+        return read(path, encoding, errors)
 
     monkeypatch.setattr(Path, "read_text", refused)
     problem = only(faults())[3]
@@ -66,7 +65,9 @@ def test_a_secret_from_the_environment(sqlite_site: Site, monkeypatch: pytest.Mo
     main = sqlite_site.write().config / "gateway.toml"
     main.write_text(main.read_text().replace('{ file = "keys/api" }', '{ env = "LAPOR_TEST_TOKEN" }'))
     settings = sqlite_site.settings()
-    assert settings.gateway.api.token.reveal() == "rahasia-sekali"
+    token = settings.gateway.api.token
+    assert token is not None
+    assert token.reveal() == "rahasia-sekali"
     for shown in (repr(settings), str(settings.gateway.api), f"{settings.gateway.api.token}"):
         assert "rahasia-sekali" not in shown
     assert "rahasia-sekali" not in settings.gateway.model_dump_json()
@@ -81,9 +82,9 @@ def test_a_bad_key_is_not_shown(faults: FindFaults, sqlite_site: Site) -> None:
 
 
 def test_a_database_url_with_a_password_is_not_shown(faults: FindFaults) -> None:
-    found = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
-    assert found
-    assert "kata-sandi" not in " ".join(str(fault) for fault in found)
+    reported = faults(extra='[central]\nurl = ["postgresql://lapor:kata-sandi@db/lapor"]\n')
+    assert reported
+    assert "kata-sandi" not in " ".join(str(fault) for fault in reported)
 
 
 @pytest.mark.parametrize(

@@ -17,44 +17,44 @@ CLOUD = "https://api.sms-gate.app/3rdparty/v1"
 class AndroidSettings(ChannelSettings):
     """The keys of `[channels.<name>]` in a region file."""
 
-    user: str = Field(min_length=1, description="User name that the app shows for this API.")
-    password: Secret = Field(description="Password that the app shows for this API.")
-    signing_key: Secret = Field(description="Signing key of the app's webhooks (Settings, Webhooks).")
+    user: str = Field(min_length=1, description=text("User name that the app shows for this API."))
+    password: Secret = Field(description=text("Password that the app shows for this API."))
+    signing_key: Secret = Field(description=text("Signing key of the app's webhooks (Settings, Webhooks)."))
     previous_signing_key: Secret | None = Field(
-        default=None, description="The key before a change; webhooks signed with it are still accepted."
+        default=None, description=text("The key before a change; webhooks signed with it are still accepted.")
     )
     sender: str = Field(
-        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description="Number of the phone's SIM card, such as +62..."
+        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description=text("Number of the phone's SIM card, such as +62...")
     )
     api_base: str = Field(
-        default=CLOUD, description="Address of the API: the cloud, a private server, or the phone itself."
+        default=CLOUD, description=text("Address of the API: the cloud, a private server, or the phone itself.")
     )
     local: bool = Field(
-        default=False, description="api_base is the phone itself, in the same network; allows http:// to it."
+        default=False, description=text("api_base is the phone itself, in the same network; allows http:// to it.")
     )
     device_id: str | None = Field(
-        default=None, pattern=r"^[\w-]{1,64}$", description="The phone to use, if the account has several."
+        default=None, pattern=r"^[\w-]{1,64}$", description=text("The phone to use, if the account has several.")
     )
-    sim_number: int | None = Field(default=None, ge=1, le=3, description="SIM card that replies are sent with.")
-    receipts: bool = Field(default=True, description="Let the operator report whether a reply was delivered.")
+    sim_number: int | None = Field(default=None, ge=1, le=3, description=text("SIM card that replies are sent with."))
+    receipts: bool = Field(default=True, description=text("Let the operator report whether a reply was delivered."))
     ttl: int = Field(
-        default=43_200, ge=60, le=604_800, description="Seconds after which the phone gives up an unsent reply."
+        default=43_200, ge=60, le=604_800, description=text("Seconds after which the phone gives up an unsent reply.")
     )
-    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait for the API.")
-    poll_every: float = Field(default=300, ge=5, description="Seconds between two polls of the phone.")
+    timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait for the API."))
+    poll_every: float = Field(default=300, ge=5, description=text("Seconds between two polls of the phone."))
     look_back: float = Field(
         default=86_400,
         ge=0,
         le=604_800,
-        description="Seconds of received SMS that each poll reads again; 0 is off.",
+        description=text("Seconds of received SMS that each poll reads again; 0 is off."),
     )
     export_missed: bool = Field(
-        default=False, description="Not local: let the phone send its webhooks of look_back again every 6 hours."
+        default=False, description=text("Not local: let the phone send its webhooks of look_back again every 6 hours.")
     )
     offline_after: float = Field(
         default=3600,
         ge=60,
-        description="Not local: seconds after which a phone that its server has not seen counts as off.",
+        description=text("Not local: seconds after which a phone that its server has not seen counts as off."),
     )
 
     @model_validator(mode="after")

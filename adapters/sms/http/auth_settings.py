@@ -33,17 +33,17 @@ class Table(BaseModel):
 class Basic(Table):
     """`basic`: a user name and a password in the Authorization header."""
 
-    username: Name = Field(description="User name.")
-    password: Secret = Field(description="Password.")
+    username: Name = Field(description=text("User name."))
+    password: Secret = Field(description=text("Password."))
 
 
 class Token(Table):
     """`auth.token`: a fixed secret in a parameter or a header."""
 
-    parameter: Name | None = Field(default=None, description="Parameter of the URL or the form.")
-    header: Name | None = Field(default=None, description="Header, instead of a parameter.")
-    value: Secret = Field(description="The secret.")
-    previous: Secret | None = Field(default=None, description="The secret before a rotation, still accepted.")
+    parameter: Name | None = Field(default=None, description=text("Parameter of the URL or the form."))
+    header: Name | None = Field(default=None, description=text("Header, instead of a parameter."))
+    value: Secret = Field(description=text("The secret."))
+    previous: Secret | None = Field(default=None, description=text("The secret before a rotation, still accepted."))
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -58,14 +58,14 @@ class Token(Table):
 class Hmac(Table):
     """`auth.hmac`: a signature in a header."""
 
-    header: Name = Field(description="Header of the signature.")
-    key: Secret = Field(description="The shared key.")
-    previous_key: Secret | None = Field(default=None, description="The key before a rotation, still accepted.")
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description="Hash of the HMAC.")
-    encoding: Literal["hex", "base64"] = Field(default="hex", description="Encoding of the signature.")
-    prefix: str = Field(default="", description='Text before the signature in the header, such as "sha256=".')
-    base: str = Field(default="{body}", description="The signed text, with {method}, {url}, {body} and so on.")
-    timestamp: str = Field(default="", description="Header with the {timestamp} of the base.")
+    header: Name = Field(description=text("Header of the signature."))
+    key: Secret = Field(description=text("The shared key."))
+    previous_key: Secret | None = Field(default=None, description=text("The key before a rotation, still accepted."))
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description=text("Hash of the HMAC."))
+    encoding: Literal["hex", "base64"] = Field(default="hex", description=text("Encoding of the signature."))
+    prefix: str = Field(default="", description=text('Text before the signature in the header, such as "sha256=".'))
+    base: str = Field(default="{body}", description=text("The signed text, with {method}, {url}, {body} and so on."))
+    timestamp: str = Field(default="", description=text("Header with the {timestamp} of the base."))
 
     @field_validator("base")
     @classmethod
@@ -91,13 +91,14 @@ class Auth(Table):
     """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
 
     addresses: tuple[Network, ...] = Field(
-        default=(), description='Addresses or networks of the aggregator, such as "10.1.2.0/24".'
+        default=(), description=text('Addresses or networks of the aggregator, such as "10.1.2.0/24".')
     )
-    basic: Basic | None = Field(default=None, description="User name and password of its calls.")
-    token: Token | None = Field(default=None, description="A fixed secret in its calls.")
-    hmac: Hmac | None = Field(default=None, description="The signature of its calls.")
+    basic: Basic | None = Field(default=None, description=text("User name and password of its calls."))
+    token: Token | None = Field(default=None, description=text("A fixed secret in its calls."))
+    hmac: Hmac | None = Field(default=None, description=text("The signature of its calls."))
     none: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description="The reason, in words, why calls are not checked; the other keys are then left out."
+        default=None,
+        description=text("The reason, in words, why calls are not checked; the other keys are then left out."),
     )
 
     @model_validator(mode="after")

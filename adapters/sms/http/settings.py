@@ -51,34 +51,40 @@ class Outcome(StrEnum):
 class Send(Table):
     """`send`: the form of a reply."""
 
-    url: str = Field(description="The aggregator's address for replies.")
+    url: str = Field(description=text("The aggregator's address for replies."))
     method: Literal["GET", "POST"] = Field(
-        default="POST", description="HTTP method; GET sends all parameters in the query."
+        default="POST", description=text("HTTP method; GET sends all parameters in the query.")
     )
-    body: Literal["form", "json"] = Field(default="form", description="Form of a POST's body.")
+    body: Literal["form", "json"] = Field(default="form", description=text("Form of a POST's body."))
     parameters: dict[str, object] = Field(
-        description="Parameters of a reply; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
+        description=text(
+            "Parameters of a reply; texts may hold {to}, {text}, {hex}, {id}, {from}, {callback} and names of secrets."
+        )
     )
     gsm: dict[str, object] = Field(
-        default_factory=dict, description="Further parameters of a text that fits GSM 7-bit."
+        default_factory=dict, description=text("Further parameters of a text that fits GSM 7-bit.")
     )
-    unicode: dict[str, object] = Field(default_factory=dict, description="Further parameters of any other text.")
-    headers: dict[str, str] = Field(default_factory=dict, description='Headers, such as "Bearer {api_key}".')
-    secrets: dict[str, Secret] = Field(default_factory=dict, description="Secrets by the name that templates use.")
-    basic: Basic | None = Field(default=None, description="User name and password of our calls.")
-    charset: Literal["utf-8", "iso-8859-1"] = Field(default="utf-8", description="Character set of query or form.")
+    unicode: dict[str, object] = Field(default_factory=dict, description=text("Further parameters of any other text."))
+    headers: dict[str, str] = Field(default_factory=dict, description=text('Headers, such as "Bearer {api_key}".'))
+    secrets: dict[str, Secret] = Field(
+        default_factory=dict, description=text("Secrets by the name that templates use.")
+    )
+    basic: Basic | None = Field(default=None, description=text("User name and password of our calls."))
+    charset: Literal["utf-8", "iso-8859-1"] = Field(
+        default="utf-8", description=text("Character set of query or form.")
+    )
     id: Extractor | None = Field(
-        default=None, description="Place of its id in the answer: path, or /regex (…)/; left out: our own {id}."
+        default=None, description=text("Place of its id in the answer: path, or /regex (…)/; left out: our own {id}.")
     )
     code: Extractor | None = Field(
-        default=None, description="Place of the result code in the answer; left out: HTTP status."
+        default=None, description=text("Place of the result code in the answer; left out: HTTP status.")
     )
     outcomes: dict[str, Outcome] = Field(
-        default_factory=dict, description="Code or HTTP status → sent, throttled, unavailable or rejected."
+        default_factory=dict, description=text("Code or HTTP status → sent, throttled, unavailable or rejected.")
     )
-    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait.")
+    timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait."))
     plain_http: Annotated[str, Field(min_length=10)] | None = Field(
-        default=None, description="The reason, in words, why secrets may be sent unencrypted to a public host."
+        default=None, description=text("The reason, in words, why secrets may be sent unencrypted to a public host.")
     )
 
     @model_validator(mode="after")
@@ -122,23 +128,23 @@ class Send(Table):
 class Receipts(Table):
     """`receipts`: the form of a delivery receipt. The aggregator calls the same address as for messages."""
 
-    id: Name = Field(description="Name of the reply's id: the aggregator's, or ours if `send.id` is left out.")
-    status: Name = Field(description="Name of the status.")
-    states: dict[str, Delivery] = Field(description="Status → sent, delivered or failed; others are ignored.")
-    error: Name | None = Field(default=None, description="Name of the error code.")
+    id: Name = Field(description=text("Name of the reply's id: the aggregator's, or ours if `send.id` is left out."))
+    status: Name = Field(description=text("Name of the status."))
+    states: dict[str, Delivery] = Field(description=text("Status → sent, delivered or failed; others are ignored."))
+    error: Name | None = Field(default=None, description=text("Name of the error code."))
     when: Name | None = Field(
-        default=None, description="Name of a parameter that only receipts have; left out: the status."
+        default=None, description=text("Name of a parameter that only receipts have; left out: the status.")
     )
 
 
 class HttpSettings(ChannelSettings):
     """The keys of `[channels.<name>]` in a region file."""
 
-    sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description="Our number, short code or sender name.")
-    auth: Auth = Field(description="The checks that a call is the aggregator's.")
-    receive: Receive = Field(description="The form of a citizen's message.")
-    send: Send | None = Field(default=None, description="The form of a reply.")
-    receipts: Receipts | None = Field(default=None, description="The form of a delivery receipt.")
+    sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description=text("Our number, short code or sender name."))
+    auth: Auth = Field(description=text("The checks that a call is the aggregator's."))
+    receive: Receive = Field(description=text("The form of a citizen's message."))
+    send: Send | None = Field(default=None, description=text("The form of a reply."))
+    receipts: Receipts | None = Field(default=None, description=text("The form of a delivery receipt."))
 
     @model_validator(mode="after")
     def _signature_covers_message(self) -> Self:

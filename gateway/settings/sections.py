@@ -190,7 +190,7 @@ class Logging(Section):
     """`[logging]`: the log lines on standard error."""
 
     format: Literal["auto", "json", "pretty"] = Field(
-        "auto", description=text("auto: pretty on a terminal, else JSON lines.")
+        "auto", description=text("Form of the lines; auto is pretty on a terminal, else JSON.")
     )
     level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description=text("The lowest level that is written.")

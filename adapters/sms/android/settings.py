@@ -17,8 +17,8 @@ CLOUD = "https://api.sms-gate.app/3rdparty/v1"
 class AndroidSettings(ChannelSettings):
     """The keys of `[channels.<name>]` in a region file."""
 
-    user: str = Field(min_length=1, description=text("User name that the app shows for this API."))
-    password: Secret = Field(description=text("Password that the app shows for this API."))
+    user: str = Field(min_length=1, description=text("User name of the API, as the app shows it."))
+    password: Secret = Field(description=text("Password of the API, as the app shows it."))
     signing_key: Secret = Field(description=text("Signing key of the app's webhooks (Settings, Webhooks)."))
     previous_signing_key: Secret | None = Field(
         default=None, description=text("The key before a change; webhooks signed with it are still accepted.")
@@ -30,13 +30,14 @@ class AndroidSettings(ChannelSettings):
         default=CLOUD, description=text("Address of the API: the cloud, a private server, or the phone itself.")
     )
     local: bool = Field(
-        default=False, description=text("api_base is the phone itself, in the same network; allows http:// to it.")
+        default=False,
+        description=text("Whether api_base is the phone itself, in the same network; http:// to it is then allowed."),
     )
     device_id: str | None = Field(
         default=None, pattern=r"^[\w-]{1,64}$", description=text("The phone to use, if the account has several.")
     )
-    sim_number: int | None = Field(default=None, ge=1, le=3, description=text("SIM card that replies are sent with."))
-    receipts: bool = Field(default=True, description=text("Let the operator report whether a reply was delivered."))
+    sim_number: int | None = Field(default=None, ge=1, le=3, description=text("SIM card for sending replies."))
+    receipts: bool = Field(default=True, description=text("Ask the operator to report whether a reply was delivered."))
     ttl: int = Field(
         default=43_200, ge=60, le=604_800, description=text("Seconds after which the phone gives up an unsent reply.")
     )
@@ -46,15 +47,18 @@ class AndroidSettings(ChannelSettings):
         default=86_400,
         ge=0,
         le=604_800,
-        description=text("Seconds of received SMS that each poll reads again; 0 is off."),
+        description=text("Each poll reads again the SMS received in so many seconds; 0 turns this off."),
     )
     export_missed: bool = Field(
-        default=False, description=text("Not local: let the phone send its webhooks of look_back again every 6 hours.")
+        default=False,
+        description=text(
+            "Only without local: every 6 hours the phone sends the webhooks of the last look_back seconds again."
+        ),
     )
     offline_after: float = Field(
         default=3600,
         ge=60,
-        description=text("Not local: seconds after which a phone that its server has not seen counts as off."),
+        description=text("Only without local: seconds after which a phone that its server has not seen counts as off."),
     )
 
     @model_validator(mode="after")

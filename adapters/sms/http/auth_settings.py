@@ -40,10 +40,12 @@ class Basic(Table):
 class Token(Table):
     """`auth.token`: a fixed secret in a parameter or a header."""
 
-    parameter: Name | None = Field(default=None, description=text("Parameter of the URL or the form."))
-    header: Name | None = Field(default=None, description=text("Header, instead of a parameter."))
-    value: Secret = Field(description=text("The secret."))
-    previous: Secret | None = Field(default=None, description=text("The secret before a rotation, still accepted."))
+    parameter: Name | None = Field(
+        default=None, description=text("Parameter of the URL or the form that holds the secret.")
+    )
+    header: Name | None = Field(default=None, description=text("Header that holds the secret, instead of a parameter."))
+    value: Secret = Field(description=text("The secret in the aggregator's calls."))
+    previous: Secret | None = Field(default=None, description=text("The secret before a change; it is still accepted."))
 
     @model_validator(mode="after")
     def _one_place(self) -> Self:
@@ -58,14 +60,23 @@ class Token(Table):
 class Hmac(Table):
     """`auth.hmac`: a signature in a header."""
 
-    header: Name = Field(description=text("Header of the signature."))
-    key: Secret = Field(description=text("The shared key."))
-    previous_key: Secret | None = Field(default=None, description=text("The key before a rotation, still accepted."))
-    algorithm: Literal["sha1", "sha256", "sha512"] = Field(default="sha256", description=text("Hash of the HMAC."))
+    header: Name = Field(description=text("Header that holds the signature."))
+    key: Secret = Field(description=text("Key shared with the aggregator."))
+    previous_key: Secret | None = Field(
+        default=None, description=text("The key before a change; it is still accepted.")
+    )
+    algorithm: Literal["sha1", "sha256", "sha512"] = Field(
+        default="sha256", description=text("Hash algorithm of the HMAC.")
+    )
     encoding: Literal["hex", "base64"] = Field(default="hex", description=text("Encoding of the signature."))
     prefix: str = Field(default="", description=text('Text before the signature in the header, such as "sha256=".'))
-    base: str = Field(default="{body}", description=text("The signed text, with {method}, {url}, {body} and so on."))
-    timestamp: str = Field(default="", description=text("Header with the {timestamp} of the base."))
+    base: str = Field(
+        default="{body}",
+        description=text(
+            "The signed text; it may hold {method}, {url}, {path}, {query}, {body}, {body_sha256} and {timestamp}."
+        ),
+    )
+    timestamp: str = Field(default="", description=text("Header that holds the {timestamp} of `base`."))
 
     @field_validator("base")
     @classmethod
@@ -93,9 +104,9 @@ class Auth(Table):
     addresses: tuple[Network, ...] = Field(
         default=(), description=text('Addresses or networks of the aggregator, such as "10.1.2.0/24".')
     )
-    basic: Basic | None = Field(default=None, description=text("User name and password of its calls."))
-    token: Token | None = Field(default=None, description=text("A fixed secret in its calls."))
-    hmac: Hmac | None = Field(default=None, description=text("The signature of its calls."))
+    basic: Basic | None = Field(default=None, description=text("User name and password in the aggregator's calls."))
+    token: Token | None = Field(default=None, description=text("A fixed secret in the aggregator's calls."))
+    hmac: Hmac | None = Field(default=None, description=text("The signature of the aggregator's calls."))
     none: Annotated[str, Field(min_length=10)] | None = Field(
         default=None,
         description=text("The reason, in words, why calls are not checked; the other keys are then left out."),

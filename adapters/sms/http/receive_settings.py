@@ -9,15 +9,16 @@ from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from adapters.sms.http.auth_settings import Name, Table
 from adapters.sms.http.text import CHARSETS
-from gateway.domain import texts as translated  # a setting is called `text`
-from gateway.domain.texts import text
+from gateway.domain import texts  # not the function: in `Receive` the name `text` is a setting
 
 _OFFSET = r"^[+-][01]\d:[0-5]\d$"
 
 
 def _known_charset(name: str) -> str:
     if name.lower() not in CHARSETS:
-        raise ValueError(text("is not a known character set; there are: {listed}", listed=", ".join(sorted(CHARSETS))))
+        raise ValueError(
+            texts.text("is not a known character set; there are: {listed}", listed=", ".join(sorted(CHARSETS)))
+        )
     return name.lower()
 
 
@@ -27,74 +28,80 @@ Charset = Annotated[str, AfterValidator(_known_charset)]
 class Parts(Table):
     """`receive.parts`: for an aggregator that does not join long messages."""
 
-    udh: Name | None = Field(default=None, description=translated.text("Name of the user data header."))
+    udh: Name | None = Field(default=None, description=texts.text("Field with the user data header (UDH)."))
     udh_form: Literal["hex", "raw"] = Field(
-        default="hex", description=translated.text("Form of the user data header: hex digits or bytes.")
+        default="hex", description=texts.text("Form of the user data header: hex digits (hex) or bytes (raw).")
     )
     reference: Name | None = Field(
-        default=None, description=translated.text("Name of the reference that all parts of a message have.")
+        default=None, description=texts.text("Field with the reference that all parts of a message have.")
     )
-    number: Name | None = Field(default=None, description=translated.text("Name of the part's number, from 1."))
-    total: Name | None = Field(default=None, description=translated.text("Name of the number of parts."))
+    number: Name | None = Field(default=None, description=texts.text("Field with the part's number, from 1."))
+    total: Name | None = Field(default=None, description=texts.text("Field with the number of parts."))
 
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         named = [self.reference, self.number, self.total]
         if (not any(named)) if self.udh else all(named):
             return self
-        raise ValueError(text("name the udh, or all three of reference, number and total"))
+        raise ValueError(texts.text("name the udh, or all three of reference, number and total"))
 
 
 class Answer(Table):
     """`receive.answer`: the answer that means "stored" to the aggregator."""
 
-    status: int = Field(default=200, ge=200, le=299, description=translated.text("HTTP status."))
-    body: str = Field(default="", description=translated.text('Body, such as "ACK/Jasmin".'))
+    status: int = Field(default=200, ge=200, le=299, description=texts.text("HTTP status of the answer."))
+    body: str = Field(default="", description=texts.text('Body of the answer, such as "ACK/Jasmin".'))
     content_type: str = Field(
-        default="text/plain; charset=utf-8", description=translated.text("Content type of the body.")
+        default="text/plain; charset=utf-8", description=texts.text("Content type of the answer's body.")
     )
 
 
 class Receive(Table):
     """`receive`: the form of a citizen's message."""
 
-    method: Literal["GET", "POST"] = Field(default="POST", description=translated.text("HTTP method."))
-    body: Literal["form", "json"] = Field(default="form", description=translated.text("Form of a POST's body."))
-    id: Name | None = Field(default=None, description=translated.text("Name of the aggregator's own message id."))
-    sender: Name = Field(description=translated.text("Name of the citizen's number."))
-    recipient: Name | None = Field(
-        default=None, description=translated.text("Name of our number; left out: `sender` of the channel.")
+    method: Literal["GET", "POST"] = Field(
+        default="POST", description=texts.text("HTTP method of the aggregator's calls.")
     )
-    text: Name = Field(description=translated.text("Name of the text."))
+    body: Literal["form", "json"] = Field(default="form", description=texts.text("Form of a POST's body."))
+    id: Name | None = Field(default=None, description=texts.text("Field with the aggregator's own message id."))
+    sender: Name = Field(description=texts.text("Field with the citizen's number."))
+    recipient: Name | None = Field(
+        default=None, description=texts.text("Field with our number; without it, `sender` of the channel is used.")
+    )
+    text: Name = Field(description=texts.text("Field with the text."))
     hex: Name | None = Field(
-        default=None, description=translated.text("Name of the text's bytes in hex; used if it is not empty.")
+        default=None, description=texts.text("Field with the text's bytes in hex; used if it is not empty.")
     )
     charset: Charset = Field(
-        default="utf-8", description=translated.text("Character set of the text, if the call does not name one.")
+        default="utf-8", description=texts.text("Character set of the text, if the call does not name one.")
     )
-    charset_from: Name | None = Field(default=None, description=translated.text("Name of the character set's name."))
+    charset_from: Name | None = Field(default=None, description=texts.text("Field with the name of the character set."))
     coding_from: Name | None = Field(
-        default=None, description=translated.text("Name of the SMS coding; looked up in `codings`.")
+        default=None,
+        description=texts.text("Field with the data coding of the SMS; `codings` gives its character set."),
     )
     coding_raw: bool = Field(
-        default=False, description=translated.text("Whether the coding is one raw byte, not digits.")
+        default=False, description=texts.text("Whether the data coding is one raw byte, not digits.")
     )
-    codings: dict[str, Charset] = Field(default_factory=dict, description=translated.text("Coding → character set."))
-    sent_at: Name | None = Field(default=None, description=translated.text("Name of the time of sending."))
+    codings: dict[str, Charset] = Field(default_factory=dict, description=texts.text("Data coding → character set."))
+    sent_at: Name | None = Field(default=None, description=texts.text("Field with the time of sending."))
     time_format: str = Field(
-        default="iso", description=translated.text("iso, unix, unix_ms, or a pattern such as %Y-%m-%d %H:%M:%S.")
+        default="iso",
+        description=texts.text("Form of the time: iso, unix, unix_ms, or a pattern such as %Y-%m-%d %H:%M:%S."),
     )
     utc_offset: str = Field(
-        default="+07:00", pattern=_OFFSET, description=translated.text("Offset from UTC of times without an offset.")
+        default="+07:00", pattern=_OFFSET, description=texts.text("Offset from UTC of times without an offset.")
     )
     same_within: float | None = Field(
         default=None,
         ge=1,
         le=86_400,
-        description=translated.text("Without id and time: seconds in which equal texts are one message."),
+        description=texts.text(
+            "Only without id and sent_at: seconds in which equal texts of one sender count as one message."
+        ),
     )
-    parts: Parts | None = Field(default=None, description=translated.text("The form of the parts of long messages."))
-    answer: Answer = Field(default=Answer(), description=translated.text('The answer that means "stored".'))
+    parts: Parts | None = Field(default=None, description=texts.text("The form of the parts of long messages."))
+    answer: Answer = Field(default=Answer(), description=texts.text('The answer that means "stored".'))
 
     @field_validator("time_format")
     @classmethod
@@ -107,20 +114,22 @@ class Receive(Table):
         except ValueError:
             read = None
         if read is None or read.year != 2026:
-            raise ValueError(text("must be iso, unix, unix_ms, or a pattern with a date, such as %Y-%m-%d %H:%M:%S"))
+            raise ValueError(
+                texts.text("must be iso, unix, unix_ms, or a pattern with a date, such as %Y-%m-%d %H:%M:%S")
+            )
         return pattern
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
         if not (self.id or self.sent_at or self.same_within):
             raise ValueError(
-                text(
+                texts.text(
                     "a second delivery of a message looks like a second message: name its id or sent_at, "
                     "or set same_within: for so many seconds, equal texts of one sender are one message"
                 )
             )
         if self.same_within and (self.id or self.sent_at):
-            raise ValueError(text("same_within is only for messages without id and sent_at"))
+            raise ValueError(texts.text("same_within is only for messages without id and sent_at"))
         if bool(self.codings) != bool(self.coding_from):
-            raise ValueError(text("coding_from and the table codings go together"))
+            raise ValueError(texts.text("coding_from and the table codings go together"))
         return self

@@ -65,24 +65,30 @@ class Send(Table):
         default_factory=dict, description=text("Further parameters of a text that fits GSM 7-bit.")
     )
     unicode: dict[str, object] = Field(default_factory=dict, description=text("Further parameters of any other text."))
-    headers: dict[str, str] = Field(default_factory=dict, description=text('Headers, such as "Bearer {api_key}".'))
+    headers: dict[str, str] = Field(
+        default_factory=dict, description=text('Headers of a reply, with values such as "Bearer {api_key}".')
+    )
     secrets: dict[str, Secret] = Field(
-        default_factory=dict, description=text("Secrets by the name that templates use.")
+        default_factory=dict, description=text("Secrets, by the name that parameters and headers use.")
     )
     basic: Basic | None = Field(default=None, description=text("User name and password of our calls."))
     charset: Literal["utf-8", "iso-8859-1"] = Field(
         default="utf-8", description=text("Character set of query or form.")
     )
     id: Extractor | None = Field(
-        default=None, description=text("Place of its id in the answer: path, or /regex (…)/; left out: our own {id}.")
+        default=None,
+        description=text(
+            "Place of the message id in the aggregator's answer: a path, or /regex (…)/; without it, our own {id} is used."
+        ),
     )
     code: Extractor | None = Field(
-        default=None, description=text("Place of the result code in the answer; left out: HTTP status.")
+        default=None,
+        description=text("Place of the result code in the aggregator's answer; without it, the HTTP status is used."),
     )
     outcomes: dict[str, Outcome] = Field(
         default_factory=dict, description=text("Code or HTTP status → sent, throttled, unavailable or rejected.")
     )
-    timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait."))
+    timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait for the aggregator's answer."))
     plain_http: Annotated[str, Field(min_length=10)] | None = Field(
         default=None, description=text("The reason, in words, why secrets may be sent unencrypted to a public host.")
     )
@@ -128,12 +134,12 @@ class Send(Table):
 class Receipts(Table):
     """`receipts`: the form of a delivery receipt. The aggregator calls the same address as for messages."""
 
-    id: Name = Field(description=text("Name of the reply's id: the aggregator's, or ours if `send.id` is left out."))
-    status: Name = Field(description=text("Name of the status."))
+    id: Name = Field(description=text("Field with the reply's id: the aggregator's id, or our own without `send.id`."))
+    status: Name = Field(description=text("Field with the status."))
     states: dict[str, Delivery] = Field(description=text("Status → sent, delivered or failed; others are ignored."))
-    error: Name | None = Field(default=None, description=text("Name of the error code."))
+    error: Name | None = Field(default=None, description=text("Field with the error code."))
     when: Name | None = Field(
-        default=None, description=text("Name of a parameter that only receipts have; left out: the status.")
+        default=None, description=text("Field that only receipts have; without it, the field of the status.")
     )
 
 
@@ -142,7 +148,11 @@ class HttpSettings(ChannelSettings):
 
     sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description=text("Our number, short code or sender name."))
     auth: Auth = Field(description=text("The checks that a call is the aggregator's."))
-    receive: Receive = Field(description=text("The form of a citizen's message."))
+    receive: Receive = Field(
+        description=text(
+            "The form of a citizen's message. A field is a parameter, or in JSON a path such as data.message.0.text."
+        )
+    )
     send: Send | None = Field(default=None, description=text("The form of a reply."))
     receipts: Receipts | None = Field(default=None, description=text("The form of a delivery receipt."))
 

@@ -22,42 +22,48 @@ ReceiptIds = Literal["same", "hex-then-decimal", "decimal-then-hex"]
 class SmppSettings(ChannelSettings):
     """Hold the settings of `[channels.<name>]` with `adapter = "sms.smpp"`."""
 
-    host: str = Field(min_length=1, description=text("The operator's SMSC: name or address."))
-    port: int = Field(default=2775, ge=1, le=65535, description=text("Its port."))
+    host: str = Field(min_length=1, description=text("Host name or address of the operator's SMSC."))
+    port: int = Field(default=2775, ge=1, le=65535, description=text("Port of the SMSC."))
     tls: bool = Field(default=False, description=text("Encrypt with TLS; without it, use the operator's VPN."))
     tls_ca: str | None = Field(
-        default=None, description=text("PEM file with the operator's own certification authority.")
+        default=None, description=text("PEM file with the operator's own certificate authority.")
     )
     system_id: str = Field(pattern=r"^[!-~]{1,15}$", description=text("Name of our account at the operator."))
     password: Secret = Field(description=text("Password of the account; SMPP allows at most 8 characters."))
-    system_type: str = Field(default="", pattern=r"^[ -~]{0,12}$", description=text("If the operator requires one."))
+    system_type: str = Field(
+        default="", pattern=r"^[ -~]{0,12}$", description=text("System type, if the operator requires one.")
+    )
     address_range: str = Field(
         default="",
         pattern=r"^[ -~]{0,40}$",
-        description=text("The numbers that we serve, if the operator requires it."),
+        description=text("Numbers that this channel serves, if the operator requires them."),
     )
     bind_mode: Literal["transceiver", "separate"] = Field(
-        default="transceiver", description=text("One session for both directions, or one for each.")
+        default="transceiver",
+        description=text("One session for both directions (transceiver), or one for each (separate)."),
     )
     binds: int = Field(
-        default=1, ge=1, le=16, description=text("Sessions side by side, if the account allows several.")
+        default=1, ge=1, le=16, description=text("Number of simultaneous sessions, if the account allows several.")
     )
     sender: str = Field(
         pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,15}|[A-Za-z][A-Za-z0-9 ]{1,10})$",
-        description=text("Our number: 1708, +62..."),
+        description=text("Our number, such as 1708 or +62..."),
     )
-    sender_ton: int = Field(default=0, ge=0, le=255, description=text("Type of number of `sender`."))
-    sender_npi: int = Field(default=0, ge=0, le=255, description=text("Numbering plan of `sender`."))
+    sender_ton: int = Field(default=0, ge=0, le=255, description=text("Type of number (TON) of `sender`."))
+    sender_npi: int = Field(default=0, ge=0, le=255, description=text("Numbering plan (NPI) of `sender`."))
     recipient_ton: int = Field(
-        default=1, ge=0, le=255, description=text("Type of number of recipients; 1: with country code.")
+        default=1, ge=0, le=255, description=text("Type of number (TON) of recipients; 1: with country code.")
     )
-    recipient_npi: int = Field(default=1, ge=0, le=255, description=text("Numbering plan of recipients."))
-    service_type: str = Field(default="", pattern=r"^[ -~]{0,5}$", description=text("If the operator requires one."))
+    recipient_npi: int = Field(default=1, ge=0, le=255, description=text("Numbering plan (NPI) of recipients."))
+    service_type: str = Field(
+        default="", pattern=r"^[ -~]{0,5}$", description=text("Service type of replies, if the operator requires one.")
+    )
     default_alphabet: DefaultAlphabet = Field(
         default="gsm7", description=text("Alphabet of data_coding 0 at this operator.")
     )
     codings: dict[int, AlphabetName] = Field(
-        default_factory=dict, description=text("Alphabets of other values of data_coding, if this operator differs.")
+        default_factory=dict,
+        description=text("Alphabets of other values of data_coding, if this operator differs from the standard."),
     )
     long_messages: LongMessages = Field(
         default="udh16", description=text("Form in which replies of several parts are sent.")
@@ -65,22 +71,27 @@ class SmppSettings(ChannelSettings):
     receipts: bool = Field(default=True, description=text("Ask the operator to report whether a reply was delivered."))
     receipt_ids: ReceiptIds = Field(
         default="same",
-        description=text("Number form of ids: in the answer to a reply, then in the text of its receipt."),
+        description=text(
+            "Form of message ids, decimal or hexadecimal: first in the operator's answer to a reply, then in its delivery receipt."
+        ),
     )
     tps: float = Field(default=10, gt=0, le=10000, description=text("Replies per second that the operator allows."))
     window: int = Field(default=10, ge=1, le=1000, description=text("Replies that may wait for the operator's answer."))
     timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait for the operator's answer."))
     enquire_every: float = Field(
-        default=30, gt=0, le=600, description=text("Seconds of silence before we send enquire_link.")
+        default=30, gt=0, le=600, description=text("Seconds of silence before the gateway sends enquire_link.")
     )
     redelivery_window: float = Field(
         default=300,
         ge=1,
         le=86400,
-        description=text("Seconds in which the same text of the same sender is one message."),
+        description=text("Seconds in which the same text of the same sender counts as one message."),
     )
     message_id_tlv: int | None = Field(
-        default=None, ge=0, le=0xFFFF, description=text("TLV with the operator's own id of a message, if it sends one.")
+        default=None,
+        ge=0,
+        le=0xFFFF,
+        description=text("TLV with the operator's own message id, if the operator sends one."),
     )
 
     @field_validator("password")

@@ -21,13 +21,14 @@ class TwilioSettings(ChannelSettings):
         description=text("Auth token of the account, for the API and for the signatures of webhooks.")
     )
     previous_auth_token: Secret | None = Field(
-        default=None, description=text("The token before a rotation; webhooks signed with it are still accepted.")
+        default=None, description=text("The token before a change; webhooks signed with it are still accepted.")
     )
     webhook_keys: dict[str, Secret] = Field(
         default_factory=dict, description=text("Shared keys of SHA-256 signatures, by the key name that Twilio sends.")
     )
     sender: str = Field(
-        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$", description=text("Our number: +62... or a short code like 1708.")
+        pattern=r"^(\+[1-9][0-9]{6,14}|[0-9]{3,8})$",
+        description=text("Our number: +62... or a short code such as 1708."),
     )
     api_base: str = Field(default=API, description=text("Address of Twilio's API; another value is for the simulator."))
     timeout: float = Field(default=10, gt=0, le=60, description=text("Seconds to wait for Twilio's API."))
@@ -37,7 +38,7 @@ class TwilioSettings(ChannelSettings):
     poll_overlap: float = Field(
         default=3600, ge=0, le=604800, description=text("Seconds before the last poll that each poll reads again.")
     )
-    receipts: bool = Field(default=True, description=text("Let Twilio report whether a reply was delivered."))
+    receipts: bool = Field(default=True, description=text("Ask Twilio to report whether a reply was delivered."))
 
     @field_validator("api_base")
     @classmethod

@@ -90,7 +90,7 @@ def test_a_text_stays_english_for_those_who_ask_for_it() -> None:
 @pytest.mark.parametrize(
     ("stored", "shown"),
     [
-        ("this channel is not configured any more", "kanal ini tidak lagi dikonfigurasi"),
+        ("this channel is not configured any more", "kanal ini sudah tidak ada di setelan"),
         (
             "unavailable: the database var/gateway.db cannot grow: the disk is full; make room",
             "unavailable: basis data var/gateway.db tidak dapat bertambah: disk penuh; kosongkan sebagian",

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.texts import Text
 from gateway.ports import Adapter
 from gateway.testing.contract.base import Contract
 
@@ -40,6 +41,7 @@ class RoomContract(Contract):
         for name, setting in type(adapter).Settings.model_fields.items():
             assert f"`{name}`" in page, f"explain the setting `{name}` in README.md"
             assert setting.description, f"give the setting {name} a Field(description=...)"
+            assert isinstance(setting.description, Text), f"write the description of {name} with text()"
 
     def test_page_has_quality_list(self, room: Path) -> None:
         """Test that the page names done and missing features, with reasons."""

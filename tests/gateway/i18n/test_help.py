@@ -1,4 +1,4 @@
-"""Every help page and every description of a setting of the gateway has its Indonesian in the catalogue."""
+"""Every help page, and every description of a setting of the gateway and of its adapters, is in the catalogue."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from babel.messages.pofile import read_po
 from pydantic import BaseModel
 
 import run_gateway
+from adapters import BUILTIN
 from gateway.i18n.catalogue import LOCALE
+from gateway.ports.registry import Registry
 from gateway.settings.files import ChannelFile, GatewayFile, RegionFile
 
 
@@ -47,3 +49,14 @@ def test_every_help_page_is_in_the_catalogue(catalogue: set[str]) -> None:
 @pytest.mark.parametrize("model", [GatewayFile, RegionFile, ChannelFile])
 def test_every_description_of_a_setting_is_in_the_catalogue(model: type[BaseModel], catalogue: set[str]) -> None:
     assert sorted(set(descriptions(model)) - catalogue) == []
+
+
+@pytest.mark.parametrize("key", BUILTIN)
+def test_every_description_of_an_adapters_setting_is_in_the_catalogue(key: str, catalogue: set[str]) -> None:
+    settings = Registry(BUILTIN).adapter(key).Settings
+    assert sorted(set(descriptions(settings)) - catalogue) == []
+
+
+def test_the_settings_of_tables_inside_tables_are_described_too() -> None:
+    described = set(descriptions(Registry(BUILTIN).adapter("sms.http").Settings))
+    assert "Field with the user data header (UDH)." in described  # [channels.<name>.receive.parts] udh

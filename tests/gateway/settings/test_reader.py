@@ -179,4 +179,4 @@ def test_a_missing_setting_is_told_with_what_it_is(faults: FindFaults) -> None:
     text = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\n'
     file, key, found, problem = only(faults(regions={"32.toml": text}))
     assert (file, key, found) == ("config/regions/32.toml", "channels.sms.sender", "")
-    assert problem == "is missing; add it: Our number: +62... or a short code like 1708."
+    assert problem == "is missing; add it: Our number: +62... or a short code such as 1708."

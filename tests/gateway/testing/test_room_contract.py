@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pydantic import Field
 
 from adapters.sms.twilio.adapter import TwilioSms
 from adapters.sms.twilio.settings import TwilioSettings
@@ -47,6 +48,25 @@ def test_a_setting_that_the_page_does_not_explain_is_named(adapter: TwilioSms, r
     page = room / "README.md"
     page.write_text(page.read_text("utf-8").replace("`poll_overlap`", "poll overlap"), "utf-8")
     with pytest.raises(AssertionError, match=r"explain the setting `poll_overlap` in README\.md"):
+        CHECKS.test_page_names_every_setting(adapter, room)
+
+
+class PlainSettings(TwilioSettings):
+    """Settings with a description that the catalogue does not collect."""
+
+    sender: str = Field(description="Our number.")
+
+
+class PlainSms(TwilioSms):
+    """An adapter with these settings."""
+
+    Settings = PlainSettings
+
+
+def test_a_description_that_is_no_text_of_the_catalogue_is_named(room: Path) -> None:
+    settings = PlainSettings(account_sid="AC" + "0" * 32, auth_token=Secret("test"), sender="1708")
+    adapter = PlainSms(settings, ChannelContext(region="00", channel="sms", webhook_url=""))
+    with pytest.raises(AssertionError, match=r"write the description of sender with text\(\)"):
         CHECKS.test_page_names_every_setting(adapter, room)
 
 

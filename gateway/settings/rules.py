@@ -26,7 +26,7 @@ class ClassificationRule(Section):
     """`[[classifications]]`: the first rule with a word of the report gives the class; without one it is a complaint."""
 
     classification: Classification = Field(
-        description=text("The class: pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
+        description=text("Class of the report: pengaduan, aspirasi, permintaan_informasi or belum_diketahui.")
     )
     words: list[str] = Field(min_length=1, description=text("Words or phrases, whole words, case does not matter."))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from adapters import BUILTIN
+from gateway.i18n import Language, localize
 from gateway.ports.registry import Registry, Spec
 from gateway.settings.faults import Faults
 from gateway.settings.files import Settings
@@ -180,3 +181,10 @@ def test_a_missing_setting_is_told_with_what_it_is(faults: FindFaults) -> None:
     file, key, found, problem = only(faults(regions={"32.toml": text}))
     assert (file, key, found) == ("config/regions/32.toml", "channels.sms.sender", "")
     assert problem == "is missing; add it: Our number: +62... or a short code such as 1708."
+
+
+def test_a_missing_setting_is_told_in_indonesian_too(faults: FindFaults) -> None:
+    text = 'code = "32"\nname = "Jawa Barat"\n[channels.sms]\nadapter = "sms.twilio"\n'
+    _, _, _, problem = only(faults(regions={"32.toml": text}))
+    told = localize(problem, Language.INDONESIAN)
+    assert told == "belum ada; tambahkan: Nomor kanal ini: +62... atau nomor pendek seperti 1708."

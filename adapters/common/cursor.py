@@ -1,4 +1,4 @@
-"""Store the position of a poll: the core keeps it as text for the adapter."""
+"""Convert the position of a poll to text and back; the core stores the text together with the messages of the poll."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ class Auth(Table):
     )
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _has_a_check(self) -> Self:
         checks = bool(self.addresses or self.basic or self.token or self.hmac)
         if checks == (self.none is not None):
             raise ValueError(

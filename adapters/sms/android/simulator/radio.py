@@ -34,7 +34,7 @@ class Radio:
             return list(self._outgoing.values())
 
     def accept(self, message: SendRequest) -> Outgoing | None:
-        """Take a message to transmit; return `None` if its id is known. Raises `ValueError` without a text."""
+        """Keep a message for `transmit`; return `None` if its id is known. Raises `ValueError` without a text."""
         (to,), text = message["phoneNumbers"], message["textMessage"]["text"]
         if not text:
             raise ValueError("Text message is empty")

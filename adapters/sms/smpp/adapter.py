@@ -38,15 +38,7 @@ from adapters.sms.smpp.submit import Composer, Pace, bind_refusal, refusal
 from gateway.domain.errors import Unavailable, Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Event, Ignored, MessagePart
 from gateway.domain.texts import text
-from gateway.ports import (
-    ChannelContext,
-    ChannelSettings,
-    FetchedMessage,
-    Line,
-    RawMessage,
-    Receipt,
-    Reply,
-)
+from gateway.ports import ChannelContext, ChannelSettings, FetchedMessage, Line, RawMessage, Receipt, Reply
 
 TICK = 0.2  # seconds between two checks of `line.ending`
 MISSING = " […] "  # in place of a part that never came
@@ -99,9 +91,7 @@ class SmppSms:
         patience = Patience(self._settings.timeout, lambda: line.ending, self._clock)
         with ExitStack() as stack:
             sessions = [stack.enter_context(self._bound(command, arrivals, patience)) for command in commands]
-            self._senders = tuple(
-                session for session, command in zip(sessions, commands, strict=True) if command != "bind_receiver"
-            )
+            self._senders = tuple(s for s, c in zip(sessions, commands, strict=True) if c != "bind_receiver")
             try:
                 line.up()
                 while not line.ending:
@@ -185,10 +175,7 @@ class SmppSms:
         return [self._message(raw, message, self._decode([message]))]
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        """Return the message of its parts: their bytes are joined, then decoded, and each gap is marked.
-
-        Raises `Untranslatable`.
-        """
+        """Return the message of its parts: bytes joined, then decoded, each gap marked; raises `Untranslatable`."""
         messages = [None if raw is None else self._read(raw) for raw in parts]
         present = [(raw, message) for raw, message in zip(parts, messages, strict=True) if raw and message]
         if not present:

@@ -116,7 +116,7 @@ class HttpSms:
         pieces = [http_payloads.content_of(self._receive, call[1]) if call else None for call in calls]
         first = next((call for call in calls if call), None)
         if first is None:
-            raise Untranslatable(text("no part is there"))
+            raise Untranslatable(text("no part of the message is there"))
         return self._message(*first, http_text.join(pieces, MISSING))
 
     def _read(self, request: WebhookRequest) -> http_payloads.CallFields:

@@ -154,7 +154,7 @@ def _signature(settings: Hmac) -> Check:
         if not value:
             raise Unverified(text("header {name} is missing", name=settings.header))
         if timestamp and not _TIMESTAMP.fullmatch(request.headers.get(timestamp, "")):
-            raise Unverified(text("header {name} is missing or no time", name=settings.timestamp))
+            raise Unverified(text("header {name} is missing or not a time", name=settings.timestamp))
         start, signature = value[: len(prefix)], value[len(prefix) :]
         has_prefix = start == prefix or (settings.encoding == "hex" and start.lower() == prefix.lower())
         if not has_prefix or not signed_by(

@@ -106,7 +106,7 @@ class Auth(Table):
         if checks == (self.none is not None):
             raise ValueError(
                 text(
-                    "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
+                    "configure a check of the aggregator's calls: addresses, basic, token or hmac "
                     "(or only `none`, with the reason in words)"
                 )
             )

@@ -102,7 +102,7 @@ def envelope(settings: HttpSettings, fields: CallFields, arrived: float) -> Enve
     if receive.id:
         key = fields.need(receive.id)
         if not _ID.fullmatch(key):
-            raise Untranslatable(text("field {name} is no id", name=receive.id))
+            raise Untranslatable(text("field {name} is not an id", name=receive.id))
         part = part_of(receive.parts, fields) if receive.parts else None
         return Envelope(f"{key}:{part.number}/{part.total}" if part else key, sender)
     names = [receive.sender, receive.recipient, receive.text, receive.hex, receive.sent_at]

@@ -17,7 +17,7 @@ from adapters.common import rest
 from gateway.domain.errors import Unavailable
 from gateway.domain.texts import text
 
-# Causes that an operator can repair in the settings or on the phone: until then the reply must be kept.
+# Causes that an administrator can repair in the settings or on the phone: until then the reply must be kept.
 CAUSES = {
     401: text("user or password is wrong"),
     403: text("this user may not do this"),

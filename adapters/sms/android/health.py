@@ -15,7 +15,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.events import Notice
 from gateway.domain.texts import text
 
-# For each check of the app: the statuses that are a fault, and the text for the operator.
+# For each check of the app: the statuses that are a fault, and the text for the administrator, in Indonesian.
 _WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
 CHECKS = {
     "battery:level": (_WARN, "baterai telepon lemah, sambungkan pengisi daya"),

@@ -36,7 +36,7 @@ class AndroidSettings(ChannelSettings):
         default=None, pattern=r"^[\w-]{1,64}$", description="The phone to use, if the account has several."
     )
     sim_number: int | None = Field(default=None, ge=1, le=3, description="SIM card that replies are sent with.")
-    receipts: bool = Field(default=True, description="Let the operator report whether a reply was delivered.")
+    receipts: bool = Field(default=True, description="Let the mobile operator report whether a reply was delivered.")
     ttl: int = Field(
         default=43_200, ge=60, le=604_800, description="Seconds after which the phone gives up an unsent reply."
     )
@@ -72,7 +72,7 @@ class AndroidSettings(ChannelSettings):
         url = urlsplit(self.api_base)
         if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
             raise ValueError(text("api_base must be an address like https://sms.example/api/3rdparty/v1"))
-        # The app's own server has no https, so the operator may allow plain http to it in a private network.
+        # The app's own server has no https, so plain http to it can be allowed in a private network.
         plain_http = PlainHttp.PRIVATE if self.local else PlainHttp.LOOPBACK
         check_private(
             self.api_base,

@@ -22,7 +22,7 @@ _SHOWN = re.compile(r"[\w.-]{1,32}", re.ASCII)  # a code; anything longer may qu
 THE_AGGREGATOR = text("the aggregator")
 _LONG_NUMBER = re.compile(r"\d{7}")  # may be a phone number
 
-# Causes that an operator can repair in the settings or at the aggregator, by HTTP status.
+# Causes that an administrator can repair in the settings or at the aggregator, by HTTP status.
 CAUSES = {
     401: text("user name, password or key of send is wrong"),
     403: text("user name, password or key of send is wrong, or our address is not allowed"),

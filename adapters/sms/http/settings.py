@@ -44,7 +44,7 @@ class Outcome(StrEnum):
 
     SENT = "sent"
     THROTTLED = "throttled"  # send slower
-    UNAVAILABLE = "unavailable"  # send again later: also if an operator has to repair something
+    UNAVAILABLE = "unavailable"  # send again later: also if an administrator must repair something first
     REJECTED = "rejected"  # do not send again
 
 
@@ -76,7 +76,7 @@ class Send(Table):
     outcomes: dict[str, Outcome] = Field(
         default_factory=dict, description="Code or HTTP status → sent, throttled, unavailable or rejected."
     )
-    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait.")
+    timeout: float = Field(default=10, gt=0, le=60, description="Seconds to wait for the aggregator's answer.")
     plain_http: Annotated[str, Field(min_length=10)] | None = Field(
         default=None, description="The reason, in words, why secrets may be sent unencrypted to a public host."
     )

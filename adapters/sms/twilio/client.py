@@ -27,7 +27,7 @@ API = "https://api.twilio.com"  # the SDK builds every URL of a message with thi
 
 BUSY = {20429, 21611}  # too many requests; the sender's queue is full
 
-# Causes that an operator can repair in the settings or the console: until then the reply must be kept.
+# Causes that an administrator can repair in the settings or the console: until then the reply must be kept.
 CAUSES = {
     20003: text("account_sid or auth_token is wrong"),
     20005: text("the account is suspended or closed"),

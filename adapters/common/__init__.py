@@ -1,1 +1,1 @@
-"""Share code between all channels: signatures, poll cursors, clients of HTTP APIs, and the rule for sending passwords."""
+"""Share code between channels: signatures, poll cursors, clients of HTTP APIs, and the rule for sending passwords."""

@@ -1,4 +1,4 @@
-"""Check the address that a password is sent to: https to any host, plain http only to the hosts that a setting allows."""
+"""Check the URL that a password is sent to: https to any host, plain http only to the hosts that a setting allows."""
 
 from __future__ import annotations
 

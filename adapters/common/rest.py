@@ -98,7 +98,8 @@ def failure(
 ) -> Throttled | Unavailable | Rejected:
     """Return the error for an answer that is not a success; it decides if the reply is sent again.
 
-    `cause` is the text of a cause that an administrator can repair; `busy` is true if the API's own code means "too many requests".
+    `cause` is the text of a cause that an administrator can repair. `busy` is true if the API's own code means "too many
+    requests".
     """
     status, wait = answer.status_code, retry_after(answer.headers)
     if busy or status == 429:

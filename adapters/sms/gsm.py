@@ -1,4 +1,4 @@
-"""Encode and decode texts in GSM 7-bit, and cut a text into the parts of an SMS: in GSM 7-bit if it fits, else in UCS-2.
+"""Encode and decode GSM 7-bit, and cut a text into the parts of an SMS: in GSM 7-bit if it fits, else in UCS-2.
 
 Tables and part sizes: 3GPP TS 23.038 (GSM 03.38), sections 6.2.1 and 6.2.1.1, and TS 23.040, section 9.2.3.24.
 """
@@ -47,7 +47,7 @@ def fits_gsm7(text: str) -> bool:
 def to_gsm7(text: str) -> str:
     """Replace typographic signs so that the text fits GSM 7-bit; return it unchanged if it does not fit even then.
 
-    A text with an emoji or another script is sent and billed in UCS-2 anyway, so replacing signs would change it for nothing.
+    A text with an emoji or another script is sent and billed in UCS-2 anyway, so a replacement would not help.
     """
     folded = unicodedata.normalize("NFC", text).translate(_FOLD)
     return folded if fits_gsm7(folded) else text

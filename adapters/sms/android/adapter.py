@@ -180,9 +180,9 @@ class AndroidSms:
         return Receipt(str(reply.id))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Return the receipt of the message with our id, or `None`. In an account of several phones an id is unique per phone.
+        """Return the receipt of the message with our id, or `None`.
 
-        Raises `Throttled`, `Unavailable` or `Rejected`.
+        In an account of several phones an id is unique only per phone. Raises `Throttled`, `Unavailable` or `Rejected`.
         """
         return Receipt(str(reply.id)) if self._api.has(str(reply.id)) else None
 

@@ -24,8 +24,8 @@ CHECKS = {
     "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
 }
 
-# Older apps have no list of received SMS, or list one SMS twice with different times (their pull request 393): that would
-# make two complaints.
+# Older apps have no list of received SMS, or list one SMS twice with different times (their pull request 393), which
+# would make two complaints.
 LISTS_SINCE = (1, 67)
 
 
@@ -92,7 +92,7 @@ def _notice(health: _Health) -> Notice:
 
 
 def device_notice(device: bytes, at: datetime, patience: float) -> Notice:
-    """Return the state of the phone: off if its server has not seen it for `patience` seconds; raises `Untranslatable`."""
+    """Return the state of the phone: off if unseen by its server for `patience` seconds; raises `Untranslatable`."""
     seen = moment(decode(device, Device).last_seen)
     if at - seen <= timedelta(seconds=patience):
         return Notice(well=True, text="telepon siap")

@@ -116,7 +116,7 @@ def _token(token: Token, form: bool) -> Check:
 
 
 def _parameter(request: WebhookRequest, name: bytes, form: bool, longest: int) -> bytes:
-    """Return the first value of a name; a pair longer than any valid token is not decoded, because a flood would cost time."""
+    """Return the first value of a name; a pair longer than any valid token is not decoded, to save time in a flood."""
     encoded = request.url.partition("?")[2].encode("latin-1", "replace") + (b"&" + request.body if form else b"")
     pairs = (pair for part in encoded.split(b"&") if len(part) <= longest for pair in form_pairs(part))
     return next((value for pair_name, value in pairs if pair_name == name), b"")

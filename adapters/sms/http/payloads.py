@@ -117,12 +117,12 @@ def envelope(settings: HttpSettings, fields: CallFields, arrived: float) -> Enve
 
 
 def unread_envelope(request: WebhookRequest) -> Envelope:
-    """Return the key of a request that cannot be read now; it is stored, and can be replayed with corrected settings."""
+    """Return the key of a request that cannot be read; it is stored, and can be replayed with corrected settings."""
     return Envelope("unread:" + digest(request.url.partition("?")[2].encode("latin-1", "replace"), request.body))
 
 
 def digest(*values: bytes) -> str:
-    """Return one hash (SHA-256, hex) of several values; each has its length before it, so that ("ab", "c") is not ("a", "bc")."""
+    """Return one hash (SHA-256, hex) of several values with their lengths, so that (ab, c) and (a, bc) differ."""
     return sha256(b"".join(b"%d:%b" % (len(value), value) for value in values)).hexdigest()
 
 

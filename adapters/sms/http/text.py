@@ -1,7 +1,7 @@
 """Decode the text of an SMS, in the character sets that aggregators name and in no others.
 
-The names come from outside, so they are looked up in a table of our own: Python also has decoders that no SMS is written
-in, such as unicode_escape and punycode.
+The names come from outside, so they are looked up in a table of our own: Python also has decoders that no SMS needs,
+such as unicode_escape and punycode.
 """
 
 from __future__ import annotations

@@ -156,7 +156,7 @@ class SmppSms:
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return the content type: SMPP for a recorded PDU, whose first byte is 0 (it is shorter than 16 MB), else `None`."""
+        """Return the content type: SMPP for a recorded PDU (below 16 MB its first byte is 0), `None` for anything else."""
         return SMPP if payload[:1] == b"\0" else None
 
     def translate(self, raw: RawMessage) -> list[Event]:

@@ -24,7 +24,7 @@ class Clock:
 
 
 class Patience:
-    """Limit each wait for the operator to `timeout` seconds, and all waits together to one second once `ending` is true."""
+    """Limit each wait for the operator to `timeout` seconds, and all waits to one second once `ending` is true."""
 
     def __init__(self, timeout: float, ending: Callable[[], bool], clock: Clock) -> None:
         self.timeout = timeout

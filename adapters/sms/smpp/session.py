@@ -132,7 +132,7 @@ class Session:
             raise Unavailable(self._lost.message)
 
     def _finish(self) -> None:
-        """Take all turns, so that no other message begins, and wait for messages that are being sent, within the time limit."""
+        """Wait within the time limit for messages that are being sent; no other message can begin."""
         left = self._window
         for wait in self._patience.waits():
             while left and self._turns.acquire(timeout=wait):

@@ -70,7 +70,7 @@ class Cursor(StoredCursor):
 
 
 def read_page(page: str) -> tuple[list[tuple[Row, bytes]], str | None]:
-    """Return each message of a page with its exact JSON, and the path of the next page or `None`; raises `Unavailable`."""
+    """Return each message of a page with its exact JSON, and the next page's path or `None`; raises `Unavailable`."""
     try:
         document = msgspec.json.decode(page, type=_Page)
         rows = [(msgspec.json.decode(raw, type=Row), bytes(raw)) for raw in document.messages]

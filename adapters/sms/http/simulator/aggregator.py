@@ -79,7 +79,7 @@ class FakeAggregator(SimulatedProvider):
     # --- citizens ---
 
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = (), *, call: bool = True) -> Sent:
-        """Send a citizen's message, unless `call` is false (a lost call). `media` is not sent: an SMS has no pictures."""
+        """Send a citizen's message, unless `call` is false (a lost call); `media` is not sent, as SMS has no pictures."""
         id_ = str(uuid4())
         if not call:
             return Sent(id_, None, "not called")

@@ -1,7 +1,7 @@
 """Simulate an operator's SMSC on this machine: binds, citizens' messages, replies, receipts, and failures on demand.
 
-Its port also accepts a line of JSON: so `simulate` in another process can use the simulator that `serve` has started. The
-first byte is different: a PDU begins with a zero byte, JSON with a brace.
+Its port also accepts a line of JSON, so that `simulate` in another process can use the simulator that `serve` started.
+The first byte is different: a PDU begins with a zero byte, JSON with a brace.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _BINDS = {wire.BIND_RECEIVER: (True, False), wire.BIND_TRANSMITTER: (False, True
 
 
 class Sent(NamedTuple):
-    """The gateway's answer to a message: 200 if stored, 503 if refused, `None` without an answer; and the error's text."""
+    """The gateway's answer to a message: 200 if stored, 503 if refused, `None` if it is missing; and the error's text."""
 
     status: int | None
     error: str | None = None
@@ -47,8 +47,8 @@ class FakeSmsc:
     ) -> None:
         """Prepare; nothing listens before `start`.
 
-        `port` 0 takes a free port. In seconds: `delivery_delay` is the time before each receipt; `patience` is the limit for
-        a gateway to connect when a citizen writes, and again for its answer.
+        `port` 0 takes a free port. In seconds: `delivery_delay` is the time before each receipt; `patience` is the limit
+        for a gateway to connect when a citizen writes, and again for its answer.
         """
         self.system_id = system_id
         self.sender = sender

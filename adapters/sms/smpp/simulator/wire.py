@@ -136,7 +136,7 @@ def pdus(connection: socket.socket, first: bytes) -> Iterator[bytes]:
 
 # The answer is JSON, and its form depends on the request: the texts of replies, or the fields of `Sent`.
 def request(port: int, order: Mapping[str, str], timeout: float) -> list[Any]:
-    """Send a request in JSON to the simulator on this port of this machine, and return its answer; `timeout` in seconds.
+    """Send a request in JSON to the simulator on a port of this machine; return its answer. `timeout` is in seconds.
 
     Raises `OSError`, `ValueError` or `LookupError` if no simulator listens there.
     """

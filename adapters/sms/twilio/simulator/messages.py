@@ -68,14 +68,14 @@ class MessageBook:
             return list(self._messages.values())
 
     def note(self, event: str, details: dict[str, object]) -> None:
-        """Write one line to the journal, if there is one; unbuffered, so that a killed process leaves only whole lines."""
+        """Write one line to the journal, if there is one; unbuffered: a killed process leaves only whole lines."""
         if self._journal is not None:
             line = json.dumps({"at": time.time(), "event": event, **details}).encode() + b"\n"
             with self._lock, self._journal.open("ab", buffering=0) as file:
                 file.write(line)
 
     def read(self, rest: str) -> tuple[dict[str, object] | bytes | None, str]:
-        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; body `None` for any other path."""
+        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; body `None` otherwise."""
         sid, _, part = rest.removesuffix(".json").partition("/")
         message = self.get(sid)
         if message is None:

@@ -62,9 +62,9 @@ class AndroidSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of an event that the phone signed: X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)).
+        """Return the envelope of an event that the phone signed.
 
-        Raises `Unverified` if the signature is missing or wrong, `Malformed` if the body is no JSON object. The age of
+        The signature X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)). Raises `Unverified` if the signature is missing or wrong, `Malformed` if the body is no JSON object. The age of
         the timestamp is not limited: a limit would refuse every message of a phone whose clock is wrong, and a request
         that is sent again has the same key.
         """

@@ -51,7 +51,7 @@ class PhoneApi:
             self._check_id(answer, message_id)
 
     def has(self, message_id: str) -> bool:
-        """Return whether the API has a message of ours."""
+        """Return whether the API has a message with our id."""
         answer = self._call("GET", f"/messages/{message_id}", accepted={404})
         if answer.status_code == 404:
             return False

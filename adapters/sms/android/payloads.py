@@ -96,7 +96,7 @@ class Cursor(StoredCursor):
 
 
 def envelope(body: bytes) -> Envelope:
-    """Return the key of a signed event; an event that cannot be read has a key too, because it is stored as well.
+    """Return the envelope of a signed event; an event that cannot be read has one too, because it is stored as well.
 
     A message's key is a hash of sender, time and text. The event's id is not usable: the app has sent one SMS in two
     events (its issues 291, 310, 372), and each registered webhook has an id of its own. Nor is its messageId: 32 bits

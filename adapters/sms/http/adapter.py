@@ -68,10 +68,10 @@ class HttpSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of a call that passes all configured checks: the aggregator's id, or a hash of the content.
+        """Return the envelope of a call that passes all configured checks; the key is an id, or a hash of the content.
 
-        Raises `Unverified` or `Malformed`. A call that passes but cannot be read has a key too: usually the settings
-        are wrong, and the stored call can be replayed once they are corrected.
+        Raises `Unverified` or `Malformed`. A call that passes but cannot be read has an envelope too: usually the
+        settings are wrong, and the stored call can be replayed once they are corrected.
         """
         for check in self._checks:
             check(request)

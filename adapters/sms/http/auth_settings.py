@@ -1,4 +1,4 @@
-"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call is the aggregator's."""
+"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call comes from the aggregator."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Hmac(Table):
 
 
 class Auth(Table):
-    """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
+    """`auth`: the checks that a call comes from the aggregator; a call must pass all that are configured."""
 
     addresses: tuple[Network, ...] = Field(
         default=(), description='Addresses or networks of the aggregator, such as "10.1.2.0/24".'

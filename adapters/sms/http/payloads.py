@@ -89,7 +89,7 @@ def lookup(document: object, path: str, default: object = None) -> object:
 
 
 def envelope(settings: HttpSettings, fields: CallFields, arrived: float) -> Envelope:
-    """Return the key of a call; raises `Untranslatable` if it cannot be read.
+    """Return the envelope of a call; raises `Untranslatable` if it cannot be read.
 
     The key is the aggregator's id, else a hash of sender, recipient, content and time. Without a time it includes the
     arrival (in seconds since 1970), rounded down to `same_within`.
@@ -117,7 +117,7 @@ def envelope(settings: HttpSettings, fields: CallFields, arrived: float) -> Enve
 
 
 def unread_envelope(request: WebhookRequest) -> Envelope:
-    """Return the key of a request that cannot be read; it is stored, and can be replayed with corrected settings."""
+    """Return the envelope of a call that cannot be read; it is stored, and can be replayed with corrected settings."""
     return Envelope("unread:" + digest(request.url.partition("?")[2].encode("latin-1", "replace"), request.body))
 
 

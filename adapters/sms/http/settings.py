@@ -135,7 +135,7 @@ class HttpSettings(ChannelSettings):
     """The keys of `[channels.<name>]` in a region file."""
 
     sender: str = Field(pattern=r"^\+?[0-9A-Za-z]{3,15}$", description="Our number, short code or sender name.")
-    auth: Auth = Field(description="The checks that a call is the aggregator's.")
+    auth: Auth = Field(description="The checks that a call comes from the aggregator.")
     receive: Receive = Field(description="The form of a citizen's message.")
     send: Send | None = Field(default=None, description="The form of a reply.")
     receipts: Receipts | None = Field(default=None, description="The form of a delivery receipt.")

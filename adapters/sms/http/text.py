@@ -64,7 +64,7 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
 
 
 def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
-    """Return the text of a message's parts (content, character set) in their order; `missing` stands for each gap.
+    """Return the text of a message from its parts (content, character set), in their order; `missing` marks each gap.
 
     Raises `Untranslatable` if the bytes are not of their character set. Beside a gap that is no error: half of a
     character may be missing there.

@@ -89,7 +89,7 @@ class Link:
         return pdus
 
     def write(self, data: bytes) -> None:
-        """Write whole PDUs; if that fails, close the connection, because the operator cannot read on after half a PDU."""
+        """Write whole PDUs; if that fails, close the connection, because after half a PDU nothing can be read."""
         rest, waits = memoryview(data), self._patience.waits()
         try:
             with self._writing:

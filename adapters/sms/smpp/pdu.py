@@ -157,7 +157,7 @@ def canonical_id(message_id: str, base: int) -> str:
 
 
 def envelope(pdu: bytes, moment: float, *, window: float, id_tag: int | None) -> Envelope:
-    """Return the key of a PDU, although SMPP gives messages no id; raises nothing.
+    """Return the envelope of a PDU, although SMPP gives messages no id; raises nothing.
 
     The key of a receipt is made of message id and state. The key of a message is made of its content and of the time it
     came (`moment`, seconds since 1970), cut into windows of `window` seconds: if the operator never got our answer, it

@@ -79,7 +79,7 @@ class TwilioSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of a request that Twilio signed: the MessageSid, with the status for a receipt.
+        """Return the envelope of a request that Twilio signed; its key is the MessageSid, with the status for a receipt.
 
         The signature is base64(HMAC(token, URL + names and values sorted)), over the decoded bytes. Raises
         `Unverified` if it is missing or wrong, `Malformed` if the form is not Twilio's.

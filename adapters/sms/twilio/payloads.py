@@ -95,7 +95,10 @@ _SID = re.compile(rb"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 def envelope(form: Mapping[bytes, bytes]) -> Envelope:
-    """Return the key of a verified webhook: the MessageSid, with the status for a receipt; raises `Malformed`."""
+    """Return the envelope of a verified webhook; the key is the MessageSid, with the status for a receipt.
+
+    Raises `Malformed`.
+    """
     sid = form.get(b"MessageSid", b"")
     # Strict, because names and values are signed in one run without borders: if other characters were allowed, the next
     # field's name could be moved into the sid, and one signed message would become many.

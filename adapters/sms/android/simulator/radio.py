@@ -47,7 +47,7 @@ class Radio:
         return taken
 
     def transmit(self, message: Outgoing) -> None:
-        """Send a message, with one event per part."""
+        """Send a message: one event when it is sent, and one for each delivered part."""
         steps = ["Failed"] if self.no_service else ["Sent", *["Delivered"] * segments(message.body)]
         for state in steps if message.report else steps[:1]:
             if self._pause():

@@ -64,9 +64,9 @@ class AndroidSms:
     def verify(self, request: WebhookRequest) -> Envelope:
         """Return the envelope of an event that the phone signed.
 
-        The signature X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)). Raises `Unverified` if the signature is missing or wrong, `Malformed` if the body is no JSON object. The age of
-        the timestamp is not limited: a limit would refuse every message of a phone whose clock is wrong, and a request
-        that is sent again has the same key.
+        The signature X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)). Raises `Unverified` if the signature is
+        missing or wrong, `Malformed` if the body is no JSON object. The age of the timestamp is not limited: a limit
+        would refuse every message of a phone whose clock is wrong, and a request that is sent again has the same key.
         """
         header, stamp = request.headers.get("x-signature", ""), request.headers.get("x-timestamp", "")
         if not header or not (stamp.isascii() and stamp.isdigit()):

@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 
 class Session:
-    """Hold a session on an open link; use it in a `with` statement, which unbinds at the end. Any thread may call `request`."""
+    """Hold a session on an open link; a `with` statement unbinds at its end. Any thread may call `request`."""
 
     def __init__(
         self, link: Link, arrivals: Arrivals[Session], patience: Patience, *, window: int, enquire_every: float

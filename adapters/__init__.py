@@ -1,6 +1,6 @@
-"""The channel adapters of the gateway: one folder per provider, inside the folder of its channel.
+"""List the channel adapters: one folder per provider, inside the folder of its channel.
 
-A key is the value of `adapter = "..."` in a region file. An adapter is imported on first use.
+A key is the value of `adapter = "..."` in a region file. An adapter is imported if a configured channel uses it.
 """
 
 from __future__ import annotations

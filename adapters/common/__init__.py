@@ -1,1 +1,1 @@
-"""Hold what several channels share: signatures, poll cursors, clients of HTTP APIs, the rule where a password may be sent."""
+"""Share code between channels: signatures, poll cursors, clients of HTTP APIs, and the rule for sending passwords."""

@@ -1,4 +1,4 @@
-"""Decide where a password may be sent: over https to any host, over plain http only to the hosts that a setting allows."""
+"""Check the URL that a password is sent to: https to any host, plain http only to the hosts that a setting allows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 
 class PlainHttp(IntEnum):
-    """The hosts that a password may be sent to over plain http; each level includes the levels above it."""
+    """The hosts that may get a password over plain http; each level includes the levels before it."""
 
     THIS_MACHINE = 0  # 127.0.0.1, ::1 and localhost
     LOOPBACK = 1  # every loopback address
@@ -17,7 +17,7 @@ class PlainHttp(IntEnum):
 
 
 def check_private(url: str, plain_http: PlainHttp, error_text: str) -> None:
-    """Raise `ValueError` with this text unless a password stays private on its way to the URL."""
+    """Raise `ValueError` with the error text unless the URL is https, or plain http to a host of the allowed level."""
     parts = urlsplit(url)
     if parts.scheme == "https":
         return

@@ -1,4 +1,4 @@
-"""Store the position of a poll: the core keeps it as text for the adapter."""
+"""Convert the position of a poll to text and back; the core stores the text together with the messages of the poll."""
 
 from __future__ import annotations
 
@@ -23,4 +23,6 @@ class StoredCursor(msgspec.Struct):
         try:
             return msgspec.json.decode(stored, type=cls)
         except msgspec.DecodeError as exc:
-            raise Unavailable(text("the stored cursor cannot be read; reset it to begin again")) from exc
+            raise Unavailable(
+                text("the stored cursor cannot be read; to begin again, delete this channel's row in the table cursor")
+            ) from exc

@@ -96,9 +96,10 @@ def reaching(api: str) -> Iterator[None]:
 def failure(
     error_text: str, answer: requests.Response, *, cause: str | None = None, busy: bool = False
 ) -> Throttled | Unavailable | Rejected:
-    """Return the error of an answer that is no success.
+    """Return the error for an answer that is not a success; it decides if the reply is sent again.
 
-    `cause` is a cause that an operator can repair; `busy` is true if the API's own code means "too many requests".
+    `cause` is the text of a cause that an administrator can repair. `busy` is true if the API's own code means "too many
+    requests".
     """
     status, wait = answer.status_code, retry_after(answer.headers)
     if busy or status == 429:

@@ -1,4 +1,4 @@
-"""Check HMAC signatures of webhooks, with the present key and the one before a change."""
+"""Check HMAC signatures of webhooks, with the present key and, while keys are changed, the previous one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Serve SMS: one folder per provider, and the modules that all of them may use.
+"""Serve the channel SMS: one folder per provider, and the modules that every provider may use.
 
-`gsm` codes and cuts texts, `udh` reads the header of a part, `joining` joins the parts of a long message.
+`gsm` encodes, decodes and cuts texts, `udh` reads the header of a part, `joining` joins the parts of a long message.
 """

@@ -1,4 +1,4 @@
-"""Code, decode and count the text of an SMS: in GSM 7-bit if it fits, else in UCS-2.
+"""Encode and decode GSM 7-bit, and cut a text into the parts of an SMS: in GSM 7-bit if it fits, else in UCS-2.
 
 Tables and part sizes: 3GPP TS 23.038 (GSM 03.38), sections 6.2.1 and 6.2.1.1, and TS 23.040, section 9.2.3.24.
 """
@@ -45,9 +45,9 @@ def fits_gsm7(text: str) -> bool:
 
 
 def to_gsm7(text: str) -> str:
-    """Fold typographic signs so that the text fits GSM 7-bit; return it unchanged if it would not fit even then.
+    """Replace typographic signs so that the text fits GSM 7-bit; return it unchanged if it does not fit even then.
 
-    A text with an emoji or another script is sent and billed in UCS-2 anyway, so folding would only spoil it.
+    A text with an emoji or another script is sent and billed in UCS-2 anyway, so a replacement would not help.
     """
     folded = unicodedata.normalize("NFC", text).translate(_FOLD)
     return folded if fits_gsm7(folded) else text
@@ -63,8 +63,8 @@ def decode(septets: bytes) -> str:
     first, *escaped = septets.decode("latin-1").split(_ESCAPE)
     text = [first.translate(_TO_TEXT)]
     for piece in escaped:
-        # TS 23.038, 6.2.1.1: a code that the extension lacks is read by the basic table, and an escape before nothing
-        # as a space.
+        # TS 23.038, 6.2.1.1: a code that is not in the extension table is read by the basic table. An escape at the
+        # end is read as a space.
         char = _EXTENDED.get(piece[:1]) or piece[:1].translate(_TO_TEXT) or " "
         text += [char, piece[1:].translate(_TO_TEXT)]
     return "".join(text)
@@ -73,30 +73,31 @@ def decode(septets: bytes) -> str:
 def parts(text: str, header: int = 6) -> int:
     """Return the number of parts in which a text is sent and billed; 0 for an empty text.
 
-    `header` is the number of octets that the header takes in each part of several.
+    `header` is the number of octets of the user data header in each part; a text in one part has no header.
     """
     return len(segments(text, header))
 
 
 def segments(text: str, header: int = 6) -> list[str]:
-    """Cut a text into the parts in which it is sent; `header` is the number of octets it takes in each part of several.
+    """Return the parts in which a text is sent and billed; empty for an empty text. `header` is as for `parts`.
 
     A part never ends inside an escaped character or a surrogate pair, so it may be one unit shorter than the limit.
     """
     if fits_gsm7(text):
-        widths, single, room = [2 if char in _TWO_SEPTETS else 1 for char in text], _GSM7_SINGLE, _USER_DATA - header
-        return _cut(text, widths, single, room * 8 // 7)
+        widths = [2 if char in _TWO_SEPTETS else 1 for char in text]
+        return _cut(text, widths, _GSM7_SINGLE, (_USER_DATA - header) * 8 // 7)
     widths = [2 if char > "\uffff" else 1 for char in text]
     return _cut(text, widths, _UCS2_SINGLE, (_USER_DATA - header) // 2)
 
 
-def _cut(text: str, widths: list[int], single: int, room: int) -> list[str]:
+def _cut(text: str, widths: list[int], single: int, limit: int) -> list[str]:
+    """Cut a text by the width of its characters: at most `single` units in one part, `limit` in each of several."""
     if sum(widths) <= single:
         return [text] if text else []
     pieces, start, used = [], 0, 0
     for position, width in enumerate(widths):
         used += width
-        if used > room:
+        if used > limit:
             pieces.append(text[start:position])
             start, used = position, width
     return [*pieces, text[start:]]

@@ -20,7 +20,7 @@ def join(
     decode: Callable[[Sequence[Part]], str],
     missing: str,
 ) -> str:
-    """Return the text of a message's parts, which are in their order; `None` stands for a part that never came.
+    """Return the text of a message from its parts, in their order; `None` stands for a part that never came.
 
     Neighbouring parts with an equal `alphabet` are passed to `decode` together. Each gap, of one part or of several,
     becomes one `missing`. Raises the errors of `alphabet` and `decode`.

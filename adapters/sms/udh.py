@@ -40,12 +40,12 @@ def split(user_data: bytes) -> tuple[bytes, bytes]:
 
 
 def concatenation(header: bytes) -> Concatenation | None:
-    """Return the place of a part from a header (without its length byte); `None` if it has none or an impossible one."""
+    """Return the place of a part from a header (without its length byte); `None` if it is missing or impossible."""
     for element, value in _elements(header):
         width = _CONCATENATED.get(element)
         if width is not None and len(value) == width + 2:
             total, number = value[width], value[width + 1]
-            # TS 23.040: ignore a part number of 0 or beyond the total, and take the message for a whole one.
+            # TS 23.040: a part number of 0 or beyond the total is ignored, and the message counts as complete.
             if 1 <= number <= total and total > 1:
                 return Concatenation(int.from_bytes(value[:width], "big"), 8 * width, total, number)
     return None

@@ -39,7 +39,7 @@ from gateway.ports.wire import WebhookRequest
 if TYPE_CHECKING:
     from adapters.sms.android.client import PhoneApi
 
-PAGE_SIZE = 500  # the longest page of the app; one page is stored in one transaction
+PAGE_SIZE = 500  # the app allows 500; one page is stored in one transaction
 EXPORT_EVERY = timedelta(hours=6)  # rarely, because the phone reads all its SMS for it
 CLOCK_SLACK = timedelta(minutes=5)  # between our clock and the SMS centre's, which cuts times to the second
 
@@ -62,11 +62,11 @@ class AndroidSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of an event that the phone signed: X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)).
+        """Return the envelope of an event that the phone signed.
 
-        Raises `Unverified` if the signature is missing or wrong, `Malformed` if the body is no JSON object. The age of
-        the timestamp is not limited: a limit would refuse every message of a phone whose clock is wrong, and a request
-        that is sent again has the same key.
+        The signature X-Signature is hex(HMAC-SHA256(key, body + X-Timestamp)). Raises `Unverified` if the signature is
+        missing or wrong, `Malformed` if the body is no JSON object. The age of the timestamp is not limited: a limit
+        would refuse every message of a phone whose clock is wrong, and a request that is sent again has the same key.
         """
         header, stamp = request.headers.get("x-signature", ""), request.headers.get("x-timestamp", "")
         if not header or not (stamp.isascii() and stamp.isdigit()):
@@ -92,7 +92,7 @@ class AndroidSms:
         return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn a stored webhook, or a stored row of a poll, into events; raises `Untranslatable`."""
+        """Turn a stored webhook, or a stored row of a poll, into its events; raises `Untranslatable`."""
         if raw.content_type == JSON:
             return [self._from_poll(raw)]
         event, payload = payloads.read_event(raw.request().body)
@@ -130,7 +130,7 @@ class AndroidSms:
         state = payloads.Cursor.load(cursor) if cursor else payloads.Cursor(now - CLOCK_SLACK, since=now, until=now)
         try:
             rows = self._read_phone(state, now) if self._settings.local else self._read_server(state, now)
-        except (Rejected, Untranslatable) as exc:  # no message is the cause, and a later poll may succeed
+        except (Rejected, Untranslatable) as exc:  # a poll has no message to reject, and a later poll may succeed
             raise Unavailable(exc.message) from None
         return Batch(messages=rows, cursor=state.dump(), more=state.offset > 0)
 
@@ -146,7 +146,7 @@ class AndroidSms:
             state.until = now
             self._api.refresh(since, now)
         listed = self._api.inbox(since, state.until, limit=PAGE_SIZE, offset=state.offset)
-        rows = payloads.rows_of(listed, payloads.Incoming)
+        rows = payloads.rows_of(listed, payloads.Row)
         state.offset += len(rows)
         if len(rows) < PAGE_SIZE:
             state.since = state.until
@@ -164,9 +164,9 @@ class AndroidSms:
         return _if_changed(state, health.device_notice(device, now, settings.offline_after), device, now)
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS under our own id, so that a second attempt is recognised; raises as `PhoneApi.send`.
+        """Send one SMS, in GSM 7-bit if nothing is lost, under our own id: the app drops a second attempt.
 
-        The text is folded to GSM 7-bit if nothing is lost.
+        Raises `Throttled`, `Unavailable` or `Rejected`.
         """
         message = {
             "textMessage": {"text": gsm.to_gsm7(reply.text)},
@@ -180,16 +180,19 @@ class AndroidSms:
         return Receipt(str(reply.id))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Look the reply up by its id; in an account of several phones an id is unique only per phone."""
+        """Return the receipt of the message with our id, or `None`.
+
+        In an account of several phones an id is unique only per phone. Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
         return Receipt(str(reply.id)) if self._api.has(str(reply.id)) else None
 
     def parts(self, text: str) -> int:
-        """Return how many SMS the phone sends for the text."""
+        """Return the number of SMS parts that the phone sends for the text."""
         return gsm.parts(gsm.to_gsm7(text))
 
     @cached_property
     def _api(self) -> PhoneApi:
-        from adapters.sms.android.client import PhoneApi  # noqa: PLC0415 - needed only to reply and to poll
+        from adapters.sms.android.client import PhoneApi  # noqa: PLC0415 - a receiver never needs it
 
         settings = self._settings
         base, password = settings.api_base.rstrip("/"), settings.password.reveal()
@@ -197,7 +200,7 @@ class AndroidSms:
 
 
 def _if_changed(state: payloads.Cursor, notice: Notice, answer: bytes, now: datetime) -> list[FetchedMessage]:
-    """Return the answer about the phone's state as a row to store, if its notice is not the last one."""
+    """Return the answer about the phone's state as a row to store, or nothing if its notice has not changed."""
     if notice.text == state.last_notice:
         return []
     state.last_notice = notice.text

@@ -17,7 +17,7 @@ from adapters.common import rest
 from gateway.domain.errors import Unavailable
 from gateway.domain.texts import text
 
-# Causes that an operator can repair in the settings or on the phone: until then the reply must be kept.
+# Causes that an administrator can repair in the settings or on the phone: until then the reply must be kept.
 CAUSES = {
     401: text("user or password is wrong"),
     403: text("this user may not do this"),
@@ -45,13 +45,13 @@ class PhoneApi:
         self._client = rest.Client(self._name, timeout=timeout, login=(user, password), use_proxies=not local)
 
     def send(self, message_id: str, message: Mapping[str, object]) -> None:
-        """Send one message under our id; 409 (the API has the id already) counts as sent."""
+        """Send one message under our id; 409 counts as sent, because the API has the id already."""
         answer = self._call("POST", "/messages", content={"id": message_id, **message}, accepted={409})
         if answer.status_code != 409:
             self._check_id(answer, message_id)
 
     def has(self, message_id: str) -> bool:
-        """Return whether the API has a message of ours."""
+        """Return whether the API has a message with our id."""
         answer = self._call("GET", f"/messages/{message_id}", accepted={404})
         if answer.status_code == 404:
             return False
@@ -85,7 +85,7 @@ class PhoneApi:
         return self._call("GET", "/inbox", query=query).content
 
     def refresh(self, since: datetime, until: datetime) -> None:
-        """Let the app add the phone's SMS that its list lacks, for example after a crash."""
+        """Let the app add the phone's missing SMS to its list, for example after a crash."""
         period = {"since": since.isoformat(), "until": until.isoformat()}
         self._call("POST", "/inbox/refresh", content=period)
 

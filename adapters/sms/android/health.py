@@ -15,7 +15,7 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.events import Notice
 from gateway.domain.texts import text
 
-# For each check of the app: the statuses that mean trouble, and the text for the operator.
+# For each check of the app: the statuses that are a fault, and the text for the administrator, in Indonesian.
 _WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
 CHECKS = {
     "battery:level": (_WARN, "baterai telepon lemah, sambungkan pengisi daya"),
@@ -24,8 +24,8 @@ CHECKS = {
     "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
 }
 
-# Older apps have no list of received SMS, or list one SMS with two times (their pull request 393), and each time would
-# make a complaint.
+# Older apps have no list of received SMS, or list one SMS twice with different times (their pull request 393), which
+# would make two complaints.
 LISTS_SINCE = (1, 67)
 
 
@@ -73,18 +73,18 @@ def longest_unseen(listed: bytes, device_id: str | None) -> bytes:
 
 
 def ping_notice(payload: bytes) -> Notice:
-    """Return the state of the phone by its ping."""
+    """Return the state of the phone from its ping; raises `Untranslatable`."""
     return _notice(decode(payload, _Ping).health or _Health("pass"))
 
 
 def health_notice(body: bytes) -> Notice:
-    """Return the state of the phone by its answer to `GET /health`."""
+    """Return the state of the phone from its answer to `GET /health`; raises `Untranslatable`."""
     return _notice(decode(body, _Health))
 
 
 def _notice(health: _Health) -> Notice:
     faults = [
-        text for name, (bad, text) in CHECKS.items() if name in health.checks and health.checks[name].status in bad
+        fault for name, (bad, fault) in CHECKS.items() if name in health.checks and health.checks[name].status in bad
     ]
     if health.status == "fail" and not faults:
         faults = ["aplikasi di telepon melaporkan gangguan"]
@@ -92,7 +92,7 @@ def _notice(health: _Health) -> Notice:
 
 
 def device_notice(device: bytes, at: datetime, patience: float) -> Notice:
-    """Return the state of the phone by the time when its server last saw it; `patience` in seconds."""
+    """Return the state of the phone: off if unseen by its server for `patience` seconds; raises `Untranslatable`."""
     seen = moment(decode(device, Device).last_seen)
     if at - seen <= timedelta(seconds=patience):
         return Notice(well=True, text="telepon siap")

@@ -41,7 +41,7 @@ IGNORED = {
 
 _CODE = re.compile(r"RESULT_[A-Z_]{3,60}")  # Android's code in the free text of a failure
 
-_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: too many brackets inside brackets
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)  # the last: JSON that is nested too deeply
 
 _T = TypeVar("_T")
 
@@ -71,8 +71,8 @@ class _Lists(msgspec.Struct):
     attachments: list[msgspec.Raw] = []
 
 
-class Incoming(msgspec.Struct, rename="camel"):
-    """A message in the phone's own list; its `content_preview` is the whole text."""
+class Row(msgspec.Struct, rename="camel"):
+    """The fields of a listed message that a poll reads; its `content_preview` is the whole text."""
 
     sender: str | None = None
     content_preview: str | None = None
@@ -87,16 +87,16 @@ class Incoming(msgspec.Struct, rename="camel"):
 class Cursor(StoredCursor):
     """The position of a poll; times are UTC."""
 
-    began: datetime  # first poll of the channel: older messages of the phone are not for us
+    began: datetime  # time of the first poll; older messages of the phone are not read
     since: datetime  # end of the last list that was read completely
     until: datetime  # end of the present list
     offset: int = 0  # rows of the present list that were read
-    last_notice: str = msgspec.field(name="said", default="")  # text of the last notice about the phone
-    exported: datetime | None = None  # last time when we let the phone send its messages again
+    last_notice: str = msgspec.field(name="said", default="")  # of the phone; stored cursors have the name "said"
+    exported: datetime | None = None  # time of the last request to send webhooks again
 
 
 def envelope(body: bytes) -> Envelope:
-    """Return the key of a signed event; an event that cannot be read has one too, because it is stored all the same.
+    """Return the envelope of a signed event; an event that cannot be read has one too, because it is stored as well.
 
     A message's key is a hash of sender, time and text. The event's id is not usable: the app has sent one SMS in two
     events (its issues 291, 310, 372), and each registered webhook has an id of its own. Nor is its messageId: 32 bits
@@ -146,30 +146,29 @@ def read_event(body: bytes) -> tuple[str, bytes]:
 
 
 def messages_in(event: str, payload: bytes) -> list[tuple[str, bytes, str]]:
-    """Return the messages of an event: per message the event name and payload of a single one, and its JSON pointer."""
+    """Return event name, payload and JSON pointer of each message; a batch becomes single messages."""
     if event not in BATCHES:
         return [(event, payload, "/payload")]
     listed = enumerate(decode(payload, _Lists).messages)
     return [(BATCHES[event], bytes(message), f"/payload/messages/{number}") for number, message in listed]
 
 
-def message_of(event: str, payload: bytes, pointer: str, own: str) -> CitizenMessage:
+def message_of(event: str, payload: bytes, pointer: str, own_number: str) -> CitizenMessage:
     """Read a message's payload; raises `Untranslatable`.
 
-    `pointer` is its place in the stored request, for attachments. `own` is our number, which the phone may leave out.
+    `pointer` is its JSON pointer in the stored request, for attachments. `own_number` is used if the phone names none.
     """
-    fields, text_in = json_fields(payload), MESSAGES[event]
+    fields, text_field = json_fields(payload), MESSAGES[event]
     sender = fields.get("sender") or fields.need("phoneNumber")
-    if (
-        text_in not in fields and event == "sms:received"
-    ):  # an MMS may be a picture only; the app leaves out null fields
-        raise Untranslatable(text("field {name} is missing", name=text_in))
-    content, received_at = fields.get(text_in), fields.need("receivedAt")
+    # An MMS may be a picture only, and the app leaves empty fields out; an SMS always has a text.
+    if text_field not in fields and event == "sms:received":
+        raise Untranslatable(text("field {name} is missing", name=text_field))
+    content, received_at = fields.get(text_field), fields.need("receivedAt")
     return CitizenMessage(
         external_id=message_key(sender, received_at, content, event),
         made_id=True,
         sender=sender,
-        recipient=fields.get("recipient") or own,
+        recipient=fields.get("recipient") or own_number,
         text="\n".join(filter(None, [fields.get("subject"), content])),
         sent_at=moment(received_at),
         attachments=_attachments(payload, pointer),
@@ -189,14 +188,14 @@ def _attachments(payload: bytes, pointer: str) -> tuple[Attachment, ...]:
     )
 
 
-def message_of_row(fields: Fields, own: str) -> CitizenMessage:
+def message_of_row(fields: Fields, own_number: str) -> CitizenMessage:
     """Read a row of the phone's own list as the same message that its webhook gives; raises `Untranslatable`."""
     sender, content, received_at = fields.need("sender"), fields.get("contentPreview"), fields.need("createdAt")
     return CitizenMessage(
         external_id=message_key(sender, received_at, content),
         made_id=True,
         sender=sender,
-        recipient=fields.get("recipient") or own,
+        recipient=fields.get("recipient") or own_number,
         text=content,
         sent_at=moment(received_at),
     )

@@ -62,7 +62,7 @@ class AndroidSettings(ChannelSettings):
     )
 
     @model_validator(mode="after")
-    def _fit(self) -> Self:
+    def _consistent(self) -> Self:
         self._check_address()
         if self.local and self.api_base == CLOUD:
             raise ValueError(text("local = true needs api_base, the phone's own address"))
@@ -76,7 +76,7 @@ class AndroidSettings(ChannelSettings):
         url = urlsplit(self.api_base)
         if url.scheme not in ("https", "http") or not url.hostname or url.query or url.fragment or url.username:
             raise ValueError(text("api_base must be an address like https://sms.example/api/3rdparty/v1"))
-        # The app's own server has no https: in a network of our own the operator may allow plain http to it.
+        # The app's own server has no https, so plain http to it can be allowed in a private network.
         plain_http = PlainHttp.PRIVATE if self.local else PlainHttp.LOOPBACK
         check_private(
             self.api_base,

@@ -1,4 +1,4 @@
-"""Receive and send SMS through any HTTP aggregator: settings describe its wire format, not code.
+"""Receive and send SMS through any HTTP aggregator: the settings describe its wire format.
 
 Sources of the wire formats in the sample configurations (samples/ beside this module):
   Kannel   user guide 1.4.5, "Setting up a SMS gateway": sms-service, sendsms; and its traffic, recorded
@@ -36,9 +36,9 @@ from gateway.ports import (
 from gateway.ports.wire import WebhookRequest
 
 if TYPE_CHECKING:
-    from adapters.sms.http.client import Aggregator
+    from adapters.sms.http.client import AggregatorApi
 
-MISSING = " [...] "  # in place of a part of a long message that never came
+MISSING = " [...] "  # in place of a part that never came
 
 # Content types of a POST; some aggregators send JSON as plain text.
 MEDIA_TYPES = {
@@ -68,17 +68,17 @@ class HttpSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of a call that passes all configured checks: the aggregator's id, or a hash of the content.
+        """Return the envelope of a call that passes all configured checks; the key is an id, or a hash of the content.
 
-        Raises `Unverified` or `Malformed`. A call that passes but cannot be read has a key too: usually the settings
-        are wrong, and the stored call can be replayed once they are corrected.
+        Raises `Unverified` or `Malformed`. A call that passes but cannot be read has an envelope too: usually the
+        settings are wrong, and the stored call can be replayed once they are corrected.
         """
         for check in self._checks:
             check(request)
         try:
-            return http_payloads.key_of(self._settings, self._read(request), time.time())
+            return http_payloads.envelope(self._settings, self._read(request), time.time())
         except Untranslatable:
-            return http_payloads.unread(request)
+            return http_payloads.unread_envelope(request)
 
     def accepted(self, request: WebhookRequest) -> Response:
         """Return the answer that means "stored" to the aggregator."""
@@ -87,11 +87,11 @@ class HttpSms:
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return the content type HTTP for a recorded call, `None` for anything else."""
+        """Return the content type: HTTP for a recorded call, `None` for anything else."""
         return recognise(payload, self.content_types)
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn a stored call into a message, a part of one, or a receipt; raises `Untranslatable`."""
+        """Turn a stored call into one event: a message, a part of a message, or a receipt; raises `Untranslatable`."""
         fields = self._read(raw.request())
         if self._receipts and (self._receipts.when or self._receipts.status) in fields:
             return [self._receipt(self._receipts, fields)]
@@ -108,23 +108,26 @@ class HttpSms:
         return [self._message(raw, fields, http_text.decode(content, charset))]
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        """Return the message of its parts: bytes joined, then decoded; id and time are the first one's that came."""
-        found = [(part, self._read(part.request())) if part else None for part in parts]
-        pieces = [http_payloads.content_of(self._receive, one[1]) if one else None for one in found]
-        first = next((one for one in found if one), None)
+        """Return the message of its parts: their bytes are joined, then decoded, and each gap is marked.
+
+        Id and time are those of the first part that is there. Raises `Untranslatable`.
+        """
+        calls = [(part, self._read(part.request())) if part else None for part in parts]
+        pieces = [http_payloads.content_of(self._receive, call[1]) if call else None for call in calls]
+        first = next((call for call in calls if call), None)
         if first is None:
-            raise Untranslatable(text("no part is there"))
+            raise Untranslatable(text("no part of the message is there"))
         return self._message(*first, http_text.join(pieces, MISSING))
 
-    def _read(self, request: WebhookRequest) -> http_payloads.Named:
+    def _read(self, request: WebhookRequest) -> http_payloads.CallFields:
         return http_payloads.read(request, as_json=self._receive.body == "json")
 
-    def _recipient(self, fields: http_payloads.Named) -> str:
+    def _recipient(self, fields: http_payloads.CallFields) -> str:
         return (fields.get(self._receive.recipient) if self._receive.recipient else "") or self._settings.sender
 
-    def _message(self, raw: RawMessage, fields: http_payloads.Named, content: str) -> CitizenMessage:
+    def _message(self, raw: RawMessage, fields: http_payloads.CallFields, content: str) -> CitizenMessage:
         return CitizenMessage(
-            external_id=http_payloads.key_of(self._settings, fields, raw.received_at.timestamp()).key,
+            external_id=http_payloads.envelope(self._settings, fields, raw.received_at.timestamp()).key,
             made_id=self._receive.id is None,
             sender=fields.need(self._receive.sender),
             recipient=self._recipient(fields),
@@ -132,7 +135,7 @@ class HttpSms:
             sent_at=http_payloads.moment_of(self._receive, fields),
         )
 
-    def _receipt(self, receipts: Receipts, fields: http_payloads.Named) -> Event:
+    def _receipt(self, receipts: Receipts, fields: http_payloads.CallFields) -> Event:
         status = fields.get(receipts.status)
         state = receipts.states.get(status)
         if state is None:
@@ -143,28 +146,28 @@ class HttpSms:
     # Out: the only method that touches the network.
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS, folded to GSM 7-bit if nothing is lost: fewer billed parts for the same text.
+        """Send one SMS, in GSM 7-bit if nothing is lost: fewer billed parts for the same text.
 
         Raises `Throttled`, `Unavailable` or `Rejected`.
         """
-        if self._aggregator is None:
+        if self._api is None:
             raise Rejected(text("the channel has no table send: add it, or set replies = false"))
-        return Receipt(self._aggregator.send(reply.to, gsm.to_gsm7(reply.text), reply.id.hex))
+        return Receipt(self._api.send(reply.to, gsm.to_gsm7(reply.text), reply.id.hex))
 
     def find(self, reply: Reply) -> Receipt | None:
         """Return `None`: aggregators have no common way to look a reply up.
 
-        If an aggregator drops repeated ids by itself, put {id} into `send.parameters`.
+        If the aggregator drops a reply with a repeated id, {id} in `send.parameters` prevents a second SMS.
         """
         return None
 
     def parts(self, text: str) -> int:
-        """Return how many SMS parts are billed for the text."""
+        """Return the number of SMS parts that the aggregator bills for the text."""
         return gsm.parts(gsm.to_gsm7(text))
 
     @cached_property
-    def _aggregator(self) -> Aggregator | None:
-        from adapters.sms.http.client import Aggregator  # noqa: PLC0415 - a receiver never needs it
+    def _api(self) -> AggregatorApi | None:
+        from adapters.sms.http.client import AggregatorApi  # noqa: PLC0415 - a receiver never needs it
 
         send = self._settings.send
-        return Aggregator(send, self._settings.sender, self._context.webhook_url) if send else None
+        return AggregatorApi(send, self._settings.sender, self._context.webhook_url) if send else None

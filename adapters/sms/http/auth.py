@@ -19,7 +19,7 @@ from gateway.domain.errors import Malformed, Unverified
 from gateway.domain.texts import text
 from gateway.ports.wire import WebhookRequest, form_pairs
 
-MOST_FIELDS = 500  # aggregators send about 20; a flood of fields must not delay other calls
+MOST_FIELDS = 500  # aggregators send about 20; a flood of fields must not delay other requests
 
 # A time in any form. It is signed together with the body, without a border: if more characters were allowed, the
 # beginning of the body could be moved into the time.
@@ -38,7 +38,7 @@ Check = Callable[[WebhookRequest], None]
 
 
 def checks(auth: Auth, *, form: bool) -> tuple[Check, ...]:
-    """Return the checks of every request; each raises `Unverified` or `Malformed`. `form`: whether the body is a form."""
+    """Return the configured checks; each raises `Unverified` or `Malformed`. `form` is true if the body is a form."""
     configured: list[Check] = [_few_fields(form)]
     if auth.addresses:
         configured.append(_address(auth))
@@ -116,7 +116,7 @@ def _token(token: Token, form: bool) -> Check:
 
 
 def _parameter(request: WebhookRequest, name: bytes, form: bool, longest: int) -> bytes:
-    """Return the first value of a name; a pair that is too long for the token is not decoded, to save time on floods."""
+    """Return the first value of a name; a pair longer than any valid token is not decoded, to save time in a flood."""
     encoded = request.url.partition("?")[2].encode("latin-1", "replace") + (b"&" + request.body if form else b"")
     pairs = (pair for part in encoded.split(b"&") if len(part) <= longest for pair in form_pairs(part))
     return next((value for pair_name, value in pairs if pair_name == name), b"")
@@ -154,7 +154,7 @@ def _signature(settings: Hmac) -> Check:
         if not value:
             raise Unverified(text("header {name} is missing", name=settings.header))
         if timestamp and not _TIMESTAMP.fullmatch(request.headers.get(timestamp, "")):
-            raise Unverified(text("header {name} is missing or no time", name=settings.timestamp))
+            raise Unverified(text("header {name} is missing or not a time", name=settings.timestamp))
         start, signature = value[: len(prefix)], value[len(prefix) :]
         has_prefix = start == prefix or (settings.encoding == "hex" and start.lower() == prefix.lower())
         if not has_prefix or not signed_by(

@@ -1,4 +1,4 @@
-"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call is the aggregator's."""
+"""Define the table `auth` of a channel with `adapter = "sms.http"`: the checks that a call comes from the aggregator."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ class Hmac(Table):
 
 
 class Auth(Table):
-    """`auth`: the checks that a call is the aggregator's; it must pass all that are configured."""
+    """`auth`: the checks that a call comes from the aggregator; a call must pass all that are configured."""
 
     addresses: tuple[Network, ...] = Field(
         default=(), description=text('Addresses or networks of the aggregator, such as "10.1.2.0/24".')
@@ -113,12 +113,12 @@ class Auth(Table):
     )
 
     @model_validator(mode="after")
-    def _something(self) -> Self:
+    def _has_a_check(self) -> Self:
         checks = bool(self.addresses or self.basic or self.token or self.hmac)
         if checks == (self.none is not None):
             raise ValueError(
                 text(
-                    "say how a call is known to be the aggregator's: addresses, basic, token or hmac "
+                    "configure a check of the aggregator's calls: addresses, basic, token or hmac "
                     "(or only `none`, with the reason in words)"
                 )
             )

@@ -18,11 +18,11 @@ from adapters.sms.http.settings import Outcome, Send
 from gateway.domain.errors import Rejected, Throttled, Unavailable
 from gateway.domain.texts import text
 
-_SHOWN = re.compile(r"[\w.-]{1,32}", re.ASCII)  # a code that may be shown to the operator: no sentence
+_SHOWN = re.compile(r"[\w.-]{1,32}", re.ASCII)  # a code; anything longer may quote a citizen and is not shown
 THE_AGGREGATOR = text("the aggregator")
 _LONG_NUMBER = re.compile(r"\d{7}")  # may be a phone number
 
-# Causes that an operator can repair, by HTTP status.
+# Causes that an administrator can repair in the settings or at the aggregator, by HTTP status.
 CAUSES = {
     401: text("user name, password or key of send is wrong"),
     403: text("user name, password or key of send is wrong, or our address is not allowed"),
@@ -31,8 +31,8 @@ CAUSES = {
 }
 
 
-class Aggregator:
-    """A client of one aggregator; it raises only `Throttled`, `Unavailable` or `Rejected`."""
+class AggregatorApi:
+    """The calls of the adapter; each raises only `Throttled`, `Unavailable` or `Rejected`."""
 
     def __init__(self, send: Send, sender: str, callback: str) -> None:
         """Open nothing yet."""
@@ -43,11 +43,11 @@ class Aggregator:
         self._authorization = {"Authorization": authorization(send.basic)} if send.basic else {}
 
     def send(self, to: str, content: str, id_: str) -> str:
-        """Send one text and return its id in receipts."""
+        """Send one text and return its id, which receipts have too."""
         values = {"to": to, "text": content, "hex": content.encode("utf-16-be", "replace").hex(), "id": id_}
         values |= self._fixed
-        more = self._send.gsm if gsm.fits_gsm7(content) else self._send.unicode
-        parameters = {name: _deep(value, values) for name, value in {**self._send.parameters, **more}.items()}
+        extra = self._send.gsm if gsm.fits_gsm7(content) else self._send.unicode
+        parameters = {name: _filled_deep(value, values) for name, value in {**self._send.parameters, **extra}.items()}
         answer = self._call(parameters, {name: _filled(value, values) for name, value in self._send.headers.items()})
         document = _document(answer)
         code = _extracted(self._send.code, answer, document) if self._send.code else str(answer.status_code)
@@ -56,8 +56,7 @@ class Aggregator:
             raise _error(outcome, code, answer)
         if self._send.id is None:
             return id_
-        # The message was sent, even if the answer lacks the id: then only its receipts are lost, while a second attempt
-        # would send it twice.
+        # Without an id in the answer only the receipts are lost; a second attempt would send the message twice.
         return _extracted(self._send.id, answer, document) or id_
 
     def _call(self, parameters: Mapping[str, object], headers: dict[str, str]) -> requests.Response:
@@ -128,9 +127,9 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
     return PLACEHOLDER.sub(lambda match: values.get(match[1], match[0]), template)
 
 
-def _deep(value: object, values: Mapping[str, str]) -> object:
+def _filled_deep(value: object, values: Mapping[str, str]) -> object:
     if isinstance(value, str):
         return _filled(value, values)
     if isinstance(value, dict):
-        return {name: _deep(inner, values) for name, inner in value.items()}
-    return [_deep(inner, values) for inner in value] if isinstance(value, list) else value
+        return {name: _filled_deep(inner, values) for name, inner in value.items()}
+    return [_filled_deep(inner, values) for inner in value] if isinstance(value, list) else value

@@ -21,22 +21,25 @@ from gateway.ports.wire import Fields, WebhookRequest, form_pairs
 _ID = re.compile(r"[!-~]{1,200}")  # visible ASCII characters
 
 
-class Named(Fields):
-    """The named values of one request; the first value of a repeated name counts."""
+class CallFields(Fields):
+    """The named values of one call; the first value of a repeated name counts."""
 
-    def bare(self, name: str) -> bytes | str:
+    def undecoded(self, name: str) -> bytes | str:
         """Return a value undecoded: bytes from a form, text from JSON; empty if absent."""
         value = self._values.get(name)
         return value if isinstance(value, bytes) else self.get(name)
 
 
-def read(request: WebhookRequest, *, as_json: bool) -> Named:
-    """Return the values of a request; raises `Untranslatable` if its body is not JSON although `as_json` is true."""
+def read(request: WebhookRequest, *, as_json: bool) -> CallFields:
+    """Return the values of a request: of its query if it is a GET, else of its body (a form, or JSON if `as_json`).
+
+    Raises `Untranslatable` if the body is not JSON.
+    """
     if request.method != "GET" and as_json:
-        return Named(_Paths(request.body))
+        return CallFields(_Paths(request.body))
     sent = request.url.partition("?")[2].encode("latin-1", "replace") if request.method == "GET" else request.body
     # Reversed: of equal names a dict keeps the last.
-    return Named({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(sent))})
+    return CallFields({name.decode("utf-8", "replace"): value for name, value in reversed(form_pairs(sent))})
 
 
 class _Paths(dict[str, object]):
@@ -63,7 +66,7 @@ def _document(body: bytes) -> object:
 def _document_with_halves(body: bytes) -> object:
     """Read JSON with an escaped half of a surrogate pair, from an emoji that was cut; msgspec refuses it."""
     try:
-        # Writing and reading UTF-16 joins two halves to a character, and replaces a single half by U+FFFD.
+        # Writing and reading UTF-16 joins two halves into one character, and replaces a single half by U+FFFD.
         document = json.dumps(json.loads(body), ensure_ascii=False)
         return json.loads(document.encode("utf-16", "surrogatepass").decode("utf-16", "replace"))
     except (ValueError, RecursionError) as exc:
@@ -85,8 +88,8 @@ def lookup(document: object, path: str, default: object = None) -> object:
 # --- keys --------------------------------------------------------------------------------------------------------
 
 
-def key_of(settings: HttpSettings, fields: Named, arrived: float) -> Envelope:
-    """Return the key of a call; raises `Untranslatable` if it cannot be read.
+def envelope(settings: HttpSettings, fields: CallFields, arrived: float) -> Envelope:
+    """Return the envelope of a call; raises `Untranslatable` if it cannot be read.
 
     The key is the aggregator's id, else a hash of sender, recipient, content and time. Without a time it includes the
     arrival (in seconds since 1970), rounded down to `same_within`.
@@ -99,13 +102,13 @@ def key_of(settings: HttpSettings, fields: Named, arrived: float) -> Envelope:
     if receive.id:
         key = fields.need(receive.id)
         if not _ID.fullmatch(key):
-            raise Untranslatable(text("field {name} is no id", name=receive.id))
+            raise Untranslatable(text("field {name} is not an id", name=receive.id))
         part = part_of(receive.parts, fields) if receive.parts else None
         return Envelope(f"{key}:{part.number}/{part.total}" if part else key, sender)
     names = [receive.sender, receive.recipient, receive.text, receive.hex, receive.sent_at]
     if receive.parts:
         names += [receive.parts.udh, receive.parts.reference, receive.parts.number]
-    content = digest(*(_octets(fields.bare(name)) for name in names if name))
+    content = digest(*(_octets(fields.undecoded(name)) for name in names if name))
     if not receive.same_within:
         fields.need(receive.sent_at or "")
         return Envelope(content, sender)
@@ -113,13 +116,13 @@ def key_of(settings: HttpSettings, fields: Named, arrived: float) -> Envelope:
     return Envelope(f"{content}:{bucket}", sender, f"{content}:{bucket - 1}")
 
 
-def unread(request: WebhookRequest) -> Envelope:
-    """Return the key of a request that cannot be read now; it is stored, and replayed once the settings are corrected."""
+def unread_envelope(request: WebhookRequest) -> Envelope:
+    """Return the envelope of a call that cannot be read; it is stored, and can be replayed with corrected settings."""
     return Envelope("unread:" + digest(request.url.partition("?")[2].encode("latin-1", "replace"), request.body))
 
 
 def digest(*values: bytes) -> str:
-    """Return one hash of several values, with their lengths: other borders give another hash."""
+    """Return one hash (SHA-256, hex) of several values with their lengths, so that (ab, c) and (a, bc) differ."""
     return sha256(b"".join(b"%d:%b" % (len(value), value) for value in values)).hexdigest()
 
 
@@ -130,7 +133,7 @@ def _octets(value: bytes | str) -> bytes:
 # --- text, parts, time -------------------------------------------------------------------------------------------
 
 
-def content_of(receive: Receive, fields: Named) -> tuple[bytes | str, str]:
+def content_of(receive: Receive, fields: CallFields) -> tuple[bytes | str, str]:
     """Return the content of a message, and the name of its character set; raises `Untranslatable`."""
     name = receive.charset
     coding = _coding(receive, fields)
@@ -143,28 +146,28 @@ def content_of(receive: Receive, fields: Named) -> tuple[bytes | str, str]:
     return _content(receive, fields), http_text.charset(name)
 
 
-def _content(receive: Receive, fields: Named) -> bytes | str:
+def _content(receive: Receive, fields: CallFields) -> bytes | str:
     if receive.hex and (digits := fields.get(receive.hex)):
         try:
             return bytes.fromhex(digits)
         except ValueError as exc:
             raise Untranslatable(text("field {name} is not hex", name=receive.hex)) from exc
-    return fields.bare(receive.text)
+    return fields.undecoded(receive.text)
 
 
-def _coding(receive: Receive, fields: Named) -> str:
+def _coding(receive: Receive, fields: CallFields) -> str:
     if not receive.coding_from:
         return ""
-    value = fields.bare(receive.coding_from)
+    value = fields.undecoded(receive.coding_from)
     if receive.coding_raw and isinstance(value, bytes) and len(value) == 1:
         return str(value[0])
     return fields.get(receive.coding_from)
 
 
-def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
+def part_of(parts: Parts, fields: CallFields) -> udh.Concatenation | None:
     """Return the reference, number and total of a part, `None` for a complete message; raises `Untranslatable`."""
     if parts.udh:
-        header = fields.bare(parts.udh)
+        header = fields.undecoded(parts.udh)
         if not header:
             return None
         try:
@@ -175,12 +178,12 @@ def part_of(parts: Parts, fields: Named) -> udh.Concatenation | None:
     number, total = fields.number(parts.number or ""), fields.number(parts.total or "")
     if not 1 <= number <= total or total == 1:
         return None
-    # This reference may be any text; a hash makes it a number that still distinguishes the messages of one sender.
-    reference = digest(_octets(fields.bare(parts.reference or "")))[:16]
+    # The reference may be any text. Its hash is a number, and still different for each message of a sender.
+    reference = digest(_octets(fields.undecoded(parts.reference or "")))[:16]
     return udh.Concatenation(int(reference, 16), 64, total, number)
 
 
-def moment_of(receive: Receive, fields: Named) -> datetime | None:
+def moment_of(receive: Receive, fields: CallFields) -> datetime | None:
     """Return the time of sending in UTC, `None` if the message has none; raises `Untranslatable`."""
     value = fields.get(receive.sent_at) if receive.sent_at else ""
     if not value:

@@ -44,7 +44,7 @@ class Outcome(StrEnum):
 
     SENT = "sent"
     THROTTLED = "throttled"  # send slower
-    UNAVAILABLE = "unavailable"  # send again later: also if an operator has to repair something
+    UNAVAILABLE = "unavailable"  # send again later: also if an administrator must repair something first
     REJECTED = "rejected"  # do not send again
 
 

@@ -1,6 +1,7 @@
 """Decode the text of an SMS, in the character sets that aggregators name and in no others.
 
-The names are a table of our own, because they come from outside and Python's list includes decoders that decompress.
+The names come from outside, so they are looked up in a table of our own: Python also has decoders that no SMS needs,
+such as unicode_escape and punycode.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def charset(name: str) -> str:
 def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
     """Return the text; raises `Untranslatable` if the bytes do not fit the character set.
 
-    `cut`: bytes before or after are missing, so half a character may stand at an end: it becomes U+FFFD.
+    `cut` is true if bytes before or after are missing: half a character at an end then becomes U+FFFD.
     """
     if isinstance(content, str):
         return content
@@ -63,7 +64,7 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
 
 
 def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
-    """Return the text of a message's parts (content, character set) in their order; `missing` stands for each gap.
+    """Return the text of a message from its parts (content, character set), in their order; `missing` marks each gap.
 
     Raises `Untranslatable` if the bytes are not of their character set. Beside a gap that is no error: half of a
     character may be missing there.

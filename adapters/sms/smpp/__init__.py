@@ -1,1 +1,1 @@
-"""Serve SMS through an operator's SMSC, over SMPP."""
+"""Receive and send SMS through an operator's SMSC, over SMPP."""

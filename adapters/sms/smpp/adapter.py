@@ -1,4 +1,4 @@
-"""Serve SMS over SMPP 3.4, straight from an operator's SMSC: one connection, kept open, for both directions.
+"""Receive and send SMS over SMPP 3.4, straight from an operator's SMSC: one connection, kept open, for both directions.
 
 Source of the wire format: Short Message Peer to Peer Protocol Specification v3.4, issue 1.2 (smpp.org); the modules beside
 this one name the sections. Alphabets and headers of the radio side: 3GPP TS 23.038 and 23.040.
@@ -30,7 +30,7 @@ from adapters.sms.smpp.pdu import (
     command_of,
     envelope,
     read,
-    report,
+    read_receipt,
 )
 from adapters.sms.smpp.session import UNBIND, Session
 from adapters.sms.smpp.settings import SmppSettings
@@ -38,18 +38,10 @@ from adapters.sms.smpp.submit import Composer, Pace, bind_refusal, refusal
 from gateway.domain.errors import Unavailable, Untranslatable
 from gateway.domain.events import CitizenMessage, Delivery, DeliveryReceipt, Event, Ignored, MessagePart
 from gateway.domain.texts import text
-from gateway.ports import (
-    ChannelContext,
-    ChannelSettings,
-    FetchedMessage,
-    Line,
-    RawMessage,
-    Receipt,
-    Reply,
-)
+from gateway.ports import ChannelContext, ChannelSettings, FetchedMessage, Line, RawMessage, Receipt, Reply
 
-TICK = 0.2  # seconds between looks at whether to end
-MISSING = " […] "  # in the place of a part that never came
+TICK = 0.2  # seconds between two checks of `line.ending`
+MISSING = " […] "  # in place of a part that never came
 
 _BINDS = {"transceiver": ("bind_transceiver",), "separate": ("bind_receiver", "bind_transmitter")}
 # Number bases of an id by receipt_ids: in submit_sm_resp and in the TLV, and in a receipt's text.
@@ -58,7 +50,7 @@ _REPORTED_BASES = {"hex-then-decimal": 10, "decimal-then-hex": 16}
 
 
 class SmppSms:
-    """Serve one account at one operator."""
+    """A channel with one account at one operator."""
 
     Settings: ClassVar[type[ChannelSettings]] = SmppSettings
     content_types: ClassVar[frozenset[str]] = frozenset({SMPP})
@@ -90,7 +82,10 @@ class SmppSms:
     # In, while the connection is up.
 
     def listen(self, line: Line) -> None:
-        """Bind, and store the messages that come: all that wait in one transaction, answered once they are durable."""
+        """Bind, and store the messages that come: those that wait in one transaction, and they are answered after it.
+
+        Returns when `line.ending` is true; raises `Unavailable` if the bind is refused or the connection is lost.
+        """
         arrivals = Arrivals[Session]()
         commands = _BINDS[self._settings.bind_mode] * self._settings.binds
         patience = Patience(self._settings.timeout, lambda: line.ending, self._clock)
@@ -161,11 +156,11 @@ class SmppSms:
     # In, later and replayable: pure.
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return SMPP for a recorded PDU: its first byte is 0, because no PDU is longer than 16 MB; else `None`."""
+        """Return the content type: SMPP for a recorded PDU (below 16 MB its first byte is 0), `None` for anything else."""
         return SMPP if payload[:1] == b"\0" else None
 
     def translate(self, raw: RawMessage) -> list[Event]:
-        """Turn one stored deliver_sm into a message, a part of a message, or a delivery receipt."""
+        """Turn a stored PDU into one event: a message, a part of a message, or a receipt; raises `Untranslatable`."""
         message = self._read(raw)
         if message.kind in (RECEIPT, INTERMEDIATE):
             return [self._receipt(message)]
@@ -180,7 +175,7 @@ class SmppSms:
         return [self._message(raw, message, self._decode([message]))]
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        """Join the bytes of neighbouring parts in one alphabet, then decode them; mark each gap."""
+        """Return the message of its parts: bytes joined, then decoded, each gap marked; raises `Untranslatable`."""
         messages = [None if raw is None else self._read(raw) for raw in parts]
         present = [(raw, message) for raw, message in zip(parts, messages, strict=True) if raw and message]
         if not present:
@@ -207,7 +202,7 @@ class SmppSms:
         )
 
     def _receipt(self, message: ShortMessage) -> Event:
-        receipt = report(message)
+        receipt = read_receipt(message)
         state = STATES.get(receipt.state)
         if state is None:
             return Ignored(why=f"unknown state of a receipt: {str(receipt.state)[:16]!r}")
@@ -218,10 +213,13 @@ class SmppSms:
         error = receipt.error if state is Delivery.FAILED else ""
         return DeliveryReceipt(external_id=external_id, state=state, error=error or None)
 
-    # Out: the only method that touches the network.
+    # Out, over the sessions that `listen` has bound.
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS over a bound session, in as many parts as it needs, no faster than `tps`."""
+        """Send one SMS, in GSM 7-bit if nothing is lost, in as many parts as it needs, no faster than `tps`.
+
+        Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
         pieces = self._composer.compose(reply)
         session = min(self._senders, key=lambda session: session.outstanding, default=None)
         if session is None:

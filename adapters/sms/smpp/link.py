@@ -23,14 +23,14 @@ from gateway.domain.texts import text
 
 HEADER = struct.Struct(">4I")  # length, command, status, sequence number
 GENERIC_NACK, INVALID_LENGTH = 0x80000000, 0x02
-LONGEST = 70_000  # bytes; a message_payload has at most 65,535
+LONGEST = 70_000  # bytes of a PDU; a message_payload has at most 65,535
 _CHUNK = 65_536  # bytes per read
 
-_LATER = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+_NOT_READY = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class Link:
-    """Hold an open connection; every method raises `Unavailable` once it is lost."""
+    """Hold an open connection; `read` and `write` raise `Unavailable` once it is lost."""
 
     def __init__(self, host: str, port: int, *, tls: ssl.SSLContext | None, patience: Patience) -> None:
         """Connect; `patience` limits connecting, the TLS handshake and each write."""
@@ -60,7 +60,7 @@ class Link:
                 return []
             with self._socket_free:
                 data = b"" if self._closed else self._socket.recv(_CHUNK)
-        except _LATER:
+        except _NOT_READY:
             return []  # a part of a TLS record
         except (OSError, ValueError, KeyError) as exc:  # the last two: closed by another thread
             raise _lost(exc) from None
@@ -89,7 +89,7 @@ class Link:
         return pdus
 
     def write(self, data: bytes) -> None:
-        """Write whole PDUs; if that fails, close the connection, because the operator cannot read on after half a PDU."""
+        """Write whole PDUs; if that fails, close the connection, because after half a PDU nothing can be read."""
         rest, waits = memoryview(data), self._patience.waits()
         try:
             with self._writing:
@@ -106,7 +106,7 @@ class Link:
         try:
             with self._socket_free:
                 return self._socket.send(data)
-        except _LATER:
+        except _NOT_READY:
             if not _ready(self._socket, selectors.EVENT_WRITE, waits):
                 raise Unavailable(text("the operator does not read our data")) from None
         return 0

@@ -1,4 +1,4 @@
-"""Tell a connection the time, and limit its waits for the operator."""
+"""Read the clock, and limit the waits for the operator."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-_FAREWELL = 1.0  # seconds for everything that is left to do, once we are to end
-_SLICE = 0.1  # seconds between looks at whether to end
+_ENDING = 1.0  # seconds for all remaining waits, once the connection is to end
+_SLICE = 0.1  # seconds between two checks of `ending`
 
 
 class Clock:
-    """Tell the time and wait; a test passes a clock that it moves itself."""
+    """Read the time and wait; a test passes a clock that it moves itself."""
 
     def now(self) -> float:
         """Return the seconds of the monotonic clock."""
@@ -24,13 +24,13 @@ class Clock:
 
 
 class Patience:
-    """Limit each wait for the operator to `timeout` seconds, and all waits together to one second once we are to end."""
+    """Limit each wait for the operator to `timeout` seconds, and all waits to one second once `ending` is true."""
 
     def __init__(self, timeout: float, ending: Callable[[], bool], clock: Clock) -> None:
         self.timeout = timeout
         self.clock = clock
         self._ending = ending
-        self._last = math.inf  # time of the clock after which nothing is waited for
+        self._last = math.inf  # time of the clock at which all waits end
 
     def waits(self) -> Iterator[float]:
         """Yield the seconds to wait next, in slices, until the time is over."""
@@ -38,7 +38,7 @@ class Patience:
         while True:
             now = self.clock.now()
             if self._last == math.inf and self._ending():
-                self._last = now + _FAREWELL
+                self._last = now + _ENDING
             if (left := min(deadline, self._last) - now) <= 0:
                 return
             yield min(left, _SLICE)

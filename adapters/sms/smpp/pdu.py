@@ -1,8 +1,8 @@
 """Read the stored bytes that an operator sent over SMPP: messages, parts of messages, delivery receipts. Pure.
 
 Source: SMPP 3.4, issue 1.2: sections 4.6 (deliver_sm), 4.7 (data_sm), 5.1.3 (command_status), 5.2.12 (esm_class), 5.3
-(TLVs) and appendix B (receipts). smpplib is not used here: if a terminating zero is missing, it starts again at the first
-field and makes a message that nobody sent out of a PDU that was cut off.
+(TLVs) and appendix B (receipts). smpplib is not used here: if a PDU is cut off before a terminating zero, smpplib
+starts again at the first field and returns a message that nobody sent.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MESSAGE, RECEIPT, INTERMEDIATE = 0x00, 0x04, 0x20
 RECEIPTED_ID, SAR_REFERENCE, SAR_TOTAL, SAR_NUMBER, PAYLOAD, STATE = 0x001E, 0x020C, 0x020E, 0x020F, 0x0424, 0x0427
 
 MOST_TLVS = 500  # the specification has 45; a flood of them must not delay the other messages
-ALPHANUMERIC = 5  # type of number: a name that the sender chose, as "TELKOMSEL"; it may consist of digits
+ALPHANUMERIC = 5  # type of number: a name that the sender chose, such as "TELKOMSEL"; it may consist of digits
 INTERNATIONAL = 1  # type of number: with country code, written without the plus
 LONGEST_SHORT_CODE = 6  # digits; some operators mark short codes such as 1708 as international too
 
@@ -77,7 +77,7 @@ class ShortMessage(NamedTuple):
     tlvs: Mapping[int, bytes]
 
 
-class Report(NamedTuple):
+class ReceiptFields(NamedTuple):
     """The fields of a delivery receipt; operators send the id and the state as a TLV, in the text, or both."""
 
     tlv_id: str
@@ -129,7 +129,7 @@ def _part(content: bytes, esm_class: int, tlvs: Mapping[int, bytes]) -> tuple[by
     return content, None
 
 
-def report(message: ShortMessage) -> Report:
+def read_receipt(message: ShortMessage) -> ReceiptFields:
     """Read a delivery receipt; raises `Untranslatable` if it lacks the message's id or the state."""
     fields: dict[str, str] = {}
     decode = ALPHABETS["ucs2" if message.data_coding == UCS2 else "latin1"]
@@ -140,7 +140,7 @@ def report(message: ShortMessage) -> Report:
     if not (tlv_id or "id" in fields) or not (state or "stat" in fields):
         raise Untranslatable(text("the delivery receipt has no message id or no state"))
     error = fields.get("err", "")
-    return Report(
+    return ReceiptFields(
         tlv_id=tlv_id,
         text_id=fields.get("id", ""),
         state=state[0] if state else fields["stat"].upper(),
@@ -157,17 +157,17 @@ def canonical_id(message_id: str, base: int) -> str:
 
 
 def envelope(pdu: bytes, moment: float, *, window: float, id_tag: int | None) -> Envelope:
-    """Return the identity of a PDU, although SMPP gives messages no id. Raises nothing.
+    """Return the envelope of a PDU, although SMPP gives messages no id; raises nothing.
 
     The key of a receipt is made of message id and state. The key of a message is made of its content and of the time it
     came (`moment`, seconds since 1970), cut into windows of `window` seconds: if the operator never got our answer, it
-    soon sends the message again, in the same window or the next. `id_tag` is the TLV in which this operator sends an id
-    after all. A PDU that cannot be read has a key too: it is stored and becomes a dead letter.
+    soon sends the message again, in the same window or the next. `id_tag` is the tag of a TLV in which this
+    operator sends an id. A PDU that cannot be read has a key too: it is stored and becomes a dead letter.
     """
     try:
         message = read(pdu)
         if message.kind in (RECEIPT, INTERMEDIATE):
-            receipt = report(message)
+            receipt = read_receipt(message)
             ids = f"{receipt.tlv_id}:{receipt.text_id}"
             return Envelope(f"receipt:{ids}:{receipt.state}:{message.source}", f"receipt:{ids}")
     except Untranslatable:
@@ -180,7 +180,7 @@ def envelope(pdu: bytes, moment: float, *, window: float, id_tag: int | None) ->
 
 
 def _by_content(values: tuple[bytes, ...], sender: str | None, moment: float, window: float) -> Envelope:
-    # Zeros keep the values apart, because only the last value may hold one.
+    # The zeros separate the values: only the last value may hold a zero itself.
     digest, number = blake2b(b"\0".join(values), digest_size=16).hexdigest(), int(moment // window)
     return Envelope(f"{digest}:{number}", sender, f"{digest}:{number - 1}")
 
@@ -216,7 +216,7 @@ class _Fields:
     def address(self) -> str:
         number_type, _plan, number = self.byte(), self.byte(), self.string()
         if number_type == ALPHANUMERIC and not any(map(str.isalpha, number)):
-            return f"'{number}'"  # it must not pass for the telephone with these digits
+            return f"'{number}'"  # without the quotes it would be taken for the telephone with these digits
         with_country = number_type == INTERNATIONAL and number.isdecimal() and len(number) > LONGEST_SHORT_CODE
         return f"+{number}" if with_country else number
 

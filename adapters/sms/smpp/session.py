@@ -24,7 +24,7 @@ from gateway.domain.texts import text
 UNBIND, ENQUIRE_LINK, ALERT_NOTIFICATION = 0x00000006, 0x00000015, 0x00000102
 RESPONSE = 0x80000000  # set in the command of every answer
 LAST_SEQUENCE = 0x7FFFFFFF
-_TICK = 0.25  # seconds between looks at whether the operator is silent
+_TICK = 0.25  # seconds between two checks of the operator's silence
 
 Field = str | int | bytes  # the value of a PDU's field, as smpplib packs it
 
@@ -42,7 +42,7 @@ class Answer(NamedTuple):
 
 
 class Session:
-    """Hold a session on an open link; use it with `with`, which unbinds. Any thread may call `request`."""
+    """Hold a session on an open link; a `with` statement unbinds at its end. Any thread may call `request`."""
 
     def __init__(
         self, link: Link, arrivals: Arrivals[Session], patience: Patience, *, window: int, enquire_every: float
@@ -70,7 +70,7 @@ class Session:
         return self
 
     def __exit__(self, *_exc: object) -> None:
-        with suppress(Unavailable):  # the session is lost already, and nobody reads our unbind
+        with suppress(Unavailable):  # the session is lost: no unbind is possible
             if self._bound:
                 self._finish()
                 self.request("unbind")
@@ -132,7 +132,7 @@ class Session:
             raise Unavailable(self._lost.message)
 
     def _finish(self) -> None:
-        """Let messages that are being sent finish, as long as there is time, and let no other begin."""
+        """Wait within the time limit for messages that are being sent; no other message can begin."""
         left = self._window
         for wait in self._patience.waits():
             while left and self._turns.acquire(timeout=wait):
@@ -177,7 +177,7 @@ class Session:
         elif command in (DELIVER_SM, DATA_SM, UNBIND):
             if status := self._arrivals.put(self, pdu):
                 self.answer([(pdu, status)])
-        elif command != ALERT_NOTIFICATION:  # an alert_notification has no answer and is of no use to us
+        elif command != ALERT_NOTIFICATION:  # SMPP defines no answer to it, and the gateway does not need it
             self._link.write(HEADER.pack(HEADER.size, GENERIC_NACK, INVALID_COMMAND, int.from_bytes(pdu[12:16], "big")))
 
     def _watch(self, *, heard: bool) -> None:

@@ -1,4 +1,4 @@
-"""Define the settings of an account at an operator's SMSC."""
+"""Define the settings of a channel with `adapter = "sms.smpp"`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ReceiptIds = Literal["same", "hex-then-decimal", "decimal-then-hex"]
 
 
 class SmppSettings(ChannelSettings):
-    """Hold the settings of `[channels.<name>]` with `adapter = "sms.smpp"`."""
+    """The keys of `[channels.<name>]` in a region file."""
 
     host: str = Field(min_length=1, description=text("Host name or address of the operator's SMSC."))
     port: int = Field(default=2775, ge=1, le=65535, description=text("Port of the SMSC."))

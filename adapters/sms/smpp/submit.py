@@ -31,7 +31,7 @@ _FINAL = {
     0x65: text("refused for good"),
     0x66: text("refused"),
 }
-# Somebody can correct these, here or at the operator, and until then the reply must stay in the queue.
+# Causes that can be corrected, here or at the operator: until then the reply must be kept.
 _FIXABLE = {
     0x03: text("this operator takes no submit_sm"),
     0x04: text("the session may not send; see bind_mode"),
@@ -78,7 +78,7 @@ def bind_refusal(status: int) -> Unavailable:
 class Composer:
     """Make the submit_sm of a reply."""
 
-    fields: Mapping[str, Field]  # those that are equal in every submit_sm
+    fields: Mapping[str, Field]  # equal in every submit_sm
     default: DefaultAlphabet  # of data_coding 0
     long_messages: LongMessages
 
@@ -96,7 +96,7 @@ class Composer:
         common = {**self.fields, "destination_addr": reply.to.lstrip("+"), "data_coding": coding}
         if len(pieces) > 1 and self.long_messages == "payload":
             return [common | {"message_payload": self._encode(folded, coding)}]
-        # The reference comes from the reply's id: a second attempt completes the first one's parts on the telephone.
+        # The reference is made of the reply's id: on the telephone, a second attempt completes the parts of the first.
         reference = reply.id.int & 0xFFFF
         return [
             common | self._part(self._encode(piece, coding), reference, len(pieces), number)
@@ -120,10 +120,10 @@ class Composer:
         return {"esm_class": UDHI, "short_message": bytes([len(element)]) + element + content}
 
     def _fits_default(self, folded: str) -> bool:
-        if not gsm.fits_gsm7(folded):  # the operator sends it to the telephone in GSM 7-bit, also if we may use another
+        if not gsm.fits_gsm7(folded):  # the operator sends the default alphabet on to the telephone in GSM 7-bit
             return False
         try:
-            # An encoding with more octets than characters would not fit its part.
+            # A part is cut by characters: with more octets than characters it would be too long.
             return self.default == "gsm7" or len(self._encode(folded, 0)) == len(folded)
         except UnicodeEncodeError:
             return False
@@ -138,7 +138,7 @@ class Pace:
     """Limit the messages per second, for all threads together."""
 
     def __init__(self, per_second: float, patience: float, clock: Clock) -> None:
-        """Prepare; nobody waits longer than `patience` seconds for a turn."""
+        """Prepare; a reply that would wait longer than `patience` seconds is refused."""
         self._step = 1 / per_second
         self._patience = patience
         self._clock = clock

@@ -52,11 +52,11 @@ if TYPE_CHECKING:
     from adapters.sms.twilio.client import TwilioApi
 
 PAGE_SIZE = 500  # Twilio allows 1000; one page is stored in one transaction
-PAGE_LIFE = timedelta(hours=1)  # a list that was read half and is older than this is read again from its start
+PAGE_LIFE = timedelta(hours=1)  # a round that was interrupted for longer is begun again from the first page
 CLOCK_SLACK = timedelta(seconds=2)  # Twilio cuts times to the second
 MOST_ESCAPES = 50_000  # of the form %41; Twilio's longest text has 6,400
-MOST_FIELDS = 500  # Twilio sends about 20; an unsigned flood of fields must not hold up the others
-LOOK_BACK = 200  # `find` reads at most so many of the newest messages to a number
+MOST_FIELDS = 500  # Twilio sends about 20; a flood of fields must not delay other requests
+MOST_LISTED = 200  # messages to one number that `find` reads, the newest first
 
 
 class TwilioSms:
@@ -79,7 +79,7 @@ class TwilioSms:
     # In, inside the HTTP request: quick, no database.
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Return the key of a request that Twilio signed: the MessageSid, with the status for a receipt.
+        """Return the envelope of a request that Twilio signed; its key is the MessageSid, with the status for a receipt.
 
         The signature is base64(HMAC(token, URL + names and values sorted)), over the decoded bytes. Raises
         `Unverified` if it is missing or wrong, `Malformed` if the form is not Twilio's.
@@ -182,7 +182,7 @@ class TwilioSms:
         except Rejected:
             if not resumed:
                 raise
-            state.next = None  # Twilio no longer has this page of its list: the next poll begins the round again
+            state.next = None  # Twilio does not have this page any more: the next poll begins the round again
             return Batch(messages=(), cursor=state.dump(), more=False)
         moments = [message.moment(otherwise=now) for message, _ in listed]
         # Not after our own time: if Twilio's clock is ahead of ours, the next round must not skip a message.
@@ -191,7 +191,7 @@ class TwilioSms:
             state.next = None  # Twilio filtered by whole days: all following messages are even older
         if state.next is None:
             state.since = state.newest
-        # "receiving" is a long message whose parts have not all come: a later round reads it whole.
+        # "receiving" is a long message with missing parts: a later round reads the complete message.
         messages = [
             FetchedMessage(Envelope(message.sid, message.sender), raw)
             for message, raw in listed
@@ -200,7 +200,7 @@ class TwilioSms:
         return Batch(messages=messages, cursor=state.dump(), more=state.next is not None)
 
     def reply(self, reply: Reply) -> Receipt:
-        """Send one SMS, folded to GSM 7-bit if nothing is lost: fewer billed parts for the same text.
+        """Send one SMS, in GSM 7-bit if nothing is lost: fewer billed parts for the same text.
 
         Raises `Throttled`, `Unavailable` or `Rejected`.
         """
@@ -208,15 +208,18 @@ class TwilioSms:
         return Receipt(self._api.create(reply.to, gsm.to_gsm7(reply.text), callback))
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Return the receipt of a message with the same text to the same number, not older than the reply, or `None`."""
+        """Return the receipt of a message with the same text to the same number, not older than the reply, or `None`.
+
+        Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
         content, since = gsm.to_gsm7(reply.text).strip(), reply.created_at - CLOCK_SLACK
-        for sid, sent_text, made_at in self._api.sent_to(reply.to, LOOK_BACK):
-            if sid and made_at and made_at >= since and sent_text.strip() == content:
+        for sid, sent_text, created_at in self._api.sent_to(reply.to, MOST_LISTED):
+            if sid and created_at and created_at >= since and sent_text.strip() == content:
                 return Receipt(sid)
         return None
 
     def parts(self, text: str) -> int:
-        """Return how many SMS parts Twilio bills for the text."""
+        """Return the number of SMS parts that Twilio bills for the text."""
         return gsm.parts(gsm.to_gsm7(text))
 
     @cached_property

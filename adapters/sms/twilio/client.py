@@ -23,11 +23,11 @@ from adapters.common import rest
 from gateway.domain.errors import Unavailable
 from gateway.domain.texts import text
 
-API = "https://api.twilio.com"  # the only host the SDK builds Message URLs for
+API = "https://api.twilio.com"  # the SDK builds every URL of a message with this host
 
 BUSY = {20429, 21611}  # too many requests; the sender's queue is full
 
-# Causes that an operator can repair in the settings or the console: until then the reply must be kept.
+# Causes that an administrator can repair in the settings or the console: until then the reply must be kept.
 CAUSES = {
     20003: text("account_sid or auth_token is wrong"),
     20005: text("the account is suspended or closed"),
@@ -56,7 +56,7 @@ class TwilioApi:
         rest.silence_queries()
         http = TwilioHttpClient(timeout=timeout, logger=silent, request_hooks={"response": [_raise_for_status]})
         if api_base != API:
-            http.session.mount(API, _Elsewhere(api_base))
+            http.session.mount(API, _OtherHost(api_base))
         # TWILIO_EDGE and TWILIO_REGION would change the host without notice; api_base does it visibly.
         environment = {"TWILIO_EDGE": "", "TWILIO_REGION": ""}
         self._client = Client(account_sid, auth_token, http_client=http, environment=environment)
@@ -83,7 +83,7 @@ class TwilioApi:
 
     def list_page(self, path: str | None, since: datetime, size: int) -> str:
         """Return the JSON text of one page of messages to our number: the page at `path`, else the first."""
-        # Not `messages.page`: its objects lose the bytes, and the inbox keeps messages unchanged.
+        # Not `messages.page`: it returns objects, and the inbox keeps the exact bytes of a message.
         query = {"To": self._sender, "DateSent>": f"{since:%Y-%m-%dT%H:%M:%SZ}", "PageSize": size}
         with _classified():
             answer = self._client.request("GET", API + (path or self._first_page), params=None if path else query)
@@ -104,7 +104,7 @@ def _classified() -> Iterator[None]:
 
 
 def _raise_for_status(response: requests.Response, *_args: object, **_options: object) -> None:
-    # A hook, because the SDK's exceptions have no headers, and Retry-After is a header.
+    # A hook of `requests`, because the exceptions of the SDK do not have the headers, and Retry-After is a header.
     status = response.status_code
     if status < 300:
         return
@@ -124,7 +124,7 @@ def _error_code(response: requests.Response) -> int:
     return code if isinstance(code, int) else 0
 
 
-class _Elsewhere(HTTPAdapter):
+class _OtherHost(HTTPAdapter):
     """A transport that replaces Twilio's host by another base URL: a simulator or a proxy of the region."""
 
     def __init__(self, base: str) -> None:

@@ -37,8 +37,8 @@ STATES = {
 ALGORITHMS = {"HMAC_SHA1": "sha1", "HMAC_SHA256": "sha256"}
 
 
-class Listed(msgspec.Struct):
-    """The fields of a message resource that a poll reads; the others are only stored."""
+class Row(msgspec.Struct):
+    """The fields of a listed message that a poll reads; the others are only stored."""
 
     sid: str
     direction: str
@@ -48,7 +48,7 @@ class Listed(msgspec.Struct):
     date_created: str | None = None
 
     def moment(self, otherwise: datetime) -> datetime:
-        """Return the time of sending, else of creation, else `otherwise`; for ordering only, so a bad date stops no poll."""
+        """Return the time of sending, else of creation, else `otherwise`; a bad date must not stop the poll."""
         try:
             return moment(self.date_sent) or moment(self.date_created) or otherwise
         except Untranslatable:
@@ -69,11 +69,11 @@ class Cursor(StoredCursor):
     next: str | None = None  # path of the next page; `None`: begin a round
 
 
-def read_page(page: str) -> tuple[list[tuple[Listed, bytes]], str | None]:
-    """Return each message of a page with its exact JSON bytes, and the next page's path or `None`; raises `Unavailable`."""
+def read_page(page: str) -> tuple[list[tuple[Row, bytes]], str | None]:
+    """Return each message of a page with its exact JSON, and the next page's path or `None`; raises `Unavailable`."""
     try:
         document = msgspec.json.decode(page, type=_Page)
-        rows = [(msgspec.json.decode(raw, type=Listed), bytes(raw)) for raw in document.messages]
+        rows = [(msgspec.json.decode(raw, type=Row), bytes(raw)) for raw in document.messages]
         return rows, document.next_page_uri
     except msgspec.DecodeError:
         # `from None`: the parser's message may quote a citizen's text.
@@ -95,7 +95,10 @@ _SID = re.compile(rb"(?:SM|MM)[0-9a-fA-F]{32}")
 
 
 def envelope(form: Mapping[bytes, bytes]) -> Envelope:
-    """Return the key of a verified webhook: the MessageSid, with the status for a receipt; raises `Malformed`."""
+    """Return the envelope of a verified webhook; the key is the MessageSid, with the status for a receipt.
+
+    Raises `Malformed`.
+    """
     sid = form.get(b"MessageSid", b"")
     # Strict, because names and values are signed in one run without borders: if other characters were allowed, the next
     # field's name could be moved into the sid, and one signed message would become many.

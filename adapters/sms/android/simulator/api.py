@@ -27,7 +27,7 @@ FAILURES = {
     "redirect": Answer(302, {"message": "moved"}, {"Location": "/elsewhere"}),
     "not_json": Answer(200, b"<html>"),
 }
-NOT_FOUND = Answer(404, {"message": "Not FetchedMessage"})
+NOT_FOUND = Answer(404, {"message": "Not Found"})
 DEFAULT_PAGE, LONGEST_PAGE = 50, 500
 
 

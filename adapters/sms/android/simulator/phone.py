@@ -122,7 +122,7 @@ class FakePhone(SimulatedProvider):
         self._queue.set_offline(True)
 
     def come_back(self) -> None:
-        """Restore the phone's network: send the webhooks and the replies that waited."""
+        """Restore the phone's network, and send the webhooks and replies that waited for it."""
         self._offline = False
         self.last_seen = datetime.now(UTC)
         self._queue.set_offline(False)
@@ -142,7 +142,7 @@ class FakePhone(SimulatedProvider):
         call: bool = True,
         seen: bool = True,
     ) -> Sent:
-        """Receive a citizen's message, and send its webhook unless `call` is false (a lost webhook).
+        """Receive a citizen's message, and send its signed webhook unless `call` is false (a lost webhook).
 
         If `seen` is false, the app was not running: the SMS is in the phone, but not in the app's list.
         """
@@ -205,7 +205,7 @@ class FakePhone(SimulatedProvider):
         return "send" if (method, path) == ("POST", f"{self._path}/messages") else "read"
 
     def _failure(self, kind: str) -> str:
-        # A phone without network gets no call, so the failures are for later calls.
+        # A phone without network gets no call, so the failures stay for later calls.
         return super()._failure(kind) if self.reachable or not self.local else ""
 
     def _serve(self, method: str, target: str, authorization: str, body: bytes) -> Answer:

@@ -34,7 +34,7 @@ class Radio:
             return list(self._outgoing.values())
 
     def accept(self, message: SendRequest) -> Outgoing | None:
-        """Take a message to transmit; return `None` if its id is known. Raises `ValueError` without a text."""
+        """Keep a message for `transmit`; return `None` if its id is known. Raises `ValueError` without a text."""
         (to,), text = message["phoneNumbers"], message["textMessage"]["text"]
         if not text:
             raise ValueError("Text message is empty")
@@ -47,7 +47,7 @@ class Radio:
         return taken
 
     def transmit(self, message: Outgoing) -> None:
-        """Send a message, with one event per part."""
+        """Send a message: one event when it is sent, and one for each delivered part."""
         steps = ["Failed"] if self.no_service else ["Sent", *["Delivered"] * segments(message.body)]
         for state in steps if message.report else steps[:1]:
             if self._pause():

@@ -36,7 +36,7 @@ def signed_request(url: str, key: str, body: bytes, at: float | None = None) -> 
 
 
 def retry_delay(first: float, attempts: int) -> float:
-    """Return the seconds until the next attempt; `first` is the first delay, `attempts` the number of delays before."""
+    """Return the seconds until the next attempt; `first` is the first delay, `attempts` the number of earlier delays."""
     return first * 2.0**attempts
 
 

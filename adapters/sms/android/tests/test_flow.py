@@ -29,8 +29,8 @@ SAMPLE = (Path(__file__).parents[1] / "sample.toml").read_text("utf-8")
 REQUESTS = Path(__file__).parent / "requests"
 CITIZEN = "+6281200000999"
 OURS = "+6281200000100"
-CHANNEL = ChannelId("18.10", "telepon")
-PUBLIC = "https://lapor.example.go.id/in/18.10/telepon"
+CHANNEL = ChannelId("18.71", "telepon")
+PUBLIC = "https://lapor.example.go.id/in/18.71/telepon"
 MAIN = """
 [server]
 public_url = "https://lapor.example.go.id"
@@ -61,16 +61,21 @@ def phone() -> Iterator[FakePhone]:
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, phone: FakePhone, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
-    monkeypatch.setenv("SMSGATE_PASSWORD", "test-password")
-    monkeypatch.setenv("SMSGATE_SIGNING_KEY", "test-signing-key")
+def gateway(tmp_path: Path, phone: FakePhone) -> Iterator[Gateway]:
+    keys = tmp_path / "var" / "keys"
+    keys.mkdir(parents=True)
+    for name, secret in (("password", "test-password"), ("signing-key", "test-signing-key")):
+        path = keys / f"bandar-lampung-android-{name}"
+        path.write_text(secret)
+        path.chmod(0o600)
     for name, key in (("storage-key", b"s" * 32), ("lookup-key", b"l" * 32)):
         (tmp_path / name).write_bytes(base64.b64encode(key))
     config = tmp_path / "config"
     (config / "regions").mkdir(parents=True)
     (config / "gateway.toml").write_text(MAIN)
     (config / "regions" / "00-nasional.toml").write_text(NATIONAL)
-    (config / "regions" / "18.10-pringsewu.toml").write_text(SAMPLE.replace("http://192.168.1.20:8080", phone.url))
+    region = SAMPLE.replace("http://127.0.0.1:17087", phone.url)
+    (config / "regions" / "18.71-bandar-lampung.toml").write_text(region)
     registry = Registry(BUILTIN)
     gateway = build(load(config, registry), registry)
     gateway.prepare()

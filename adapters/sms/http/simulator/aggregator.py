@@ -1,6 +1,6 @@
 """Simulate an aggregator on this machine, with the wire format of the channel's settings.
 
-It takes replies, drops repeated ids if the settings send one, sends receipts, and fails on demand.
+It takes replies, drops repeated ones if the settings send an id, sends receipts, and fails on demand.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
 from adapters.sms.http.simulator import calls
-from adapters.sms.http.simulator.tables import Channel, Send
+from adapters.sms.http.simulator.settings import AggregatorSettings, Send
 from gateway.ports import ChannelContext
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.caller import Sent
@@ -36,7 +36,7 @@ class Message:
     from_: str
     to: str
     body: str
-    callback: str  # URL of its receipts; empty if the gateway wants none
+    callback: str  # URL of its receipts; empty if the gateway names none
     reference: str  # its id in receipts
 
 
@@ -49,7 +49,7 @@ class FakeAggregator(SimulatedProvider):
 
     def __init__(
         self,
-        settings: Channel,
+        settings: AggregatorSettings,
         *,
         webhook_url: str = "",
         deliver_to: str | None = None,
@@ -65,11 +65,13 @@ class FakeAggregator(SimulatedProvider):
         self.receipts: list[tuple[str, int | None]] = []  # status of each receipt, and the gateway's HTTP status
         self._settings = settings
         self._delay = delivery_delay
-        self._messages: dict[str, Message] = {}  # by our own id
-        self._ids: dict[str, str] = {}  # the gateway's id → ours, if the gateway sends one to be recognised by
+        self._messages: dict[str, Message] = {}  # by our id
+        self._ids: dict[str, str] = {}  # the gateway's id → ours, to drop a reply that is sent twice
 
     @classmethod
-    def from_settings(cls, settings: Channel, context: ChannelContext, *, deliver_to: str | None = None) -> Self:
+    def from_settings(
+        cls, settings: AggregatorSettings, context: ChannelContext, *, deliver_to: str | None = None
+    ) -> Self:
         """Make the account of a configured channel, on the port in its `send.url`; raises `ValueError` without one."""
         port, _ = cls._place(settings.send.url if settings.send else "", context)
         return cls(settings, webhook_url=context.webhook_url, deliver_to=deliver_to, port=port)
@@ -77,7 +79,7 @@ class FakeAggregator(SimulatedProvider):
     # --- citizens ---
 
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = (), *, call: bool = True) -> Sent:
-        """Send a citizen's message, without `media`: an SMS has no pictures."""
+        """Send a citizen's message, unless `call` is false (a lost call); `media` is not sent, as SMS has no pictures."""
         id_ = str(uuid4())
         if not call:
             return Sent(id_, None, "not called")

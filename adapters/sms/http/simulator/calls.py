@@ -1,6 +1,6 @@
 """Write, sign and read the calls of the simulated aggregator as the channel's settings describe them.
 
-This is an independent reading of those settings: no code comes from the adapter.
+It shares no code with the adapter: an independent reading of the settings finds the adapter's mistakes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
-from adapters.sms.http.simulator.tables import Channel, Hmac, Receive, Send
+from adapters.sms.http.simulator.settings import AggregatorSettings, Hmac, Receive, Send
 from gateway.ports.wire import WebhookRequest
 from gateway.simulation.provider import login
 
@@ -67,7 +67,7 @@ def moment(receive: Receive, at: datetime) -> str:
     return local.strftime(receive.time_format)
 
 
-def call(settings: Channel, url: str, fields: Fields, *, at: datetime | None = None) -> WebhookRequest:
+def call(settings: AggregatorSettings, url: str, fields: Fields, *, at: datetime | None = None) -> WebhookRequest:
     """Build a call with these fields that passes every check of `auth`."""
     receive = settings.receive
     if receive.method == "GET":
@@ -80,7 +80,12 @@ def call(settings: Channel, url: str, fields: Fields, *, at: datetime | None = N
 
 
 def authenticated(
-    settings: Channel, method: str, url: str, headers: Mapping[str, str], body: bytes, at: datetime | None = None
+    settings: AggregatorSettings,
+    method: str,
+    url: str,
+    headers: Mapping[str, str],
+    body: bytes,
+    at: datetime | None = None,
 ) -> WebhookRequest:
     """Build a call with any content that passes every check of `auth`; `at` is the time of the signature."""
     auth, all_headers = settings.auth, dict(headers)
@@ -128,7 +133,7 @@ def nested(fields: Fields) -> dict[str, object]:
         place = document
         for step in steps:
             inner = place.setdefault(step, {})
-            assert isinstance(inner, dict)  # no path is the beginning of another one
+            assert isinstance(inner, dict)  # no path is the beginning of another path
             place = inner
         place[last] = value.decode("latin-1") if isinstance(value, bytes) else value
     return document
@@ -173,7 +178,7 @@ def _match_text(template: str, text: str) -> dict[str, str] | None:
     if "callback" in values:
         values["callback"] = text
     if "id" in values and template != "{id}":
-        # The gateway only wants this id back in receipts: a repeated one is not dropped.
+        # Such an id is only for receipts, so a repeated one is not dropped.
         values["reference"] = values.pop("id")
     return values
 

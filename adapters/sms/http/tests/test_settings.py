@@ -12,8 +12,8 @@ from adapters.sms.http.tests.support import example, kannel_call, make
 @pytest.mark.parametrize(
     ("changes", "error_text"),
     [
-        ({"auth": {"addresses": None, "token": None}}, "say how a call is known"),
-        ({"auth": {"none": "it is only a test"}}, "say how a call is known"),
+        ({"auth": {"addresses": None, "token": None}}, "configure a check of the aggregator's calls"),
+        ({"auth": {"none": "it is only a test"}}, "configure a check of the aggregator's calls"),
         ({"auth": {"addresses": None, "token": None, "none": "x"}}, "at least 10"),
         ({"auth": {"addresses": ["10.0.0.1/8"]}}, "host bits"),
         ({"auth": {"token": {"value": {"env": "KANNEL_TOKEN"}}}}, "a parameter or a header"),

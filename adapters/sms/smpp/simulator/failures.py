@@ -11,7 +11,7 @@ _REJECT = "reject:"  # and an error status as a decimal number
 
 
 class Failures:
-    """Hold the failures of the next requests, in their order."""
+    """The failures of the next requests, in their order."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -34,7 +34,7 @@ class Failures:
 
 
 def refused_status(how: str) -> int:
-    """Return the command_status of a refusal; 0 if this failure is none."""
+    """Return the command_status of a refusal; 0 if the failure is not a refusal."""
     if how.startswith(_REJECT):
         return int(how.removeprefix(_REJECT))
     return _STATUS.get(how, 0)

@@ -9,7 +9,7 @@ from adapters.sms.smpp.simulator import wire
 
 
 class Text(NamedTuple):
-    """A whole reply of the gateway."""
+    """A complete reply of the gateway."""
 
     from_: str
     to: str
@@ -17,7 +17,7 @@ class Text(NamedTuple):
 
 
 class Replies:
-    """Keep the whole replies, oldest first, and the parts of those that are not whole yet."""
+    """The complete replies, oldest first, and the parts of the others."""
 
     def __init__(self) -> None:
         self._texts: list[Text] = []
@@ -25,7 +25,7 @@ class Replies:
         self._listeners: list[Callable[[Text], None]] = []
 
     def add(self, message: wire.Submitted) -> None:
-        """Take a reply or a part of one; call the listeners if the reply is whole."""
+        """Keep a reply or a part of a reply; call the listeners if the reply is complete."""
         content = self._whole(message)
         if content is None:
             return
@@ -39,11 +39,11 @@ class Replies:
         return [reply.body for reply in self._texts if reply.to == number]
 
     def subscribe(self, listener: Callable[[Text], None]) -> None:
-        """Call the listener with every whole reply from now on."""
+        """Call the listener with every complete reply from now on."""
         self._listeners.append(listener)
 
     def _whole(self, message: wire.Submitted) -> bytes | None:
-        """Return the bytes of the whole message; `None` while parts are missing."""
+        """Return the bytes of the complete message; `None` while parts are missing."""
         if message.part is None:
             return message.content
         reference, total, number = message.part

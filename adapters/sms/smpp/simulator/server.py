@@ -14,11 +14,11 @@ from adapters.sms.smpp.simulator import wire
 
 _PATIENCE = 10.0  # seconds to wait for a thread's end
 
-Control = Callable[[Mapping[str, str]], Sequence[object]]  # carries out a request in JSON and returns the answer
+Control = Callable[[Mapping[str, str]], Sequence[object]]  # a request in JSON → its answer
 
 
 class Connection:
-    """Hold one connection: of a gateway, or of a program that sends a request in JSON."""
+    """A connection: of a gateway, or of a program that sends a request in JSON."""
 
     def __init__(self, connection: socket.socket) -> None:
         self.receives = False  # bound as receiver or transceiver
@@ -71,7 +71,7 @@ class Connection:
 
 
 class Server:
-    """Hold a listening port and its connections."""
+    """A listening port and its connections."""
 
     def __init__(self, port: int, take: Callable[[Connection, bytes], None], control: Control) -> None:
         """Listen; raises `OSError` if the port is taken."""

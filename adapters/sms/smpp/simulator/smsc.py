@@ -1,7 +1,7 @@
-"""Run an operator's SMSC on this machine: binds, citizens' messages, replies, receipts, and failures on demand.
+"""Simulate an operator's SMSC on this machine: binds, citizens' messages, replies, receipts, and failures on demand.
 
-Its port also takes a line of JSON from another program, because the simulator beside the gateway is used by other commands.
-The first byte tells them apart: a PDU begins with a zero, JSON with a brace.
+Its port also accepts a line of JSON, so that `simulate` in another process can use the simulator that `serve` started.
+The first byte is different: a PDU begins with a zero byte, JSON with a brace.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from itertools import count
 from typing import NamedTuple, Self
 
 from adapters.sms.smpp.simulator import wire
-from adapters.sms.smpp.simulator.account import Account
 from adapters.sms.smpp.simulator.failures import Failures, refused_status
 from adapters.sms.smpp.simulator.replies import Replies, Text
 from adapters.sms.smpp.simulator.server import Connection, Server
+from adapters.sms.smpp.simulator.settings import AccountSettings
 from gateway.domain.texts import text
 from gateway.ports import ChannelContext
 
@@ -24,16 +24,16 @@ _BINDS = {wire.BIND_RECEIVER: (True, False), wire.BIND_TRANSMITTER: (False, True
 
 
 class Sent(NamedTuple):
-    """The gateway's answer: 200 if it stored the message, 503 if it refused, `None` without one; and the error's text."""
+    """The gateway's answer to a message: 200 if stored, 503 if refused, `None` if it is missing; and the error's text."""
 
     status: int | None
     error: str | None = None
 
 
 class FakeSmsc:
-    """Simulate an operator with one account at `127.0.0.1:port`."""
+    """An operator with one account, at `127.0.0.1:port`."""
 
-    setting = "port"  # the name of the channel's setting for the place to listen
+    setting = "port"  # the channel's setting that names the port
 
     def __init__(
         self,
@@ -47,8 +47,8 @@ class FakeSmsc:
     ) -> None:
         """Prepare; nothing listens before `start`.
 
-        `port` 0 takes a free one. `delivery_delay` is in seconds, before each receipt. A citizen's message waits
-        `patience` seconds for a gateway to connect, and as long for its answer.
+        `port` 0 takes a free port. In seconds: `delivery_delay` is the time before each receipt; `patience` is the limit
+        for a gateway to connect when a citizen writes, and again for its answer.
         """
         self.system_id = system_id
         self.sender = sender
@@ -64,7 +64,7 @@ class FakeSmsc:
         self._server: Server | None = None
 
     @classmethod
-    def from_settings(cls, settings: Account, context: ChannelContext, **_options: object) -> Self:
+    def from_settings(cls, settings: AccountSettings, context: ChannelContext, **_options: object) -> Self:
         """Make the operator of a configured channel; raises `ValueError` if the channel expects the real operator."""
         if settings.host != "127.0.0.1" or settings.tls:
             channel = f"{context.region}/{context.channel}"
@@ -81,12 +81,12 @@ class FakeSmsc:
 
     @property
     def port(self) -> int:
-        """Return the port it listens on; 0 before `start` if a free one is taken."""
+        """Return the port of the simulator; 0 before `start` if it takes a free port."""
         return self._port
 
     @property
     def url(self) -> str:
-        """Return its address in the form that people read."""
+        """Return the simulator's address for people."""
         return f"smpp://127.0.0.1:{self._port}"
 
     def start(self) -> Self:
@@ -125,7 +125,7 @@ class FakeSmsc:
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = ()) -> Sent:
         """Send a citizen's message in as many parts as it needs, and wait for each answer. SMS has no pictures."""
         if self._server is None:
-            return Sent(*wire.ask(self._port, {"from": from_, "text": text}, 3 * self._patience))
+            return Sent(*wire.request(self._port, {"from": from_, "text": text}, 3 * self._patience))
         return self.deliver(*wire.message(from_, self.sender, text))
 
     def deliver(self, *bodies: bytes) -> Sent:
@@ -165,11 +165,11 @@ class FakeSmsc:
         return self._replies.to(number)
 
     def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process got on our port.
+        """Return the replies to a number from the simulator of another process, which listens on our port.
 
-        Raises `OSError`, `ValueError` or `LookupError` if the program that listens there is no simulator.
+        Raises `OSError`, `ValueError` or `LookupError` if the program there is not a simulator.
         """
-        return [str(body) for body in wire.ask(self._port, {"to": number}, self._patience)]
+        return [str(body) for body in wire.request(self._port, {"to": number}, self._patience)]
 
     def subscribe(self, listener: Callable[[Text], None]) -> None:
         """Call the listener with every reply, once all of its parts have come."""
@@ -179,7 +179,7 @@ class FakeSmsc:
         """Let the next submit_sm fail; raises `ValueError` for an unknown failure.
 
         `how`: throttle, queue_full, server_error, unauthorized, reject:STATUS (an error status as a decimal number),
-        timeout (no answer, not taken), drop (cut off, not taken), drop_after_accept (taken, then cut off).
+        timeout (no answer, not kept), drop (cut off, not kept), drop_after_accept (kept, then cut off).
         """
         self._failures.add(how, next)
 
@@ -232,5 +232,5 @@ class FakeSmsc:
         if not self._stopping.wait(self._delay):
             self.deliver(wire.receipt(message.destination, message.source, message_id))
 
-    def _control(self, wish: Mapping[str, str]) -> Sequence[object]:
-        return self.send(wish["from"], wish["text"]) if "from" in wish else self.replies_to(wish["to"])
+    def _control(self, order: Mapping[str, str]) -> Sequence[object]:
+        return self.send(order["from"], order["text"]) if "from" in order else self.replies_to(order["to"])

@@ -1,6 +1,7 @@
-"""Build and read the simulated operator's PDUs by hand; cut citizens' texts as careless operators do.
+"""Build and read the simulated operator's PDUs; cut citizens' texts without regard to characters, as some operators do.
 
-Source: SMPP 3.4, issue 1.2. It shares no code with `adapters.sms`, so that each shows the mistakes of the other.
+Source: SMPP 3.4, issue 1.2. It shares no code with the adapter: an independent reading of the document finds the
+adapter's mistakes.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def pdu(command: int, sequence: int, body: bytes = b"", status: int = 0) -> byte
 
 
 def tlv(tag: int, value: bytes) -> bytes:
-    """Return an optional parameter."""
+    """Return an optional parameter (tag, length, value)."""
     return struct.pack(">2H", tag, len(value)) + value
 
 
@@ -134,13 +135,13 @@ def pdus(connection: socket.socket, first: bytes) -> Iterator[bytes]:
 
 
 # The answer is JSON, and its form depends on the request: the texts of replies, or the fields of `Sent`.
-def ask(port: int, wish: Mapping[str, str], timeout: float) -> list[Any]:
-    """Send a request to the simulator on that port of this machine, and return its answer.
+def request(port: int, order: Mapping[str, str], timeout: float) -> list[Any]:
+    """Send a request in JSON to the simulator on a port of this machine; return its answer. `timeout` is in seconds.
 
     Raises `OSError`, `ValueError` or `LookupError` if no simulator listens there.
     """
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
-        connection.sendall(json.dumps(wish).encode() + b"\n")
+        connection.sendall(json.dumps(order).encode() + b"\n")
         line = connection.makefile("rb").readline()
     return list(json.loads(line)["answer"])
 

@@ -22,7 +22,7 @@ from gateway.testing.forge import RAW_ID, raw_message
 
 
 def raw_part(piece: bytes, number: int, total: int, coding: int) -> RawMessage:
-    """Return a part as the inbox keeps it; its id says that it came as the one with this number."""
+    """Return a part as the inbox keeps it; its id gives its place in the order of arrival."""
     pdu = deliver(bytes([6, 8, 4, 1, 2, total, number]) + piece[:200], esm_class=0x40, coding=coding)
     return replace(raw_message(pdu, SMPP), id=UUID(int=RAW_ID.int + number))
 

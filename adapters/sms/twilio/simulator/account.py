@@ -1,6 +1,7 @@
 """Simulate a Twilio account on this machine: the REST calls of the SDK, and webhooks with valid signatures.
 
-It keeps every message, answers like the Message resource, and fails on demand.
+It keeps every message, answers like the Message resource, and fails on demand. It shares no code with the adapter: an
+independent reading of the documents finds the adapter's mistakes.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ class Message:
 
 
 class MessageBook:
-    """All messages of one account, kept in memory under a lock."""
+    """The messages of one account, in memory."""
 
     def __init__(self, account_sid: str, journal: Path | None, *, whole_days: bool) -> None:
         self.place = f"/{VERSION}/Accounts/{account_sid}/Messages"
@@ -68,14 +68,14 @@ class MessageBook:
             return list(self._messages.values())
 
     def note(self, event: str, details: dict[str, object]) -> None:
-        """Write one line to the journal, if there is one; unbuffered, so that it is whole even if this process is killed."""
+        """Write one line to the journal, if there is one; unbuffered: a killed process leaves only whole lines."""
         if self._journal is not None:
             line = json.dumps({"at": time.time(), "event": event, **details}).encode() + b"\n"
             with self._lock, self._journal.open("ab", buffering=0) as file:
                 file.write(line)
 
     def read(self, rest: str) -> tuple[dict[str, object] | bytes | None, str]:
-        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; body `None` if there is none."""
+        """Return body and content type of `SID.json`, `SID/Media.json` or `SID/Media/ME...`; body `None` otherwise."""
         sid, _, part = rest.removesuffix(".json").partition("/")
         message = self.get(sid)
         if message is None:
@@ -136,7 +136,7 @@ class MessageBook:
         """Return one page of the list, the newest first, filtered by To, From and the DateSent limits."""
         path = f"{self.place}.json"
         size = min(max(int(query.get("PageSize") or 50), 1), 1000)
-        rows = [m for m in self.every() if self._wanted(m, query)]
+        rows = [m for m in self.every() if self._matches(m, query)]
         rows.sort(key=lambda m: m.date_sent or m.date_created, reverse=True)
         token = query.get("PageToken", "").removeprefix("PA")
         start = next((number for number, m in enumerate(rows) if m.sid == token), 0)
@@ -156,7 +156,7 @@ class MessageBook:
             "next_page_uri": following,
         }
 
-    def _wanted(self, message: Message, query: dict[str, str]) -> bool:
+    def _matches(self, message: Message, query: dict[str, str]) -> bool:
         if query.get("To", message.to) != message.to or query.get("From", message.from_) != message.from_:
             return False
         limits = [(name, value) for name, value in query.items() if name.startswith("DateSent")]

@@ -93,8 +93,8 @@ class Receipts(Protocol):
     states: Mapping[str, str]
 
 
-class Channel(Protocol):
-    """The settings of a channel."""
+class AggregatorSettings(Protocol):
+    """The settings of a channel that the simulator reads."""
 
     sender: str
     auth: Auth

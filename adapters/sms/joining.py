@@ -12,21 +12,22 @@ from typing import TypeVar
 
 Part = TypeVar("Part")
 
+GAP = " […] "  # in place of parts that never came
+
 
 def join(
     parts: Iterable[Part | None],
     *,
     alphabet: Callable[[Part], Hashable],
     decode: Callable[[Sequence[Part]], str],
-    missing: str,
 ) -> str:
     """Return the text of a message from its parts, in their order; `None` stands for a part that never came.
 
     Neighbouring parts with an equal `alphabet` are passed to `decode` together. Each gap, of one part or of several,
-    becomes one `missing`. Raises the errors of `alphabet` and `decode`.
+    becomes one `GAP`. Raises the errors of `alphabet` and `decode`.
     """
     texts = []
     for _, run in groupby(parts, key=lambda part: None if part is None else (alphabet(part),)):
         present = [part for part in run if part is not None]
-        texts.append(decode(present) if present else missing)
+        texts.append(decode(present) if present else GAP)
     return "".join(texts)

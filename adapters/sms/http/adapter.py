@@ -38,7 +38,6 @@ from gateway.ports.wire import WebhookRequest
 if TYPE_CHECKING:
     from adapters.sms.http.client import AggregatorApi
 
-MISSING = " [...] "  # in place of a part that never came
 
 # Content types of a POST; some aggregators send JSON as plain text.
 MEDIA_TYPES = {
@@ -117,7 +116,7 @@ class HttpSms:
         first = next((call for call in calls if call), None)
         if first is None:
             raise Untranslatable(text("no part of the message is there"))
-        return self._message(*first, http_text.join(pieces, MISSING))
+        return self._message(*first, http_text.join(pieces))
 
     def _read(self, request: WebhookRequest) -> http_payloads.CallFields:
         return http_payloads.read(request, as_json=self._receive.body == "json")

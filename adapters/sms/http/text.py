@@ -63,8 +63,8 @@ def decode(content: bytes | str, name: str, *, cut: bool = False) -> str:
         raise Untranslatable(text("the text is not {name}", name=name)) from exc
 
 
-def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
-    """Return the text of a message from its parts (content, character set), in their order; `missing` marks each gap.
+def join(pieces: Sequence[tuple[bytes | str, str] | None]) -> str:
+    """Return the text of a message from its parts (content, character set), in their order; each gap is marked.
 
     Raises `Untranslatable` if the bytes are not of their character set. Beside a gap that is no error: half of a
     character may be missing there.
@@ -76,4 +76,4 @@ def join(pieces: Sequence[tuple[bytes | str, str] | None], missing: str) -> str:
         octets = [content for content, _ in run if isinstance(content, bytes)]
         return "".join(texts) if texts else decode(b"".join(octets), run[0][1], cut=has_gap)
 
-    return joining.join(pieces, alphabet=lambda piece: (piece[1], type(piece[0])), decode=decode_run, missing=missing)
+    return joining.join(pieces, alphabet=lambda piece: (piece[1], type(piece[0])), decode=decode_run)

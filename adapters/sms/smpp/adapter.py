@@ -41,7 +41,6 @@ from gateway.domain.texts import text
 from gateway.ports import ChannelContext, ChannelSettings, FetchedMessage, Line, RawMessage, Receipt, Reply
 
 TICK = 0.2  # seconds between two checks of `line.ending`
-MISSING = " […] "  # in place of a part that never came
 
 _BINDS = {"transceiver": ("bind_transceiver",), "separate": ("bind_receiver", "bind_transmitter")}
 # Number bases of an id by receipt_ids: in submit_sm_resp and in the TLV, and in a receipt's text.
@@ -180,9 +179,7 @@ class SmppSms:
         present = [(raw, message) for raw, message in zip(parts, messages, strict=True) if raw and message]
         if not present:
             raise Untranslatable(text("no part of the message is there"))
-        joined = joining.join(
-            messages, alphabet=lambda message: message.data_coding, decode=self._decode, missing=MISSING
-        )
+        joined = joining.join(messages, alphabet=lambda message: message.data_coding, decode=self._decode)
         # The id is that of the part that came first, so that a part that comes late does not make another message.
         return self._message(min((raw for raw, _ in present), key=lambda raw: raw.id), present[0][1], joined)
 

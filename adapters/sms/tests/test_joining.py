@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from adapters.sms.joining import join
+from adapters.sms.joining import GAP, join
 from gateway.domain.errors import Untranslatable
 
 
@@ -23,7 +23,7 @@ def decode(run: Sequence[Piece]) -> str:
 
 
 def joined(*pieces: Piece | None) -> str:
-    return join(pieces, alphabet=lambda piece: piece.codec, decode=decode, missing="[...]")
+    return join(pieces, alphabet=lambda piece: piece.codec, decode=decode)
 
 
 def test_parts_come_in_their_order() -> None:
@@ -43,7 +43,7 @@ def test_each_run_of_one_alphabet_is_decoded_once() -> None:
         return ""
 
     pieces = [Piece(codec, b"x") for codec in ("ascii", "ascii", "latin-1", "ascii")]
-    join(pieces, alphabet=lambda piece: piece.codec, decode=count, missing="")
+    join(pieces, alphabet=lambda piece: piece.codec, decode=count)
     assert runs == [2, 1, 1]
 
 
@@ -54,10 +54,10 @@ def test_two_alphabets_are_decoded_apart() -> None:
 @pytest.mark.parametrize(
     ("pieces", "text"),
     [
-        ([None, Piece("ascii", b"b")], "[...]b"),
-        ([Piece("ascii", b"a"), None], "a[...]"),
-        ([Piece("ascii", b"a"), None, None, Piece("ascii", b"d")], "a[...]d"),
-        ([None, Piece("ascii", b"b"), None], "[...]b[...]"),
+        ([None, Piece("ascii", b"b")], f"{GAP}b"),
+        ([Piece("ascii", b"a"), None], f"a{GAP}"),
+        ([Piece("ascii", b"a"), None, None, Piece("ascii", b"d")], f"a{GAP}d"),
+        ([None, Piece("ascii", b"b"), None], f"{GAP}b{GAP}"),
     ],
 )
 def test_a_gap_leaves_one_mark(pieces: list[Piece | None], text: str) -> None:
@@ -71,7 +71,7 @@ def test_parts_beside_a_gap_are_decoded_apart() -> None:
 
 
 def test_an_alphabet_may_be_none() -> None:
-    assert join(["a", "b"], alphabet=lambda _: None, decode="".join, missing="[...]") == "ab"
+    assert join(["a", "b"], alphabet=lambda _: None, decode="".join) == "ab"
 
 
 def test_no_part_gives_no_text() -> None:
@@ -83,4 +83,4 @@ def test_an_error_of_the_decoder_is_passed_on() -> None:
         raise Untranslatable("no text")
 
     with pytest.raises(Untranslatable):
-        join([Piece("ascii", b"x")], alphabet=lambda piece: piece.codec, decode=refuse, missing="")
+        join([Piece("ascii", b"x")], alphabet=lambda piece: piece.codec, decode=refuse)

@@ -53,8 +53,8 @@ def test_parts_are_joined_as_bytes(form: str, size: int) -> None:
 def test_a_missing_part_leaves_a_mark() -> None:
     adapter = make("kannel", receive={"parts": {"udh": "udh", "udh_form": "raw"}})
     first, _, third = (stored(request) for request in udh_calls(octet_parts("satu dua tiga", 10), raw=True))
-    assert adapter.join([first, None, third]).text == "satu  [...] iga"
-    assert adapter.join([None, None, third]).text == " [...] iga"
+    assert adapter.join([first, None, third]).text == "satu  […] iga"
+    assert adapter.join([None, None, third]).text == " […] iga"
     with pytest.raises(Untranslatable):
         adapter.join([None, None])
 
@@ -79,7 +79,7 @@ def test_a_missing_part_with_half_a_character_leaves_the_rest_readable(
         for number in range(3)
     ]
     parts = [None if number == lost else stored(request) for number, request in enumerate(requests)]
-    assert " [...] " in adapter.join(parts).text
+    assert " […] " in adapter.join(parts).text
 
 
 def test_parts_by_reference_number_and_total() -> None:

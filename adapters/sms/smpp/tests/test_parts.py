@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from adapters.sms import gsm
-from adapters.sms.smpp.adapter import MISSING
+from adapters.sms.joining import GAP
 from adapters.sms.smpp.pdu import SMPP
 from adapters.sms.smpp.simulator import FakeSmsc
 from adapters.sms.smpp.tests.support import CITIZEN, EMOJI, LONG, connected, deliver, make
@@ -49,9 +49,9 @@ def test_ucs2_parts_join_at_any_cut(text: str, cut: int) -> None:
     ("missing", "text"),
     [
         (set(), "satuduatiga"),
-        ({0}, f"{MISSING}duatiga"),
-        ({1}, f"satu{MISSING}tiga"),
-        ({0, 1}, f"{MISSING}tiga"),
+        ({0}, f"{GAP}duatiga"),
+        ({1}, f"satu{GAP}tiga"),
+        ({0, 1}, f"{GAP}tiga"),
     ],
 )
 def test_a_missing_part_is_marked(missing: set[int], text: str) -> None:

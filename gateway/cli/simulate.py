@@ -55,5 +55,14 @@ def simulate(
             if phone(sender) is None:
                 problem = localize(text("write a phone number, as +6281200000999"), app.language)
                 raise click.BadParameter(problem, param_hint="--from")
-            raise SystemExit(send_one(settings, app.registry, address, sender, message))
-        play(settings, app.registry, address, rate=rate, count=count, samples=samples, until_eof=until_eof)
+            raise SystemExit(send_one(settings, app.registry, address, sender, message, app.language))
+        play(
+            settings,
+            app.registry,
+            address,
+            rate=rate,
+            count=count,
+            samples=samples,
+            language=app.language,
+            until_eof=until_eof,
+        )

@@ -13,6 +13,7 @@ import click
 
 from gateway.domain.errors import Unavailable
 from gateway.domain.texts import text
+from gateway.i18n import Language, localize
 from gateway.ports.registry import Registry
 from gateway.settings.files import Settings
 from gateway.simulation.configured import Simulated, simulated
@@ -33,6 +34,7 @@ def play(
     rate: float,
     count: int | None,
     samples: Path | None,
+    language: Language,
     until_eof: bool = False,
 ) -> None:
     """Play samples until `count` were sent or the process is asked to end; print the replies as they come.
@@ -42,7 +44,7 @@ def play(
     """
     parties = simulated(settings, registry, address)
     stop = _stop_event(until_eof=until_eof)
-    simulator = Simulator([party.provider for party in parties], samples, rate=rate)
+    simulator = Simulator([party.provider for party in parties], samples, rate=rate, language=language)
     _start(simulator, parties)
     try:
         if count is not None:
@@ -55,21 +57,23 @@ def play(
         simulator.stop()
 
 
-def send_one(settings: Settings, registry: Registry, address: str | None, sender: str, message: str) -> int:
+def send_one(
+    settings: Settings, registry: Registry, address: str | None, sender: str, message: str, language: Language
+) -> int:
     """Send one message, print the answer, and return the exit code.
 
     If a simulator already runs beside the gateway, the answer is fetched from it.
     """
     party = simulated(settings, registry, address)[0]
-    simulator = Simulator([party.provider], rate=1)
+    simulator = Simulator([party.provider], rate=1, language=language)
     try:
         simulator.start()
     except OSError:  # the port belongs to the simulator that plays beside the gateway
-        return _send_beside(party, sender, message)
+        return _send_beside(party, sender, message, language)
     try:
         if simulator.send_one(sender, message) != HTTPStatus.OK:
             return 1
-        return _exit_code(simulator.wait_for_reply(sender, _PATIENCE))
+        return _exit_code(simulator.wait_for_reply(sender, _PATIENCE), language)
     finally:
         simulator.stop()
 
@@ -107,9 +111,9 @@ def _start(simulator: Simulator, parties: list[Simulated]) -> None:
         ) from exc
 
 
-def _send_beside(party: Simulated, sender: str, message: str) -> int:
+def _send_beside(party: Simulated, sender: str, message: str, language: Language) -> int:
     try:
-        return _send_and_ask(party.provider, sender, message)
+        return _send_and_ask(party.provider, sender, message, language)
     except (OSError, ValueError, LookupError) as exc:
         raise Unavailable(
             text(
@@ -121,13 +125,14 @@ def _send_beside(party: Simulated, sender: str, message: str) -> int:
         ) from exc
 
 
-def _send_and_ask(provider: Provider, sender: str, message: str) -> int:
+def _send_and_ask(provider: Provider, sender: str, message: str, language: Language) -> int:
     """Send one message, and fetch the reply from the simulator that already runs."""
     before = len(provider.replies_elsewhere(sender))
     click.echo(f"{sender} -> {provider.sender}: {message}")
     outcome = provider.send(sender, message)
     if outcome.status != HTTPStatus.OK:
-        click.echo(f"  ! the gateway answered {refusal_text(outcome)}")
+        refusal = text("the gateway answered {answer}", answer=refusal_text(outcome))
+        click.echo(f"  ! {localize(refusal, language)}")
         return 1
     deadline, reply = time.monotonic() + _PATIENCE, None
     while reply is None and time.monotonic() < deadline:
@@ -135,15 +140,17 @@ def _send_and_ask(provider: Provider, sender: str, message: str) -> int:
         reply = next(iter(provider.replies_elsewhere(sender)[before:]), None)
     if reply is not None:
         click.echo(f"{provider.sender} => {sender}: {reply}")
-    return _exit_code(reply)
+    return _exit_code(reply, language)
 
 
-def _exit_code(reply: str | None) -> int:
+def _exit_code(reply: str | None, language: Language) -> int:
     """Return 0 for a reply; without one print the usual reasons and return 1."""
     if reply is not None:
         return 0
-    click.echo(
-        f"no answer within {_PATIENCE} seconds: see the status page; a sender who wrote STOP, or who has had "
-        "[replies] per_hour answers in this hour, gets none"
+    reasons = text(
+        "no answer within {seconds} seconds: see the status page; there is none for a sender who wrote STOP or has had "
+        "[replies] per_hour answers in the last hour",
+        seconds=_PATIENCE,
     )
+    click.echo(localize(reasons, language))
     return 1

@@ -13,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self, TextIO
 
+from gateway.domain.texts import text
+from gateway.i18n import Language, localize
 from gateway.simulation.citizens import SAMPLES, Sample, load_samples
 from gateway.simulation.roles import Message, Outcome, Provider
 
@@ -64,6 +66,7 @@ class Simulator:
         *,
         rate: float = 1.0,
         out: TextIO | None = None,
+        language: Language = Language.ENGLISH,
     ) -> None:
         """Prepare; `rate` is in messages per second, `samples` a file instead of the shipped one.
 
@@ -75,6 +78,7 @@ class Simulator:
         self._samples = load_samples(samples or SAMPLES)
         self._rate = rate
         self._out = out or sys.stdout
+        self._language = language
         self._totals = Totals()
         self._replies: dict[str, list[str]] = defaultdict(list)
         self._seen: dict[str, int] = defaultdict(int)
@@ -149,9 +153,9 @@ class Simulator:
             raise self._fault
         return self._totals
 
-    def send_one(self, from_: str, text: str, media: Iterable[str] = (), provider: int = 0) -> int | None:
+    def send_one(self, from_: str, body: str, media: Iterable[str] = (), provider: int = 0) -> int | None:
         """Send one message now; return the gateway's HTTP status, or `None` if it never answered."""
-        return self._send(self._providers[provider], Sample(from_, text, tuple(media)))
+        return self._send(self._providers[provider], Sample(from_, body, tuple(media)))
 
     def wait_for_reply(self, number: str, timeout: float = 10.0) -> str | None:
         """Return the next reply to a number, each only once; `None` after `timeout` seconds."""
@@ -185,7 +189,10 @@ class Simulator:
             self._totals.accepted += accepted
             self._totals.refused += not accepted
         if not accepted:
-            self._say(f"  ! the gateway answered {refusal_text(outcome)} to {sample.from_}")
+            refusal = text(
+                "the gateway answered {answer} to {sender}", answer=refusal_text(outcome), sender=sample.from_
+            )
+            self._say(f"  ! {localize(refusal, self._language)}")
         return status
 
     def _replied(self, message: Message) -> None:

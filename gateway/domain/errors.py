@@ -1,8 +1,8 @@
 """The errors of the gateway: a closed list.
 
 Each class has an `action` (the consequence), a `blame` (the party that must act) and a `code` for logs and metrics. The
-message is for an operator: it names fields and codes, never a citizen's words or number. An exception that is not on
-this list is treated as `Unavailable`: retried with backoff, then dead.
+message is for an operator: it names fields and codes, never a citizen's words or number. Any other exception counts as
+"unexpected": the row is retried with backoff, and becomes a dead letter when its stage has no attempt or no time left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Action(StrEnum):
 
 
 class Blame(StrEnum):
-    """The party that must act before it can work."""
+    """The party that must act before another attempt can succeed."""
 
     SENDER = "sender"
     PROVIDER = "provider"
@@ -40,7 +40,7 @@ class GatewayError(Exception):
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after = retry_after  # seconds, if the other side asked for a wait
+        self.retry_after = retry_after  # seconds to wait before the next attempt, if they are known
 
     @property
     def reason(self) -> str:
@@ -49,7 +49,7 @@ class GatewayError(Exception):
 
 
 class Refused(GatewayError):
-    """The base of errors for which the front door refuses a request; nothing is stored."""
+    """The base of the errors with which the front door refuses a request; nothing is stored."""
 
     action = Action.REFUSE
     blame = Blame.SENDER

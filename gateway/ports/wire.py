@@ -1,4 +1,4 @@
-"""Untrusted input: the HTTP request of a provider, and fields that are read by their type."""
+"""Read untrusted input: the HTTP request of a provider, and named fields of a checked type."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def json_fields(text: bytes) -> Fields:
         msgspec.DecodeError,
         UnicodeDecodeError,
         RecursionError,
-    ) as exc:  # the last: too many brackets inside brackets
+    ) as exc:  # RecursionError: too many brackets inside brackets
         raise Untranslatable("the payload is not JSON") from exc
     if not isinstance(values, dict):
         raise Untranslatable("the payload is not a JSON object")
@@ -99,8 +99,8 @@ class WebhookRequest(msgspec.Struct, frozen=True):
     url: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    client: str = ""  # the caller's IP address behind the trusted proxies; for `verify` only, it is not stored
-    lines: bytes = b""  # the headers' lines as they came, if the door has them: `dump` need not write them again
+    client: str = ""  # the client's IP address, without our trusted proxies; for `verify` only, it is not stored
+    lines: bytes = b""  # the header lines as received, if the door has them: `dump` then does not write them again
 
     def form(self) -> Fields:
         """Return the body's form fields; the first value of a repeated field counts."""

@@ -98,7 +98,7 @@ class _Seldom(logging.Filter):
 
 
 class _Unfailing:
-    """A stream that drops lines which cannot be written: the disk may be full, or the reader of the pipe gone."""
+    """A stream that drops lines if writing fails: the disk may be full, or the reader of the pipe may have ended."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

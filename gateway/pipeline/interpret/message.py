@@ -1,4 +1,4 @@
-"""Interpreted messages: one citizen's message with its request, on its way to the effects."""
+"""Interpreted messages: the input of `pipeline.effects`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class LatePart(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterpretedMessage:
-    """One interpreted message of a citizen, with its channel."""
+    """One interpreted message of a citizen, with channel, correlation id and time."""
 
     composed: Composed
     region: str

@@ -88,7 +88,7 @@ class Receiver:
             page = channel.poller.poll(leases.position(region, name))
             now = self._spool.clock()
             sealed = [self._spool.inbox.seal(incoming(channel, message, now)) for message in page.messages]
-            # A new message of a citizen was lost as a webhook. The report of a device about itself only comes by poll.
+            # A new message of a citizen counts as recovered: no webhook brought it. A device's report does not count.
             from_citizens = {
                 row["id"] for row, message in zip(sealed, page.messages, strict=True) if message.from_citizen
             }

@@ -1,4 +1,4 @@
-"""Leases of channels: one process polls a channel or holds its connection, and the cursor says how far it has read."""
+"""Lease channels: one process at a time polls a channel or holds its connection. Also their cursors and failures."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ChannelLeases:
         return bool(moved.rowcount == 1)
 
     def fail(self, region: str, channel: str, reason: str) -> None:
-        """Record that a poll or a held connection failed, and since when without a success."""
+        """Record that a poll or a held connection failed; `failing_since` is the first failure since a success."""
         now = self._clock()
         with self._database.begin() as transaction:
             self._ensure(transaction, region, channel)
@@ -84,7 +84,7 @@ class ChannelLeases:
             )
 
     def abandon_all(self) -> None:
-        """End every lease at once. For an embedded database, if its only process is just starting."""
+        """End every lease at once. Only for a database whose only process is just starting."""
         with self._database.begin() as transaction:
             transaction.execute(sa.update(cursors).values(lease_until=None))
 

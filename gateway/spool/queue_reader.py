@@ -1,4 +1,4 @@
-"""Reading a queue table: single rows, dead letters, and the backlog of each channel."""
+"""Read a queue table: single rows, dead letters, and the backlog of each channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Backlog:
 
 
 class QueueReader(Generic[RowT]):
-    """One queue table, and the type of its rows."""
+    """One queue table, and the type of its rows: the queries that change nothing."""
 
     def __init__(self, database: Database, table: sa.Table, make_row: Callable[[Iterable[object]], RowT]) -> None:
         self._database = database
@@ -69,7 +69,7 @@ class QueueReader(Generic[RowT]):
             return {ChannelId(region, channel): count for region, channel, count in transaction.execute(counts)}
 
     def backlog(self) -> list[Backlog]:
-        """Return the unfinished rows per channel; reads no finished row."""
+        """Return the backlog per channel; reads only unfinished rows, so that it stays fast when the table grows."""
         table = self._table
         failed = sa.case((table.c.attempts > 0, table.c.reason))
         summary = (

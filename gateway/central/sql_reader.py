@@ -1,4 +1,4 @@
-"""Read the central store in an SQL database, without the content that a citizen asked to keep secret."""
+"""Read the central store in an SQL database, without the content of confidential complaints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONTENT = frozenset({"title", "description", "place_text"})  # columns that may
 
 
 class SqlCentralReader:
-    """The reading half of `SqlCentralStore`."""
+    """The methods of `SqlCentralStore` that only read."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self.database = database
@@ -81,7 +81,7 @@ def _additions(transaction: Transaction, complaint_id: UUID) -> list[dict[str, o
 
 
 def _public(row: sa.RowMapping, columns: Sequence[str]) -> dict[str, object]:
-    """Return columns of a complaint, without the content of a confidential and the sender of an anonymous one."""
+    """Return columns of a complaint; content of a confidential and id of an anonymous complaint are replaced."""
     shown = {name: row[name] for name in columns}
     if row["confidential"]:
         shown |= dict.fromkeys(_CONTENT & shown.keys(), CONFIDENTIAL)

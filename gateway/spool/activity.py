@@ -1,4 +1,4 @@
-"""Record when each kind of event (accepted, replied, …) last happened on a channel: in memory, stored every 5 seconds."""
+"""Record when each kind of event (accepted, replied, …) last happened on a channel. Stored every few seconds."""
 
 from __future__ import annotations
 

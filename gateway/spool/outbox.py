@@ -82,7 +82,7 @@ class Hold(NamedTuple):
 
 
 class Outbox(Queue[OutboxRow]):
-    """The outbox table, and the reply counts: without a limit, we and another machine could exchange replies for ever."""
+    """The outbox table, and the reply counts: without a limit, we could exchange replies with a machine for ever."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         super().__init__(database, outbox, OutboxRow._make, clock)

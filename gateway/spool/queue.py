@@ -218,7 +218,7 @@ class Queue(QueueReader[RowT]):
             return transaction.execute(statement.values(due_at=self._clock())).rowcount
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete up to `limit` rows that were done before the moment, oldest first; return their ids. Keep dead letters."""
+        """Delete up to `limit` rows that were done before the moment, oldest first, no dead letters; return their ids."""
         table = self._table
         chosen = (
             sa.select(table.c.id)

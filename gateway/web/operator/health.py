@@ -37,9 +37,9 @@ def add_health(app: Flask, gateway: Gateway) -> None:
 def _unready(gateway: Gateway) -> str | None:
     """Return why messages cannot be accepted now, or `None`."""
     try:
-        behind = migrate.pending(gateway.database, ["spool"])
+        old = migrate.pending(gateway.database, ["spool"])
     except GatewayError as exc:
         return exc.reason
-    if behind:
+    if old:
         return text("the {part} tables are missing or old; run: run_gateway.py migrate", part="spool")
     return None

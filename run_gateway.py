@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The LAPOR gateway: composition root and command line. The only importer of both gateway/ and adapters/."""
+"""Run the LAPOR gateway: the command line, and the only module through which the core gets its adapters."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ except ModuleNotFoundError as missing:
 @click.version_option(__version__, prog_name="lapor-gateway")
 @click.pass_context
 def main(context: click.Context, config: Path, lang: str | None) -> None:
-    """Hand the registry, the configuration's directory and the language to the command."""
+    """Pass the registry, the configuration directory and the language to the command."""
     context.obj = App(Registry(BUILTIN), config, preferred(lang, os.environ))
 
 

@@ -1,4 +1,4 @@
-"""The dead command: list and show the messages and replies that failed for good."""
+"""The dead command: list and show dead letters (messages, jobs and replies that failed for good)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The simulate command."""
+"""The simulate command: simulate providers and citizens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status command."""
+"""The status command: print the state of every channel."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NEEDS_ACTION = text("NEEDS ACTION")
 @json_option
 @pass_app
 def status(app: App, as_json: bool) -> None:
-    """Print the state of every channel; exit 1 if something is stuck."""
+    """Print the state of every channel; exit 1 if there is a trouble."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:

@@ -1,4 +1,4 @@
-"""The room: all its files are there, its page and its sample are right, and its simulator stands alone."""
+"""Test the adapter's folder: its files, its page, its sample, and that its simulator does not import the adapter."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class RoomContract(Contract):
         return Path(inspect.getfile(type(adapter))).parent
 
     def test_room_has_its_furniture(self, room: Path, requests_dir: Path) -> None:
-        """Keep the files that every adapter's folder has."""
+        """Have all files that an adapter's folder must have."""
         for name in FURNITURE[:-1]:
             assert (room / name).exists(), f"write {room.name}/{name}: every adapter's folder has it"
         assert room in requests_dir.parents, f"keep recorded requests in {room.name}/tests, not in {requests_dir}"

@@ -35,7 +35,7 @@ def add_health(app: Flask, gateway: Gateway) -> None:
 
 
 def _unready(gateway: Gateway) -> str | None:
-    """Return why messages cannot be accepted now, or `None`."""
+    """Return the reason why messages cannot be accepted now, or `None` if they can."""
     try:
         old = migrate.pending(gateway.database, ["spool"])
     except GatewayError as exc:

@@ -1,4 +1,4 @@
-"""The remedy of each trouble on the status page: its cause, and the steps with their commands."""
+"""The help page's sections: for each trouble on the status page its cause, and the steps with their commands."""
 
 from __future__ import annotations
 

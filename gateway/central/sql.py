@@ -57,7 +57,9 @@ class SqlCentralStore(SqlCentralReader):
                 tickets = {complaint_id: tickets[complaint_id] for complaint_id in stored}
                 tickets |= self._tickets(transaction, again)
         if len(tickets) < len(complaints):
-            raise Unavailable(text("a ticket number was already taken; is ticket_counter behind?"))
+            raise Unavailable(
+                text("a ticket number is in use already: ticket_counter is lower than the highest ticket; raise it")
+            )
         return tickets
 
     def _insert(self, transaction: Transaction, complaints: Sequence[Complaint], tickets: dict[UUID, str]) -> set[UUID]:

@@ -54,14 +54,14 @@ class SqlCentralReader:
             row = transaction.execute(chosen).mappings().one_or_none()
             if row is None:
                 return None
-            past = _history(transaction, row["id"])
-            later = _additions(transaction, row["id"])
+            history_lines = _history(transaction, row["id"])
+            addition_rows = _additions(transaction, row["id"])
         confidential = row["confidential"]
         return _public(row, _WHOLE) | {
             "reasons": CONFIDENTIAL if confidential else msgspec.json.decode(row["reasons"]),
             "attachments": len(msgspec.json.decode(row["attachments"])),
-            "history": past,
-            "additions": [addition | {"text": CONFIDENTIAL} for addition in later] if confidential else later,
+            "history": history_lines,
+            "additions": [_hidden(addition) for addition in addition_rows] if confidential else addition_rows,
         }
 
     def reporter(self, stored: bytes) -> Reporter:
@@ -78,6 +78,10 @@ def _additions(transaction: Transaction, complaint_id: UUID) -> list[dict[str, o
     chosen = sa.select(additions.c.at, additions.c.text).where(additions.c.complaint_id == complaint_id)
     ordered = chosen.order_by(additions.c.at, additions.c.id)
     return [dict(addition) for addition in transaction.execute(ordered).mappings()]
+
+
+def _hidden(addition: dict[str, object]) -> dict[str, object]:
+    return addition | {"text": CONFIDENTIAL}
 
 
 def _public(row: sa.RowMapping, columns: Sequence[str]) -> dict[str, object]:

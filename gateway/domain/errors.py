@@ -112,7 +112,7 @@ class Unavailable(GatewayError):
 
 
 class Throttled(Unavailable):
-    """The other side asks for fewer requests."""
+    """The other side accepts no more requests for now; a later attempt may help."""
 
     code = "throttled"
 

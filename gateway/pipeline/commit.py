@@ -91,12 +91,12 @@ class Committer:
         at = rows[-1]["received_at"]
         for (region, channel, new), count in stored.items():
             self._tally.count(ChannelId(region, channel), count if new else 0, 0 if new else count, at)
-        fresh = sum(count for (_, _, new), count in stored.items() if new)
-        if fresh == 1:
+        new_count = sum(count for (_, _, new), count in stored.items() if new)
+        if new_count == 1:
             row = next(row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True)
             log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
-        elif fresh:
-            log.info("accepted", count=fresh)
+        elif new_count:
+            log.info("accepted", count=new_count)
         self._log_failures([outcome for outcome in outcomes if isinstance(outcome, GatewayError)])
         self.on_commit()
 

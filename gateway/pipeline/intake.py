@@ -193,5 +193,5 @@ class Intake:
         self._effects.committed(effects)
         for entry in interpreted:
             for notice in entry.notices:
-                what = "well" if notice.well else "unwell"
-                self._activity.note(entry.row.region, entry.row.channel, what, entry.row.received_at, notice.text)
+                state = "well" if notice.well else "unwell"
+                self._activity.note(entry.row.region, entry.row.channel, state, entry.row.received_at, notice.text)

@@ -70,7 +70,7 @@ class Webhook(Protocol):
         """
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Return the response by which this provider knows that it need not send the message again."""
+        """Return the response after which this provider does not send the message again."""
 
 
 @runtime_checkable

@@ -36,8 +36,8 @@ class Registry:
     def spec(self, key: str) -> Spec:
         """Return the entry of a key; raises `Misconfigured` with the most similar key if there is none."""
         if key not in self._specs:
-            near = get_close_matches(key, self._specs, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known adapters: {', '.join(self.keys)}"
+            similar = get_close_matches(key, self._specs, n=1, cutoff=0.4)
+            hint = f"did you mean {similar[0]!r}?" if similar else f"known adapters: {', '.join(self.keys)}"
             raise Misconfigured(text("there is no adapter {key}; {hint}", key=repr(key), hint=hint))
         return self._specs[key]
 

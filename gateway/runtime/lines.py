@@ -58,7 +58,7 @@ class Lines:
         return frozenset(line.id for line in self._lines if not line.held)
 
     def _renew_leases(self) -> None:
-        """Renew the leases. Runs on its own thread: a connection that waits for its operator must not lose its lease."""
+        """Renew the leases, on a separate thread: a connection that waits for its operator must not lose its lease."""
         while not self._stop.wait(self._renew_every):
             for line in self._lines:
                 line.renew()
@@ -131,9 +131,9 @@ class _Line:
 
     def _lease(self) -> bool:
         """Take or renew the lease; return whether this process has it now."""
-        before = time.monotonic()
+        asked_at = time.monotonic()  # before the query, so that the lease does not seem longer here than it is
         leased = self._spool.leases.lease(*self.id, self._holder, self._length)
-        self._until = before + self._length.total_seconds() if leased else 0.0
+        self._until = asked_at + self._length.total_seconds() if leased else 0.0
         return leased
 
     def _run(self) -> None:

@@ -160,9 +160,9 @@ def _missing(kind: type[BaseModel], place: list[str]) -> Text:
 
 def _unknown_setting(kind: type[BaseModel], place: list[str]) -> Text:
     names = _fields_at(kind, place[:-1])
-    near = get_close_matches(place[-1], names, n=1)
-    if near:
-        return text("is not a setting; did you mean {name}?", name=repr(near[0]))
+    similar = get_close_matches(place[-1], names, n=1)
+    if similar:
+        return text("is not a setting; did you mean {name}?", name=repr(similar[0]))
     return text("is not a setting; there are: {listed}", listed=", ".join(names))
 
 

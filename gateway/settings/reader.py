@@ -64,7 +64,7 @@ class _Reader:
         unknown = self._unknown_adapters(shared)
         self._all_shared = content is not None and not unknown
         base = main.server.public_url.rstrip("/") if main else "http://invalid"
-        built = [
+        complete = [
             Region(file=region, channels=self._channels(path, region, shared, base)) for path, region in regions.items()
         ]
         names = {self._show(path): region for path, region in regions.items()}
@@ -73,7 +73,7 @@ class _Reader:
             self._faults += unknown
         if self._faults or main is None:
             raise Faults(self._faults)
-        return Settings(root=self._root, gateway=main, regions=tuple(built))
+        return Settings(root=self._root, gateway=main, regions=tuple(complete))
 
     def _show(self, path: Path) -> str:
         """Return a path for a fault: relative to the configuration directory's parent if it is inside."""
@@ -139,7 +139,7 @@ class _Reader:
         self, path: Path, region: RegionFile, shared: Mapping[str, Table], base: str
     ) -> tuple[ChannelConfig, ...]:
         """Return the region's channels that have no fault."""
-        built = []
+        configs = []
         for name, content in region.channels.items():
             channel = self._checked(path, f"channels.{name}", ChannelFile, content)
             if channel is None:
@@ -148,7 +148,7 @@ class _Reader:
             if settings is None:
                 continue
             url = f"{base}/in/{region.code}/{name}"
-            built.append(
+            configs.append(
                 ChannelConfig(
                     region=region.code,
                     name=name,
@@ -158,7 +158,7 @@ class _Reader:
                     context=ChannelContext(region=region.code, channel=name, webhook_url=url),
                 )
             )
-        return tuple(built)
+        return tuple(configs)
 
     def _channel_settings(
         self, path: Path, name: str, adapter_key: str, content: Table, shared: Table

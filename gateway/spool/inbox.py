@@ -121,7 +121,7 @@ class Inbox(Queue[InboxRow]):
         return super().purge(before, limit, ~is_part, *conditions)
 
     def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> list[InboxRow]:
-        """Return up to `limit` rows received from `start` until before `end`, oldest first, whatever their state.
+        """Return up to `limit` rows in any state, received from `start` until before `end`, oldest first.
 
         `after` is the id of the last row of the page before, or `None`.
         """

@@ -29,12 +29,12 @@ class ChannelLeases:
             free = sa.or_(
                 cursors.c.lease_until.is_(None), cursors.c.lease_until < now, cursors.c.lease_holder == holder
             )
-            taken = transaction.execute(
+            result = transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel), free)
                 .values(lease_holder=holder, lease_until=now + length)
             )
-            return taken.rowcount == 1
+            return result.rowcount == 1
 
     def position(self, region: str, channel: str) -> str | None:
         """Return the cursor at the end of the last stored page, or `None` before the first."""
@@ -46,12 +46,12 @@ class ChannelLeases:
 
     def advance(self, transaction: Transaction, region: str, channel: str, holder: UUID, position: str) -> bool:
         """Move the cursor in the transaction that stores its page; return `False` if the lease was lost."""
-        moved = transaction.execute(
+        result = transaction.execute(
             sa.update(cursors)
             .where(_of(region, channel), cursors.c.lease_holder == holder)
             .values(position=position, succeeded_at=self._clock(), failing_since=None, reason=None)
         )
-        return bool(moved.rowcount == 1)
+        return bool(result.rowcount == 1)
 
     def fail(self, region: str, channel: str, reason: str) -> None:
         """Record that a poll or a held connection failed; `failing_since` is the first failure since a success."""

@@ -104,7 +104,8 @@ class Queue(QueueReader[RowT]):
         if not rows:
             return set()
         table, earlier = self._table, self._table.alias("earlier")
-        # A subquery per row, not a join: each costs one search in the lane's index, whatever the planner estimates.
+        # A subquery per row, not a join: each costs one search in the lane's index, even if the planner's estimates are
+        # wrong.
         blocker = (
             sa.select(earlier.c.id)
             .where(earlier.c.lane == table.c.lane, earlier.c.id < table.c.id, earlier.c.finished_at.is_(None))
@@ -218,7 +219,7 @@ class Queue(QueueReader[RowT]):
             return transaction.execute(statement.values(due_at=self._clock())).rowcount
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete up to `limit` rows that were done before the moment, oldest first, no dead letters; return their ids."""
+        """Delete up to `limit` rows (no dead letters) that were done before the moment, oldest first; return the ids."""
         table = self._table
         chosen = (
             sa.select(table.c.id)
@@ -241,7 +242,7 @@ def _may_kill(row: InboxRow | OutboxRow) -> bool:
 def backoff(attempts: int, *, base: float = 2.0, cap: float = 600.0) -> timedelta:
     """Return the wait after a number of failed attempts: `base` seconds, doubled each time up to `cap`, less a jitter.
 
-    The jitter takes away up to half, so that rows that failed together do not come back together.
+    The jitter subtracts up to half, so that rows that failed together are not all tried again at the same time.
     """
     ceiling = min(cap, base * 2 ** min(attempts - 1, 30))
     return timedelta(seconds=ceiling * random.uniform(0.5, 1.0))  # noqa: S311  spreads load, guards nothing

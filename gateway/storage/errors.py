@@ -79,10 +79,10 @@ def _trouble(url: sa.URL, exc: Exception) -> Text:
         )
     if url.get_backend_name() == "sqlite":
         code = getattr(original, "sqlite_errorname", None) or ""
-        known = next((trouble for start, trouble in _SQLITE_TROUBLES.items() if code.startswith(start)), None)
-        if known is None:
+        sqlite_trouble = next((trouble for start, trouble in _SQLITE_TROUBLES.items() if code.startswith(start)), None)
+        if sqlite_trouble is None:
             return text("the database {name} failed ({error})", name=url.database, error=_kind(exc))
-        return text("the database {name} {trouble}", name=url.database, trouble=known)
+        return text("the database {name} {trouble}", name=url.database, trouble=sqlite_trouble)
     place = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
     if type(original).__name__ == "OperationalError" and getattr(original, "sqlstate", None) is None:
         for pattern, trouble in _POSTGRES_TROUBLES:

@@ -58,7 +58,9 @@ class RoomContract(Contract):
             region = tomllib.loads(path.read_text("utf-8"))
             for channel in region["channels"].values():
                 unknown = channel.keys() - fields.keys() - {"adapter", "replies"}
-                assert not unknown, f"remove from {path.name} what is no setting: {', '.join(sorted(unknown))}"
+                assert not unknown, (
+                    f"remove from {path.name} the keys that are no settings: {', '.join(sorted(unknown))}"
+                )
                 missing = {name for name, field in fields.items() if field.is_required()} - channel.keys()
                 assert not missing, f"add to {path.name} the required settings: {', '.join(sorted(missing))}"
 
@@ -67,8 +69,8 @@ class RoomContract(Contract):
         own = f"{_module_of(room)}.simulator"
         for path in (room / "simulator").glob("*.py"):
             for module in _imports_of(path):
-                ours = module.partition(".")[0] in ("adapters", "gateway")
-                assert not ours or module.startswith((own, *SIMULATOR_SEES)), (
+                of_project = module.partition(".")[0] in ("adapters", "gateway")
+                assert not of_project or module.startswith((own, *SIMULATOR_SEES)), (
                     f"remove from simulator/{path.name} the import of {module}: keep it apart from the adapter"
                 )
 

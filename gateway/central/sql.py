@@ -1,4 +1,4 @@
-"""The central store in an SQL database: the gateway's own, or another."""
+"""Store complaints in an SQL database, the gateway's own or another: the driver of the central store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The language of the command line: help pages and the messages of click."""
+"""Translate the command line: help pages and the messages of click."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ class Overloaded(Refused):
 
 
 class Unavailable(GatewayError):
-    """The other side cannot be reached or failed; trying later may help."""
+    """The other side (provider, centre or database) cannot be reached or failed; a later attempt may help."""
 
     code, status = "unavailable", 503
     blame = Blame.PROVIDER
@@ -118,7 +118,7 @@ class Throttled(Unavailable):
 
 
 class Rejected(GatewayError):
-    """The other side refused for good; another attempt would not help."""
+    """The other side (provider, centre or database) refused for good; another attempt would not help."""
 
     code = "rejected"
     action = Action.DEAD
@@ -126,14 +126,14 @@ class Rejected(GatewayError):
 
 
 class Untranslatable(GatewayError):
-    """A verified message that its adapter cannot read."""
+    """The adapter cannot read a verified message."""
 
     code = "untranslatable"
     action = Action.DEAD
 
 
 class Undecryptable(GatewayError):
-    """A stored value's key is not in the key ring, or the value was changed."""
+    """A stored value cannot be decrypted: its key is not in `[encryption] keys`, or the value was changed."""
 
     code = "undecryptable"
     action = Action.DEAD

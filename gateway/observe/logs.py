@@ -1,6 +1,6 @@
 """Write structured logs without personal data, and the log lines of batches and errors.
 
-Only the fields in `FIELDS` are written. Long runs of digits (phone numbers, NIK) are masked in every text except ids. An
+Only the fields in `FIELDS` are written. Long runs of digits (phone numbers, NIK) are masked in all texts except ids. An
 exception outside the closed list is shown by its class and traceback only, because its message may quote a citizen.
 """
 
@@ -20,7 +20,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from gateway.domain.errors import GatewayError
 
-# Exactly the fields that the code writes: tests/gateway/observe/test_fields.py compares.
+# tests/gateway/observe/test_fields.py compares these names with the fields that the code writes.
 FIELDS = frozenset(
     {
         "action", "attempts", "channel", "code", "correlation_id", "count", "error", "event", "host", "kind",
@@ -90,7 +90,7 @@ class _OncePerSecond(logging.Filter):
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to write the record. Records are the same message if their `msg` (without its values) is equal."""
+        """Return whether to write the record. Records with an equal `msg` (the text without values) are one message."""
         if record.created - self._last.get(str(record.msg), 0.0) < 1:
             return False
         self._last[str(record.msg)] = record.created

@@ -53,7 +53,7 @@ class Acknowledger:
 
     def run_once(self) -> int:
         """Send one batch; return the number of claimed replies. Replies to one citizen keep their order."""
-        # Small claims: all replies of a claim must be sent before its lease ends, even if each call times out.
+        # Small claims, because calls may be slow, and another worker may claim replies whose lease has ended.
         claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY], leaving=self._elsewhere())
         if not claim.rows:
             return 0
@@ -73,7 +73,7 @@ class Acknowledger:
         """Send the replies of one lane in their order; if one must be tried again, give back the replies after it."""
         for position, row in enumerate(rows):
             # The replies before it may have taken longer than the lease; another worker may then have claimed this one.
-            if not self._spool.outbox.hold(claim, row.id, self._lease):
+            if not self._spool.outbox.extend_lease(claim, row.id, self._lease):
                 continue
             try:
                 receipt, outcome = self._send(row)

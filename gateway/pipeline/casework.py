@@ -18,7 +18,7 @@ from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import Report
 from gateway.spool import Spool
 from gateway.spool.case import CaseReference, LastCase, NewCase
-from gateway.spool.outbox import Hold
+from gateway.spool.outbox import Preclaim
 from gateway.spool.tables import Kind
 from gateway.storage import Transaction
 
@@ -158,8 +158,8 @@ class Casework:
             return None
         cases = self._spool.cases.create(transaction, new)
         claim = self._handover.reserve() if cases else None
-        hold = Hold(claim, self._lease) if claim else None
-        jobs = self._spool.outbox.add_jobs(transaction, Kind.DELIVER, cases, hold=hold)
+        preclaim = Preclaim(claim, self._lease) if claim else None
+        jobs = self._spool.outbox.add_jobs(transaction, Kind.DELIVER, cases, preclaim=preclaim)
         return PreclaimedBatch(claim, jobs, {case.id: case for case in cases}) if claim else None
 
     def amend(self, transaction: Transaction, complaint: Complaint, correlation_id: UUID, why: str) -> None:

@@ -56,7 +56,7 @@ class _Failures:
         if not self._settler.gives_up(row, error):
             self._lanes.add(row.lane)
 
-    def hold(self, row: InboxRow) -> bool:
+    def must_wait(self, row: InboxRow) -> bool:
         """Return whether a row must wait for an earlier row of its lane; if so, add it to `waiting`."""
         if row.lane in self._lanes:
             self.waiting.append(row.id)
@@ -103,7 +103,7 @@ class Intake:
         interpreted: list[_InterpretedRow] = []
         failures = _Failures(self._settler)
         for row in claim.rows:
-            if failures.hold(row):
+            if failures.must_wait(row):
                 continue
             try:
                 interpreted.append(self._interpret(row))
@@ -170,7 +170,7 @@ class Intake:
                 failures.add(interpreted[0].row, exc)
                 return
             for entry in interpreted:
-                if not failures.hold(entry.row):
+                if not failures.must_wait(entry.row):
                     self._write(claim, [entry], failures)
 
     def _write_together(self, claim: Claim[InboxRow], interpreted: Sequence[_InterpretedRow]) -> None:

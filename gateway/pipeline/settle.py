@@ -29,7 +29,7 @@ class Policy:
     attempts: int | None = None  # attempts before a row is dead; `None`: no limit
     # True: `attempts` counts for unexpected errors only; after a `GatewayError` a row is retried without limit.
     patient: bool = False
-    give_up: timedelta | None = None  # age at which a row of the outbox is dead
+    give_up: timedelta | None = None  # age at which a reply is dead
     foreign: bool = False  # the errors come from a system that we call: they are counted per channel
 
 

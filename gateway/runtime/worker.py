@@ -1,4 +1,4 @@
-"""Run the stages, each in its own thread, which works when an earlier stage wakes it and at regular times."""
+"""Run the stages, each in its own thread. A thread works when an earlier stage wakes it, and at regular times."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ IN_FLIGHT = 32  # most messages that are being sent or wait for their lane
 
 @dataclass(slots=True)
 class Totals:
-    """The counts of a play."""
+    """The numbers of messages and replies since the start."""
 
     sent: int = 0
     accepted: int = 0  # answered 2xx by the gateway

@@ -67,7 +67,7 @@ class LastCase(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """An opened case."""
+    """A stored case."""
 
     id: UUID  # the complaint's
     region: str

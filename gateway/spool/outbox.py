@@ -74,7 +74,7 @@ class Job:
         )
 
 
-class Hold(NamedTuple):
+class Preclaim(NamedTuple):
     """The claim and the lease of rows that are inserted as claimed."""
 
     claim: UUID
@@ -99,10 +99,10 @@ class Outbox(Queue[OutboxRow]):
         kind: Kind,
         cases: Sequence[RefersToCase],
         *,
-        hold: Hold | None = None,
+        preclaim: Preclaim | None = None,
         content: bytes | None = None,
     ) -> list[Job]:
-        """Queue one job per case and return the jobs; with `hold`, they are inserted as claimed.
+        """Queue one job per case and return the jobs; with `preclaim`, they are inserted as claimed.
 
         `content` is data of the job that the case does not have; it is stored encrypted.
         """
@@ -114,15 +114,15 @@ class Outbox(Queue[OutboxRow]):
                 channel=case.channel,
                 case_id=case.id,
                 correlation_id=case.correlation_id,
-                attempts=1 if hold else 0,
+                attempts=1 if preclaim else 0,
             )
             for case in cases
         ]
         now = self._clock()
         payload = self._keyring.encrypt(content, _PURPOSE) if content else None
         common: dict[str, object] = {"payload": payload, "created_at": now, "due_at": now}
-        if hold:
-            common |= {"state": State.CLAIMED.value, "claim": hold.claim, "due_at": now + hold.lease}
+        if preclaim:
+            common |= {"state": State.CLAIMED.value, "claim": preclaim.claim, "due_at": now + preclaim.lease}
         self._database.insert(transaction, outbox, [_job_row(job) | common for job in jobs])
         return jobs
 

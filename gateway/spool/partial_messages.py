@@ -1,4 +1,4 @@
-"""Partial messages: long messages of which some parts are still missing."""
+"""Store partial messages: long messages that come in parts, until all parts are there."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ class Queue(QueueReader[RowT]):
             .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + pause)
         )
 
-    def hold(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
+    def extend_lease(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
         """Extend the lease of one claimed row; return `False` if another worker has claimed it since."""
         table = self._table
         extend = sa.update(table).where(table.c.id == row_id, table.c.claim == claim)
@@ -219,7 +219,7 @@ class Queue(QueueReader[RowT]):
             return transaction.execute(statement.values(due_at=self._clock())).rowcount
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete up to `limit` rows (no dead letters) that were done before the moment, oldest first; return the ids."""
+        """Delete up to `limit` rows that were done (not dead) before the moment, oldest first; return the ids."""
         table = self._table
         chosen = (
             sa.select(table.c.id)

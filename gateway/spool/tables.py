@@ -180,7 +180,7 @@ reply_counts = sa.Table(
     sa.Column("replies", sa.Integer, nullable=False),
 )
 
-cursors = sa.Table(
+cursors = sa.Table(  # channels that are polled or hold a connection: position, lease, last success and failure
     "cursor",
     metadata,
     sa.Column("region", sa.Text, primary_key=True),

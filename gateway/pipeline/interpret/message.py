@@ -11,9 +11,9 @@ from gateway.pipeline.interpret.compose import Composed
 
 
 class LatePart(Enum):
-    """Position of a part that came after its message had been joined without it."""
+    """The position of a late part: its message was joined without it before."""
 
-    FIRST = "first"  # it shows whether the message began with ANONIM or RAHASIA
+    FIRST = "first"  # it may begin with ANONIM or RAHASIA
     OTHER = "other"
 
 
@@ -26,4 +26,4 @@ class InterpretedMessage:
     channel: str
     correlation_id: UUID
     received_at: datetime
-    late: LatePart | None = None  # set if the message was joined before, without this part
+    late: LatePart | None = None  # set if a late part was added to a joined message

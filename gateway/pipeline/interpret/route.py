@@ -18,7 +18,7 @@ class _Rule:
 
 
 class Router:
-    """The routes of all regions: a region's own first, then those of the regions above it, then the gateway's."""
+    """The routes of all regions. For a place: its region's routes, those of the regions above, and the gateway's."""
 
     def __init__(self, regions: Sequence[RegionRules], routes: Sequence[Route], national_desk: str) -> None:
         self._regions: Mapping[str, RegionRules] = {region.code: region for region in regions}

@@ -1,4 +1,4 @@
-"""Health for load balancers and systemd, and metrics for Prometheus."""
+"""Serve the health checks for load balancers and systemd, and the metrics for Prometheus."""
 
 from __future__ import annotations
 

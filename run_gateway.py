@@ -39,7 +39,9 @@ except ModuleNotFoundError as missing:
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=text("Take complaints from every channel to the central LAPOR store, and answer the citizens."),
-    epilog=text("Exit codes: 0 well, 1 something is not well, 2 wrong usage, 3 faulty configuration, 4 unavailable."),
+    epilog=text(
+        "Exit codes: 0 all well, 1 something needs action, 2 wrong usage, 3 faulty configuration, 4 unavailable."
+    ),
 )
 @click.option(
     "--config",

@@ -32,7 +32,7 @@ class DeadLetter(TypedDict):
 @click.group(
     help=text(
         "List and show dead letters.\n\n"
-        "These are the messages and replies that no retry can deliver. None of them is ever deleted by itself."
+        "These are the messages, deliveries and replies that no retry can help. They are never deleted automatically."
     )
 )
 def dead() -> None:

@@ -74,7 +74,12 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
             if simulator:
                 simulator.end()
         if simulator and simulator.died:
-            raise Unavailable(text("the simulator ended by itself, and so the gateway did; see what it said above"))
+            raise Unavailable(
+                text(
+                    "the simulator ended unexpectedly, so the gateway was stopped too; see the simulator's "
+                    "messages above"
+                )
+            )
 
 
 _metrics_option = click.option(

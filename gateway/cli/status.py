@@ -16,8 +16,8 @@ _NEEDS_ACTION = text("NEEDS ACTION")
 
 @click.command(
     help=text(
-        "Show which channels flow and which are stuck.\n\n"
-        "Says for every channel since when and why. Ends with 1 if something is stuck."
+        "Show the state of every channel.\n\n"
+        "Each trouble is shown with its time and cause. Ends with 1 if there is a trouble."
     )
 )
 @json_option

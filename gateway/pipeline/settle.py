@@ -104,7 +104,7 @@ class Settler:
 
     def _log(self, row: Row, error: Exception, *, dead: bool) -> None:
         log.warning(
-            "dead letter" if dead else "put off",
+            "dead letter" if dead else "retry later",
             stage=self._stage,
             kind=None if isinstance(row, InboxRow) else row.kind,
             region=row.region,

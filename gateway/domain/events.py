@@ -59,9 +59,9 @@ class Ignored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider's report about its device or line, for the operator."""
+    """The report of a provider's device about itself, such as a phone's battery; the status page shows it."""
 
-    well: bool  # False if the device or line has a trouble
+    well: bool  # False if the device has a trouble
     text: str  # one short line in Bahasa Indonesia; no person's data
 
 

@@ -140,7 +140,7 @@ class Replay:
             raise  # the database did not answer: the message is not the cause
         except GatewayError as exc:
             return _Preview(_change(row, "fail", exc.reason))
-        except Exception as exc:  # noqa: BLE001  the operator sees the error that the worker would meet
+        except Exception as exc:  # noqa: BLE001  shown to the operator; intake would fail with the same error
             return _Preview(_change(row, "fail", type(exc).__name__))
         if row.state == State.DEAD:
             types = ", ".join(type(event).__name__ for event in events) or "nothing"

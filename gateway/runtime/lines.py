@@ -58,7 +58,7 @@ class Lines:
         return frozenset(line.id for line in self._lines if not line.held)
 
     def _renew_leases(self) -> None:
-        """Renew the leases, on a separate thread: a connection that waits for its operator must not lose its lease."""
+        """Renew the leases, on a separate thread: a connection that waits for its provider must not lose its lease."""
         while not self._stop.wait(self._renew_every):
             for line in self._lines:
                 line.renew()

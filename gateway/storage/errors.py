@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from gateway.domain.errors import Rejected, Unavailable
 from gateway.domain.texts import Text, text
 
-# Errors of the row itself. A missing table is not among them: the row can be stored after an operator has migrated.
+# Errors of the row itself. A missing table is not among them: after `migrate` the row can be stored.
 _PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError)
 
 

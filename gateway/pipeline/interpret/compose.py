@@ -22,7 +22,7 @@ class Composed:
 
     request: Request
     sender: str  # E.164 if it is a phone, else as the provider gives it
-    contact: str | None  # address to answer; `None` for own addresses, short codes, names, and channels without replies
+    contact: str | None  # the address to answer, or `None`: see `_contact`
     complaint: Complaint | None  # `None` unless the request is a report
 
 
@@ -94,7 +94,10 @@ class Composer:
 
 
 def _contact(message: CitizenMessage, channel: Channel, sender: str, phone_number: str | None) -> str | None:
-    """Return the address to answer; `None` for short codes, names, own addresses, and channels without replies."""
+    """Return the address to answer, or `None`.
+
+    `None` for our own addresses, short codes and sender names ("TELKOMSEL"), and on a channel without replies.
+    """
     answerable = channel.replies and (phone_number is not None or not message.sender_is_phone)
     return sender if answerable and channel.own_addresses.isdisjoint((sender, message.sender)) else None
 

@@ -19,7 +19,7 @@ from gateway.operations.sentences import Facts, Remedy, Sentence, Times, describ
 from gateway.ports import Channel
 from gateway.spool.activity import ALIVE
 
-ALIVE_FOR = timedelta(seconds=30)  # a running process renews its sign of life every 5 seconds
+ALIVE_FOR = timedelta(seconds=30)  # a running process records every 5 seconds that it runs
 
 
 class State(StrEnum):

@@ -115,7 +115,7 @@ class Casework:
     ) -> set[UUID]:
         """Return the keys of messages that were filed before.
 
-        Only for messages that may become additions are the cases searched: `Cases.create` leaves known messages out.
+        The cases are searched only for messages that may become additions. For the others `Cases.create` does it.
         """
         per_sender = Counter(filing.case.sender_key for filing in filings)
         messages = [filing.case.message_key for filing in filings]
@@ -128,9 +128,9 @@ class Casework:
         return cases.with_follow_up(transaction, messages) | cases.with_case(transaction, possible_additions)
 
     def _within_window(self, last: LastCase | None, at: datetime) -> LastCase | None:
-        """Return the last case if its last message is within the window before or after `at`, else `None`.
+        """Return the last case if its last message came within the window before or after `at`, else `None`.
 
-        After, because a replayed message may be older than the case.
+        It may have come after `at`, because `at` may be the time of an old message that is replayed.
         """
         return last if last and self._window and abs(at - last.last_message_at) <= self._window else None
 

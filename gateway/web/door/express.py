@@ -1,5 +1,6 @@
 """The express path: pass a usual webhook from the socket to the inbox without an asyncio task.
 
+ADR 0010 (docs/adr/0010-express-lane.md) has the decision and calls it the express lane; here a lane is a sender's order.
 The general work of an ASGI server costs more than storing a message. The express path takes the requests that providers
 usually send: POST to a configured address, with a body of allowed size and type. Most of them arrive in one piece; one
 pattern, stricter than the standard, recognises these, and they skip the HTTP parser. All other requests go through the

@@ -13,6 +13,7 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         channel = ["region", "channel"]
+        outcome = [*channel, "outcome"]
 
         def counter(name: str, text: str, labels: list[str]) -> Counter:
             return Counter(f"lapor_{name}", text, labels, registry=self.registry)
@@ -23,17 +24,13 @@ class Metrics:
         self.translated = counter("translated", "Events translated from messages, by kind.", [*channel, "kind"])
         self.delivered = counter("delivered", "Complaints that the central store accepted.", channel)
         self.replies = counter(
-            "replies",
-            "Replies, by outcome: sent, found (sent before), suppressed (per_hour or STOP), failed.",
-            [*channel, "outcome"],
+            "replies", "Replies, by outcome: sent, found (sent before), suppressed (per_hour or STOP), failed.", outcome
         )
         self.receipts = counter("receipts", "Delivery receipts of replies, by state.", [*channel, "state"])
         self.retries = counter("retries", "Failed attempts after which the row is tried again.", ["stage", "reason"])
         self.dead = counter("dead", "Rows that became dead letters.", ["stage", "reason"])
         self.provider_errors = counter("provider_errors", "Errors of providers and the centre.", [*channel, "reason"])
-        self.polls = counter(
-            "polls", "Polls, by outcome: done, failed, elsewhere (another process polls).", [*channel, "outcome"]
-        )
+        self.polls = counter("polls", "Polls, by outcome: done, failed, elsewhere (another process polls).", outcome)
         self.batch = Histogram(
             "lapor_batch_size",
             "Rows in one batch (a claim or a group of webhooks), by stage.",

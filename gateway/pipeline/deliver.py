@@ -17,6 +17,7 @@ import msgspec
 from gateway.central.port import CentralStore, Standing
 from gateway.domain.complaint import Addition, Complaint, Status, for_centre
 from gateway.domain.errors import GatewayError, Rejected, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import log_batch
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.handover import Handover
@@ -99,7 +100,7 @@ class Deliverer:
             return 0
         self._metrics.batch.labels(self.name).observe(len(claim.rows))
         jobs = [job for row in claim.rows if (job := Job.of(row))]
-        caseless = Rejected("the job has no case")
+        caseless = Rejected(text("the job's case is missing"))
         failures = [Failure(row, caseless, final=True) for row in claim.rows if row.case_id is None]
         with self._spool.database.read() as transaction:
             cases, unreadable = self._spool.cases.get(transaction, [job.case_id for job in jobs])
@@ -108,7 +109,7 @@ class Deliverer:
             if job.case_id not in cases:
                 failures.append(Failure(job, unreadable.get(job.case_id, caseless), final=True))
             elif job.kind in _NEEDS_COMPLAINT and cases[job.case_id].complaint is None:
-                purged = Rejected("the complaint was purged here, because the centre has it")
+                purged = Rejected(text("the complaint was purged here, because the centre has it"))
                 failures.append(Failure(job, purged, final=True))
             else:
                 by_kind.setdefault(job.kind, []).append(job)
@@ -196,18 +197,18 @@ class Deliverer:
         """
         for job in jobs:
             try:
-                text = call(job)
+                reply_text = call(job)
             except GatewayError as exc:
                 self._settler.settle(claim, [Failure(job, exc)])
                 continue
             with self._spool.database.begin() as transaction:
                 finished = self._spool.outbox.finish(transaction, claim, [job.id])
                 if finished and cases[job.case_id].contact:
-                    self._queue(transaction, [self._reply(job, cases[job.case_id], text, asked=asked)])
+                    self._queue(transaction, [self._reply(job, cases[job.case_id], reply_text, asked=asked)])
 
     def _inquire(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
         standings = self.central.find([job.case_id for job in jobs])
-        unknown = Rejected("the centre does not have the complaint")
+        unknown = Rejected(text("the centre does not have the complaint"))
         missing = [Failure(job, unknown, final=True) for job in jobs if job.case_id not in standings]
         self._settler.settle(claim, missing)
         answered = [job for job in jobs if job.case_id in standings]
@@ -224,12 +225,12 @@ class Deliverer:
         for reply in self._spool.outbox.add_replies(transaction, replies, self._replies_per_hour):
             count_held_back(self._metrics, reply)
 
-    def _reply(self, job: Job, case: Case, text: str, *, asked: bool = False) -> NewReply:
+    def _reply(self, job: Job, case: Case, reply_text: str, *, asked: bool = False) -> NewReply:
         return NewReply(
             region=job.region,
             channel=job.channel,
             to=case.contact or "",
-            text=text,
+            text=reply_text,
             correlation_id=job.correlation_id,
             case_id=job.case_id,
             asked=asked,

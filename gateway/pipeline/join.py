@@ -16,6 +16,7 @@ import msgspec
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.pipeline.interpret.compose import Composer
 from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.interpret.translate import Channels, channel_of
@@ -47,7 +48,9 @@ class Joining:
         Raises `Untranslatable` for an impossible number, or if the parts cannot be joined.
         """
         if not 1 <= part.number <= part.total <= _MOST_PARTS:
-            raise Untranslatable(f"part {part.number} of {part.total}")
+            raise Untranslatable(
+                text("a part has an impossible number: {number} of {total}", number=part.number, total=part.total)
+            )
         partial, new = self._spool.partial_messages.add(transaction, row, part, self._wait)
         if partial.open and partial.missing:
             return None
@@ -95,7 +98,7 @@ def join(channel: Channel, parts: Mapping[int, RawMessage], total: int, template
     Raises `Untranslatable` if the adapter cannot join parts.
     """
     if not isinstance(channel.adapter, Joiner):
-        raise Untranslatable("this channel's adapter cannot join parts")
+        raise Untranslatable(text("this channel's adapter cannot join parts"))
     message = channel.adapter.join([parts.get(number) for number in range(1, total + 1)])
     missing = ", ".join(str(number) for number in range(1, total + 1) if number not in parts)
     if not missing:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.observe.logs import describe, failure_fields, log
 from gateway.pipeline.commit import Committer
 from gateway.pipeline.receive import incoming
@@ -162,7 +163,7 @@ class _Line:
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
             ended_by_us = self.ending and isinstance(exc, Unavailable)  # not a failure of the provider
             return None if ended_by_us else exc
-        return None if self.ending else Unavailable("the other side ended the connection")
+        return None if self.ending else Unavailable(text("the provider ended the connection"))
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1

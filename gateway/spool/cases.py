@@ -14,6 +14,7 @@ from gateway.domain import complaint as canonical
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import Undecryptable
 from gateway.domain.ids import first_id_at
+from gateway.domain.texts import text
 from gateway.spool.case import Case, LastCase, NewCase
 from gateway.spool.tables import cases, follow_ups, tickets
 from gateway.storage import Transaction
@@ -137,7 +138,7 @@ class Cases:
             except Undecryptable as exc:
                 unreadable[row.id] = exc
             except msgspec.MsgspecError:
-                unreadable[row.id] = Undecryptable("a stored complaint is not in a form that this version reads")
+                unreadable[row.id] = Undecryptable(text("this version cannot read the form of a stored complaint"))
         return readable, unreadable
 
     def of_message(self, transaction: Transaction, message: UUID) -> Case | None:

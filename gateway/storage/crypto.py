@@ -84,12 +84,12 @@ class Keyring:
         cipher = self._ciphers.get(stored[:4])
         if cipher is None:
             raise Undecryptable(
-                f"key {stored[:4].hex()} is not in [encryption] keys; put the old key back into the list"
+                text("key {key} is not in [encryption] keys; put the old key back into the list", key=stored[:4].hex())
             )
         try:
             return cipher.decrypt(stored[4:_HEAD], stored[_HEAD:], purpose)
         except (InvalidTag, ValueError) as exc:  # ValueError: too short to hold a nonce
-            raise Undecryptable("a stored value was changed or cut") from exc
+            raise Undecryptable(text("a stored value was changed or cut")) from exc
 
     def missing(self, stored: bytes) -> str | None:
         """Return the fingerprint of a stored value's key if the ring does not have the key, else `None`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import describe, failure_fields, log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.effects import EffectWriter
@@ -60,7 +61,7 @@ class Gatherer:
             if current is None:  # its last part has come meanwhile
                 return
             self._spool.partial_messages.dissolve(transaction, [partial.id])
-            reason = f"its parts cannot be joined: {describe(error)}"
+            reason = str(text("its parts cannot be joined: {reason}", reason=describe(error)))
             self._spool.inbox.bury_parts(transaction, list(current.numbers.values()), reason)
         code = error.code if isinstance(error, GatewayError) else "unexpected"
         self._metrics.dead.labels(self.name, code).inc(len(current.numbers))

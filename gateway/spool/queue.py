@@ -19,6 +19,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.domain.channel import ChannelId
 from gateway.domain.ids import first_id_at, new_id
+from gateway.domain.texts import text
 from gateway.ports import Clock
 from gateway.spool.queue_reader import QueueReader, RowT
 from gateway.spool.rows import InboxRow, OutboxRow
@@ -26,7 +27,7 @@ from gateway.spool.tables import State
 from gateway.storage import Transaction
 from gateway.storage.database import Database, any_of
 
-ABANDONED = "abandoned: the worker that held it stopped before it was done"
+ABANDONED = "abandoned: " + text("the worker that held it stopped before it was done")
 # Attempts. If a row had more, and the worker of the last one died, the row may be the cause: it is claimed alone.
 _ISOLATE_AFTER = 3
 _LANE_PAUSE = timedelta(seconds=1)  # before the next claim of a row that waits for an earlier row of its lane

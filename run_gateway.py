@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The LAPOR gateway: composition root and command line. The only importer of both gateway/ and adapters/."""
+"""Run the LAPOR gateway: the command line, and the only module through which the core gets its adapters."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ except ModuleNotFoundError as missing:
     cls=Program,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
     help=text("Take complaints from every channel to the central LAPOR store, and answer the citizens."),
-    epilog=text("Exit codes: 0 well, 1 something is not well, 2 wrong usage, 3 faulty configuration, 4 unavailable."),
+    epilog=text(
+        "Exit codes: 0 all well, 1 something needs action, 2 wrong usage, 3 faulty configuration, 4 unavailable."
+    ),
 )
 @click.option(
     "--config",
@@ -61,7 +63,7 @@ except ModuleNotFoundError as missing:
 @click.version_option(__version__, prog_name="lapor-gateway")
 @click.pass_context
 def main(context: click.Context, config: Path, lang: str | None) -> None:
-    """Hand the registry, the configuration's directory and the language to the command."""
+    """Pass the registry, the configuration directory and the language to the command."""
     context.obj = App(Registry(BUILTIN), config, preferred(lang, os.environ))
 
 

@@ -1,3 +1,3 @@
-"""The core of the LAPOR gateway. It knows no channel by name."""
+"""The core of the LAPOR gateway. It imports no adapter."""
 
 __version__ = "0.2.0"

@@ -1,4 +1,4 @@
-"""Build one gateway from settings: with `wiring`, the only place that knows all concrete classes."""
+"""Build one gateway from its settings. Only this module and `wiring` choose the concrete classes."""
 
 from __future__ import annotations
 
@@ -61,12 +61,12 @@ class Gateway:
 
     @property
     def polled(self) -> list[Channel]:
-        """The channels that are polled."""
+        """Return the channels that are polled."""
         return [channel for channel in self.channels.values() if isinstance(channel.adapter, Poller)]
 
     @property
     def tables(self) -> list[TableSet]:
-        """The tables of this gateway, with their databases."""
+        """Return the tables of this gateway, with their databases."""
         return [
             TableSet("spool", spool_metadata, self.database),
             TableSet("central", central_metadata, self.central_database),
@@ -75,7 +75,7 @@ class Gateway:
     def require_tables(self) -> None:
         """Raise `Misconfigured` if tables are missing or old; change nothing."""
         for tables in self.tables:
-            with self._tolerating_an_absent_centre(tables.database):
+            with self._tolerate_unreachable_centre(tables.database):
                 if migrate.pending(tables.database, [tables.part]):
                     raise Misconfigured(
                         text("the {part} tables are missing or old; run: run_gateway.py migrate", part=tables.part)
@@ -84,12 +84,12 @@ class Gateway:
     def require_keys(self) -> None:
         """Raise `Misconfigured` if stored values need a key that is not configured."""
         for tables in self.tables:
-            with self._tolerating_an_absent_centre(tables.database):
+            with self._tolerate_unreachable_centre(tables.database):
                 self._require_key(missing_key(tables.database, tables.metadata, self.spool.keyring))
 
     @contextmanager
-    def _tolerating_an_absent_centre(self, database: Database) -> Iterator[None]:
-        """Go on if the centre's own database does not answer: citizens are heard, and deliveries wait for it."""
+    def _tolerate_unreachable_centre(self, database: Database) -> Iterator[None]:
+        """Log a warning if the centre's own database does not answer: messages are accepted, and deliveries wait."""
         try:
             yield
         except Unavailable as exc:
@@ -107,9 +107,10 @@ class Gateway:
             )
 
     def prepare(self) -> None:
-        """Migrate embedded tables and end all leases in them, because their only process is just starting.
+        """Migrate tables in SQLite files and end all leases in them, because this process is their only user.
 
-        Raises `Misconfigured` if tables in PostgreSQL are missing or old: the operator decides when to migrate them.
+        Raises `Misconfigured` if tables in PostgreSQL are missing or old (the operator decides when to migrate them) or
+        a key is missing, and `Unavailable` if another process uses the SQLite file.
         """
         for tables in self.tables:
             if tables.database.is_sqlite:
@@ -135,7 +136,10 @@ def now() -> datetime:
 
 
 def build(settings: Settings, registry: Registry) -> Gateway:
-    """Wire everything; opens no connection and starts nothing."""
+    """Return the gateway of these settings, before it opens connections or starts threads.
+
+    Raises `Misconfigured` or `Unavailable` if a database URL, an SQLite file or an adapter's package cannot be used.
+    """
     wiring = Wiring(settings, registry, now)
     receiver, committer, commit = wiring.receiving()
     lines = Lines(wiring.spool, committer, wiring.channels.values(), timedelta(seconds=wiring.work.line_lease))

@@ -1,4 +1,4 @@
-"""Run one process: listen, work, and end both in good order."""
+"""Run one process of a gateway: web server, stages and jobs, until a signal ends it."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ from gateway.web.door.front_door import FrontDoor
 from gateway.web.operator.app import create_app
 
 _FLASK_THREADS = 4
-_LAST_MOMENTS = 1.0  # seconds to close connections, after the time for work in flight
+_CLOSING_TIME = 1.0  # seconds to close connections, after the time for work in flight
 
 
 class Process:
-    """One process of a gateway; it runs until SIGTERM or SIGINT, and finishes work in flight."""
+    """One process of a gateway; it runs until SIGTERM or SIGINT, and then finishes its work in flight."""
 
     def __init__(
         self, gateway: Gateway, *, listen: bool, stages: Sequence[str], jobs: bool, share_port: bool = False
@@ -40,7 +40,7 @@ class Process:
         self._share_port = share_port
         chosen = [stage for name, stage in gateway.stages.items() if name in stages]
         self._worker = Worker(chosen, gateway.settings.gateway.work.idle) if chosen else None
-        # Connections are held in the process that sends replies and runs the jobs: they carry both directions.
+        # The process that sends replies and runs the jobs also holds connections, because replies are sent on them.
         self._holds_lines = jobs and "acknowledge" in stages
         self._deadline: float | None = None  # time.monotonic()
 
@@ -49,7 +49,8 @@ class Process:
 
         Raises `Unavailable` if another program has the port, `Misconfigured` if the address can never be used.
         """
-        listener = self._own_port() if self._listen else None  # first: without its port a process must call no provider
+        # The port first: a process that cannot listen must not call a provider.
+        listener = self._listener_or_close() if self._listen else None
         _tune_garbage_collector()
         self._gateway.jobs.start(self._gateway.polled if self._jobs else [], purge=self._jobs)
         if self._worker:
@@ -65,7 +66,8 @@ class Process:
         finally:
             self._stop()
 
-    def _own_port(self) -> socket.socket:
+    def _listener_or_close(self) -> socket.socket:
+        """Return the listening socket; close the gateway if that fails. Raises `Unavailable` or `Misconfigured`."""
         try:
             return self._listener()
         except GatewayError:
@@ -89,8 +91,8 @@ class Process:
             timeout_keep_alive=int(server.keep_alive),
             timeout_graceful_shutdown=int(server.shutdown_timeout),
         )
-        # At its end uvicorn raises its signal once more, for the earlier handler. That would end this process before
-        # it has finished its work.
+        # When uvicorn ends, it sends the signal again to the handler that was set before. The default handler would end
+        # this process before it has finished its work, so set one that does nothing.
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: None)
         _Server(config, self._gateway, ready, self._begin_end).run(sockets=[listener])
@@ -149,29 +151,29 @@ class Process:
         self._begin_end()
 
     def _begin_end(self) -> None:
-        """Set the deadline after a signal: all work in flight together has `shutdown_timeout`."""
+        """Set the deadline after a signal: all work in flight must end within `shutdown_timeout`."""
         timeout = self._gateway.settings.gateway.server.shutdown_timeout
         self._deadline = time.monotonic() + timeout
-        # At its end Python waits for every thread, and a call to a silent provider may take long. To cut it off is
-        # safe: the lease ends, and the reply is looked up before it is sent again.
-        last = threading.Timer(timeout + _LAST_MOMENTS, os._exit, [0])
-        last.daemon = True
-        last.start()
+        # Python waits for every thread before it ends, and a call to a slow provider may take long. An exit during the
+        # call is safe: the lease ends, and the reply is looked up before it is sent again.
+        exit_timer = threading.Timer(timeout + _CLOSING_TIME, os._exit, [0])
+        exit_timer.daemon = True
+        exit_timer.start()
 
     def _stop(self) -> None:
         left = self._deadline - time.monotonic() if self._deadline else 0.0  # 0 without a signal: the start failed
-        if self._worker and not self._worker.stop(max(left, _LAST_MOMENTS / 2)):
+        if self._worker and not self._worker.stop(max(left, _CLOSING_TIME / 2)):
             log.warning("work unfinished", reason="its lease will end, and another worker will take it over")
-        self._gateway.lines.stop(_LAST_MOMENTS * 2)
+        self._gateway.lines.stop(_CLOSING_TIME * 2)
         self._gateway.jobs.stop()
         self._gateway.close()
         log.info("stopped")
 
 
 def _tune_garbage_collector() -> None:
-    """Exclude the imported modules from garbage collection: to visit them again and again costs a quarter of the work.
+    """Exclude the imported modules from garbage collection, and run it less often.
 
-    Batches make many objects and few cycles, so the collector also runs less often.
+    To visit the modules again and again costs a quarter of the work. Batches make many objects and few cycles.
     """
     gc.collect()
     gc.freeze()
@@ -179,7 +181,7 @@ def _tune_garbage_collector() -> None:
 
 
 class _Server(uvicorn.Server):
-    """uvicorn's server, with a call when it listens and one when it ends; it finishes commits at its end."""
+    """uvicorn's server. Calls `ready` when it listens and `ending` when it ends, and then finishes the commits."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Make the parts of one gateway from settings, room by room."""
+"""Make the parts of one gateway from its settings, one method per group of stages."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from gateway.storage.database import Database
 
 
 class Wiring:
-    """The parts of one gateway; parts that several rooms share are made once."""
+    """The parts of one gateway. A part that several others use is an attribute, made once."""
 
     def __init__(self, settings: Settings, registry: Registry, clock: Clock) -> None:
         file = settings.gateway
@@ -101,7 +101,8 @@ class Wiring:
 
     def delivering(self) -> Deliverer:
         """Make the stage that calls the central store."""
-        # The centre may accept later what it refuses now, so known errors are retried without limit.
+        # An outage of the centre may last for days, so `Unavailable` is retried without limit. A refusal (`Rejected`)
+        # is never retried.
         policy = self._policy(attempts=self.work.attempts, patient=True, foreign=True)
         return Deliverer(
             self.spool,
@@ -158,11 +159,11 @@ def make_keyring(settings: Settings) -> Keyring:
 
 
 def make_channels(settings: Settings, registry: Registry) -> dict[ChannelId, Channel]:
-    """Return one channel with its adapter for each configured one."""
+    """Return the configured channels with their adapters, by id. Raises `Misconfigured` if a package is missing."""
     adapters = [
         (config, registry.adapter(config.adapter_key)(config.settings, config.context)) for config in settings.channels
     ]
-    # The numbers of all channels: two numbers of ours must never answer each other.
+    # The numbers of all channels, because two of our own numbers must never answer each other.
     own_addresses = frozenset(
         address for _, adapter in adapters if isinstance(adapter, Replier) for address in adapter.own_addresses
     )

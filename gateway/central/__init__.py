@@ -1,1 +1,1 @@
-"""The central LAPOR store: a port, and its driver for SQL."""
+"""The central LAPOR store: its port, and the driver for SQL databases."""

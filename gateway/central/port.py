@@ -1,4 +1,4 @@
-"""The port to the central LAPOR store. Each driver implements it; `sql` is the driver for SQL databases."""
+"""The port to the central LAPOR store. The module `sql` has the driver for SQL databases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.domain.errors import GatewayError
 
 __all__ = ["ANONYMOUS", "CONFIDENTIAL", "CentralStore", "Delivered", "Standing"]
 
-CONFIDENTIAL = "(rahasia)"  # in place of content that the citizen asked to keep secret
+CONFIDENTIAL = "(rahasia)"  # in place of the content of a confidential complaint
 ANONYMOUS = "(anonim)"  # in place of an id that could reveal an anonymous reporter
 
 
@@ -39,24 +39,28 @@ class CentralStore(Protocol):
     """The central store. The id of a complaint is the idempotency key of every call."""
 
     def deliver(self, complaints: Sequence[Complaint]) -> Delivered:
-        """Store complaints and give each a ticket; a stored complaint keeps its ticket and is not changed.
+        """Store complaints and give each a ticket; a complaint that was stored before keeps its ticket and content.
 
-        Raises `Unavailable` if the result of the whole batch is unknown.
+        Raises `Unavailable` if the result is unknown; the caller repeats the whole batch. May raise `Rejected` for a
+        batch of one complaint, instead of an entry in `refused`.
         """
 
     def amend(self, complaint: Complaint, why: str) -> None:
-        """Replace the content of a complaint, with a line of history; raises `Unavailable` or `Rejected`."""
+        """Replace the content of a complaint, with `why` as a line of history.
+
+        Raises `Rejected`, or `Unavailable`, also if the complaint has not been delivered yet.
+        """
 
     def add(self, complaint_id: UUID, addition: Addition) -> Standing:
-        """Add a further message of the reporter, once per addition id; if its text changed, replace the stored text.
+        """Add a further message of the reporter, once per addition id; replace the stored text if it has changed.
 
-        Raises `Unavailable` if the complaint is not there.
+        Raises `Rejected`, or `Unavailable`, also if the complaint has not been delivered yet.
         """
 
     def withdraw(self, complaint_id: UUID, why: str) -> Standing:
-        """Archive a complaint for its reporter, unless it has ended already.
+        """Archive a complaint for its reporter unless it has ended; return its status after that.
 
-        Raises `Unavailable` if the complaint is not there.
+        Raises `Rejected`, or `Unavailable`, also if the complaint has not been delivered yet.
         """
 
     def find(self, ids: Sequence[UUID]) -> dict[UUID, Standing]:
@@ -71,6 +75,6 @@ class CentralStore(Protocol):
     def by_ticket(self, ticket: str) -> dict[str, object] | None:
         """Return one complaint with `history` and `additions`, or `None` if no complaint has the ticket.
 
-        Without the reporter. The content of a confidential complaint is `CONFIDENTIAL`, the external id of an anonymous
-        one is `ANONYMOUS`. Raises `Unavailable`.
+        The reporter is left out. The content of a confidential complaint is `CONFIDENTIAL`, the external id of an
+        anonymous complaint is `ANONYMOUS`. Raises `Unavailable`.
         """

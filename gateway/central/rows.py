@@ -1,4 +1,4 @@
-"""Rows of the central store's tables, made from canonical complaints."""
+"""Make the rows of the central store's tables from complaints and additions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def complaint_row(complaint: Complaint, keyring: Keyring, now: datetime) -> dict
 
 
 def _reasons(complaint: Complaint) -> dict[str, str]:
-    """Return why each judgement was made, by field."""
+    """Return the reasons of the judgements, by field."""
     reasons = {"classification": complaint.classification.reason, "agency": complaint.agency.reason}
     if complaint.category:
         reasons["category"] = complaint.category.reason

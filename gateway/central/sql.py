@@ -1,4 +1,4 @@
-"""The central store in an SQL database: the gateway's own, or another."""
+"""Store complaints in an SQL database, the gateway's own or another: the driver of the central store."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway.storage.database import Database, any_of
 
 
 class SqlCentralStore(SqlCentralReader):
-    """Complaints, their tickets and their history in tables."""
+    """The driver of the central store for SQL databases."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         super().__init__(database, keyring)
@@ -52,16 +52,18 @@ class SqlCentralStore(SqlCentralReader):
         tickets = {complaint.id: make_ticket(number) for complaint, number in zip(complaints, numbers, strict=True)}
         with self.database.begin() as transaction:
             stored = self._insert(transaction, complaints, tickets)
-            if len(stored) < len(complaints):  # delivered before, and the answer was lost: the first ticket stays valid
+            if len(stored) < len(complaints):  # some were delivered before: their first tickets stay valid
                 again = [complaint_id for complaint_id in tickets if complaint_id not in stored]
                 tickets = {complaint_id: tickets[complaint_id] for complaint_id in stored}
                 tickets |= self._tickets(transaction, again)
         if len(tickets) < len(complaints):
-            raise Unavailable(text("a ticket number was already taken; is ticket_counter behind?"))
+            raise Unavailable(
+                text("a ticket number is in use already: ticket_counter is lower than the highest ticket; raise it")
+            )
         return tickets
 
     def _insert(self, transaction: Transaction, complaints: Sequence[Complaint], tickets: dict[UUID, str]) -> set[UUID]:
-        """Insert complaints with their tickets and the first line of their history; return the ids of new ones."""
+        """Insert complaints with their tickets and the first line of their history; return the ids of the new ones."""
         now, received = self._clock(), Status.RECEIVED.value
         rows = [
             complaint_row(complaint, self._keyring, now)
@@ -85,7 +87,7 @@ class SqlCentralStore(SqlCentralReader):
         return stored
 
     def _allot(self, count: int) -> Iterable[int]:
-        """Reserve running numbers in one statement, so that no delivery waits for another. Gaps are harmless."""
+        """Reserve running numbers in a transaction of their own, so that deliveries do not wait for one another."""
         with self.database.single() as transaction:
             following = transaction.execute(
                 sa.update(ticket_counter)

@@ -1,4 +1,4 @@
-"""Read the central store in an SQL database, without the content that a citizen asked to keep secret."""
+"""Read the central store in an SQL database, without the content of confidential complaints."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CONTENT = frozenset({"title", "description", "place_text"})  # columns that may
 
 
 class SqlCentralReader:
-    """The reading half of `SqlCentralStore`."""
+    """The methods of `SqlCentralStore` that only read."""
 
     def __init__(self, database: Database, keyring: Keyring) -> None:
         self.database = database
@@ -54,14 +54,14 @@ class SqlCentralReader:
             row = transaction.execute(chosen).mappings().one_or_none()
             if row is None:
                 return None
-            past = _history(transaction, row["id"])
-            later = _additions(transaction, row["id"])
+            history_lines = _history(transaction, row["id"])
+            addition_rows = _additions(transaction, row["id"])
         confidential = row["confidential"]
         return _public(row, _WHOLE) | {
             "reasons": CONFIDENTIAL if confidential else msgspec.json.decode(row["reasons"]),
             "attachments": len(msgspec.json.decode(row["attachments"])),
-            "history": past,
-            "additions": [addition | {"text": CONFIDENTIAL} for addition in later] if confidential else later,
+            "history": history_lines,
+            "additions": [_hidden(addition) for addition in addition_rows] if confidential else addition_rows,
         }
 
     def reporter(self, stored: bytes) -> Reporter:
@@ -80,8 +80,12 @@ def _additions(transaction: Transaction, complaint_id: UUID) -> list[dict[str, o
     return [dict(addition) for addition in transaction.execute(ordered).mappings()]
 
 
+def _hidden(addition: dict[str, object]) -> dict[str, object]:
+    return addition | {"text": CONFIDENTIAL}
+
+
 def _public(row: sa.RowMapping, columns: Sequence[str]) -> dict[str, object]:
-    """Return columns of a complaint, without the content of a confidential and the sender of an anonymous one."""
+    """Return columns of a complaint; content of a confidential and id of an anonymous complaint are replaced."""
     shown = {name: row[name] for name in columns}
     if row["confidential"]:
         shown |= dict.fromkeys(_CONTENT & shown.keys(), CONFIDENTIAL)

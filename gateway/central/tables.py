@@ -19,7 +19,7 @@ complaints = sa.Table(
     sa.Column("classification", sa.Text, nullable=False),
     sa.Column("category", sa.Text),
     sa.Column("agency", sa.Text, nullable=False),
-    sa.Column("reasons", sa.Text, nullable=False),  # JSON: which rule chose classification, category, agency, place
+    sa.Column("reasons", sa.Text, nullable=False),  # JSON: reasons of classification, category, agency, place, apart
     sa.Column("title", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("occurred_on", sa.Date),
@@ -30,7 +30,7 @@ complaints = sa.Table(
     sa.Column("anonymous", sa.Boolean, nullable=False),
     sa.Column("confidential", sa.Boolean, nullable=False),
     encrypted_column("reporter", "reporter"),  # JSON; NULL for an anonymous complaint
-    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of claim checks
+    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of `Attachment`
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("adapter", sa.Text, nullable=False),
@@ -61,7 +61,7 @@ additions = sa.Table(
     sa.Column("complaint_id", sa.Uuid, nullable=False, index=True),
     sa.Column("at", Instant, nullable=False),  # when the reporter's message came
     sa.Column("text", sa.Text, nullable=False),
-    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of claim checks
+    sa.Column("attachments", sa.Text, nullable=False),  # JSON list of `Attachment`
 )
 
 ticket_counter = sa.Table(

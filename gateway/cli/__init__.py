@@ -1,1 +1,1 @@
-"""The command line: one module a group of commands. `run_gateway.py` puts them together."""
+"""The command line: one module per command or group of commands. `run_gateway.py` puts them together."""

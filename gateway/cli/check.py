@@ -26,7 +26,7 @@ from gateway.wiring import make_channels
 
 
 class ReplySize(TypedDict):
-    """The size of one reply on one channel, at its longest: billed parts and characters."""
+    """The largest size of one reply on one channel, as in the JSON output: billed parts and characters."""
 
     address: str
     template: str
@@ -77,7 +77,7 @@ def _write_schemas(app: App, directory: Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
     for name, schema in schemas(app.registry).items():
         path = directory / f"{name}.schema.json"
-        # The hook is for descriptions: they are texts of the catalogue, a subclass of str.
+        # The hook converts descriptions to str, because msgspec does not encode `Text`, a subclass of str.
         path.write_bytes(msgspec.json.format(msgspec.json.encode(schema, enc_hook=str), indent=2) + b"\n")
         app.say(text("wrote {path}", path=path))
 
@@ -117,7 +117,7 @@ def _print_faults(faults: list[Fault], language: Language, *, as_json: bool) -> 
 
 
 def _reply_sizes(settings: Settings, channels: Iterable[Channel]) -> Iterator[ReplySize]:
-    """Yield the size of each reply on each channel, filled with the longest agency, region and status."""
+    """Yield the size of each reply on each channel, filled with the longest agency, region and status word."""
     file = settings.gateway
     agencies = [file.national_desk, *(route.agency for route in file.routes)]
     for region in settings.regions:

@@ -1,4 +1,4 @@
-"""Helpers of all commands: the configuration, exit codes, errors in plain words, text and JSON output."""
+"""Helpers for all commands: the configuration, exit codes, errors in plain words, text and JSON output."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from gateway.settings.faults import Fault, Faults
 from gateway.settings.files import Settings
 from gateway.settings.reader import load
 
-EXIT_FOUND = 1  # the command worked and found something that is not well
+EXIT_FOUND = 1  # the command found something that needs action, or failed with an error that has no other code
 EXIT_USAGE = 2  # click's own
 EXIT_CONFIGURATION = 3
 EXIT_UNAVAILABLE = 4
@@ -33,7 +33,7 @@ _F = TypeVar("_F", bound=Callable[..., object])
 
 @dataclass(frozen=True, slots=True)
 class App:
-    """The values that every command gets: the adapters, the configuration's directory, the user's language."""
+    """The values that every command gets: the adapters, the configuration directory, the user's language."""
 
     registry: Registry
     config: Path
@@ -48,10 +48,10 @@ class App:
         click.echo(localize(message, self.language), err=err)
 
     def gateway(self, *, runs: bool = False) -> Gateway:
-        """Wire a gateway and set up its logs.
+        """Return a gateway whose tables can be used, and set up its logs.
 
-        With `runs` the tables of an SQLite file are brought up to date; without it `Misconfigured` is raised if tables
-        are not of the newest version.
+        With `runs` an SQLite file is locked and its tables are migrated. Raises `Misconfigured` if tables are not of
+        the newest version, and `Unavailable` if the database does not answer or the SQLite file is locked.
         """
         settings = self.settings()
         logs.configure(settings.gateway.logging.format, settings.gateway.logging.level)
@@ -101,7 +101,8 @@ def echo_faults(faults: list[Fault], language: Language, *, err: bool = False) -
 def clear_errors(language: Language = Language.ENGLISH) -> Iterator[None]:
     """End the program with a plain message and the error's exit code instead of a traceback.
 
-    Exit codes: 3 for a wrong configuration, 4 if something is unavailable, 1 for any other error of the gateway.
+    Exit codes: 3 for a wrong configuration, 4 if something is unavailable or a file cannot be used, 1 for any other
+    error of the gateway.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""The dead command: list and show the messages and replies that failed for good."""
+"""The dead command: list and show dead letters (messages, jobs and replies that failed for good)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class DeadLetter(TypedDict):
 @click.group(
     help=text(
         "List and show dead letters.\n\n"
-        "These are the messages and replies that no retry can deliver. None of them is ever deleted by itself."
+        "These are the messages, deliveries and replies that no retry can help. They are never deleted automatically."
     )
 )
 def dead() -> None:

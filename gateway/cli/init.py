@@ -1,4 +1,4 @@
-"""The init command."""
+"""The init command: write missing key and secret files."""
 
 from __future__ import annotations
 
@@ -47,15 +47,15 @@ def _token() -> str:
     return secrets.token_hex(16)
 
 
-# Makers of content by the setting that refers to the file. A password has 8 characters, the most that SMPP allows; it is
-# accepted by a simulator only.
+# Functions that invent a value, by the setting that refers to the file. A password has 8 characters, the most that SMPP
+# allows. Only a simulator accepts an invented password or token.
 _INVENTED: dict[str, Callable[[], str]] = {"encryption": new_key, "password": lambda: secrets.token_hex(4)}
 
 
 def _referred_files(config: Path) -> Iterator[tuple[str, str]]:
-    """Yield the path of every `{ file = … }` of the configuration with its kind: "encryption", or the setting's name.
+    """Yield the path of every `{ file = … }` in the configuration, and its kind: "encryption" or the setting's name.
 
-    Raises `Faults`.
+    Raises `Faults` if a file of the configuration cannot be read.
     """
     for path in [config / "gateway.toml", *region_files(config)]:
         yield from _files_in(read_toml(path, str(path)), "")

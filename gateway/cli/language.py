@@ -1,4 +1,4 @@
-"""The language of the command line: help pages and the messages of click."""
+"""Translate the command line: help pages and the messages of click."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _OPTION = "--lang"
 
 
 class Program(click.Group):
-    """The program's command group. It settles the language before click reads the line, because `--help` ends there."""
+    """The program's command group. It finds the language first, because click prints `--help` while it parses."""
 
-    # Any: click declares main() with it, and everything but the arguments is passed on.
+    # Any: click declares main() with it; all values except the arguments are passed on unchanged.
     def main(self, args: Sequence[str] | None = None, *positional: Any, **options: Any) -> Any:
         """Run a command line in its language; `--lang` may stand anywhere on the line."""
         option, arguments = take_language(sys.argv[1:] if args is None else args)
@@ -48,9 +48,9 @@ def take_language(arguments: Sequence[str]) -> tuple[str | None, list[str]]:
 
 
 def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language of the option, of $LAPOR_LANG, or of the locale; an unknown language counts as none.
+    """Return the language of the option, of $LAPOR_LANG, or of the locale; an unknown language is left out.
 
-    The program refuses an unknown language when it reads its options; the refusal is shown in a language too.
+    click refuses an unknown language later, when it parses the options; that message must have a language too.
     """
     known = {language.value for language in Language}
     usable = {name: value for name, value in environment.items() if name != "LAPOR_LANG" or value in known}
@@ -59,7 +59,7 @@ def language_of(option: str | None, environment: Mapping[str, str]) -> Language:
 
 @contextmanager
 def click_language(language: Language) -> Iterator[None]:
-    """Show click's own texts in the language: gettext's default domain is our catalogue, its language that of $LANGUAGE."""
+    """Show click's own texts in a language: click uses gettext's default domain and the language of $LANGUAGE."""
     domain, previous = gettext.textdomain(), os.environ.get("LANGUAGE")
     gettext.bindtextdomain(DOMAIN, LOCALE)
     gettext.textdomain(DOMAIN)

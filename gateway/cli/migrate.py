@@ -1,4 +1,4 @@
-"""The migrate command."""
+"""The migrate command: bring the tables to the newest version."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from gateway.storage.migrate import migrate as run_migrations
 )
 @pass_app
 def migrate(app: App) -> None:
-    """Run the migrations of every part that this gateway has tables of, and print the versions."""
+    """Run the migrations of the gateway's and the central store's tables, and print the versions."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:

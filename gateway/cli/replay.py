@@ -1,4 +1,4 @@
-"""The replay command."""
+"""The replay command: interpret stored messages again."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def replay(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Show the changes of a second reading, or with `--yes` make them; raises `UsageError` unless one of both is chosen."""
+    """Show the changes of a replay, or make them with `--yes`. Raises `UsageError` without `--dead` or `--from`."""
     if dead_letters == (start is not None):
         raise click.UsageError(localize(text("write either --dead or --from MOMENT"), app.language))
     with clear_errors(app.language):
@@ -67,7 +67,7 @@ def replay(
 
 
 def _show(app: App, changes: Iterable[Change], as_json: bool) -> None:
-    """Print each change; failures are gathered by reason and printed after the others."""
+    """Print each change; failures are printed last, one line per reason."""
     counts: dict[str, int] = {}
     failures: dict[str, list[Change]] = {}
     for change in changes:
@@ -93,7 +93,7 @@ def _place(change: Change) -> str:
 
 
 def _show_total(app: App, counts: Mapping[str, int]) -> None:
-    """Print how many messages were read and how many each action would touch."""
+    """Print the number of messages, and the number per action."""
     read = sum(counts.values())
     messages = text("1 message") if read == 1 else text("{count} messages", count=read)
     if read == 0:
@@ -120,5 +120,5 @@ def _as_json(change: Change) -> dict[str, object]:
 
 
 def _counted(counts: Mapping[str, int], language: Language) -> Text:
-    """Return how many messages each action touches, such as "3 open, 1 amend"; the names are those of `--json`."""
+    """Return the number of messages per action, such as "3 open, 1 amend"; the names are those of `--json`."""
     return Text(", ".join(f"{format_number(count, language)} {action}" for action, count in counts.items()))

@@ -74,7 +74,12 @@ def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:
             if simulator:
                 simulator.end()
         if simulator and simulator.died:
-            raise Unavailable(text("the simulator ended by itself, and so the gateway did; see what it said above"))
+            raise Unavailable(
+                text(
+                    "the simulator ended unexpectedly, so the gateway was stopped too; see the simulator's "
+                    "messages above"
+                )
+            )
 
 
 _metrics_option = click.option(
@@ -158,7 +163,7 @@ def _print_where(settings: Settings, port: int | None, language: Language) -> No
 
 
 class _SimulatorProcess:
-    """The simulator in a process of its own, like a provider. Ctrl-C does not reach it: the gateway ends it."""
+    """The simulator in a process of its own, as a provider is. It gets no signal by Ctrl-C: the gateway ends it."""
 
     def __init__(self, app: App, rate: float) -> None:
         program = str(Path(sys.argv[0]).resolve())  # the same program, from the same place
@@ -173,14 +178,14 @@ class _SimulatorProcess:
             "--rate",
             str(rate),
         ]
-        # It ends when its standard input closes, so that it ends with the gateway, even if the gateway is killed.
+        # The simulator ends when its standard input closes. So it also ends if the gateway is killed.
         self._command = [*command, "--until-eof"]
         self._child: subprocess.Popen[bytes] | None = None
         self._ending = threading.Event()
         self.died = False
 
     def start(self) -> None:
-        """Start the simulator. If it ends by itself, this process gets a SIGTERM and ends in good order."""
+        """Start the simulator. If it ends by itself, send this process a SIGTERM, so that the gateway ends too."""
         self._child = subprocess.Popen(self._command, start_new_session=True, stdin=subprocess.PIPE)  # noqa: S603
         threading.Thread(target=self._watch, args=(self._child,), daemon=True).start()
 

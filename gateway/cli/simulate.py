@@ -1,4 +1,4 @@
-"""The simulate command."""
+"""The simulate command: simulate providers and citizens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ from gateway.pipeline.interpret.enrich import phone
 
 
 @click.command(
-    help=text("Play a provider and invented citizens.\n\nNeeds a running gateway; no message leaves this machine.")
+    help=text(
+        "Simulate the providers and invented citizens.\n\nNeeds a running gateway; no message leaves this machine."
+    )
 )
 @click.option("--rate", default=1.0, show_default=True, help=text("Messages per second."))
 @click.option("--count", type=int, help=text("Stop after so many messages; without it, play until Ctrl-C."))

@@ -1,4 +1,4 @@
-"""The status command."""
+"""The status command: print the state of every channel."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _NEEDS_ACTION = text("NEEDS ACTION")
 
 @click.command(
     help=text(
-        "Show which channels flow and which are stuck.\n\n"
-        "Says for every channel since when and why. Ends with 1 if something is stuck."
+        "Show the state of every channel.\n\n"
+        "Each trouble is shown with its time and cause. Ends with 1 if there is a trouble."
     )
 )
 @json_option
 @pass_app
 def status(app: App, as_json: bool) -> None:
-    """Print the state of every channel; exit 1 if something is stuck."""
+    """Print the state of every channel; exit 1 if there is a trouble."""
     with clear_errors(app.language):
         gateway = build(app.settings(), app.registry)
         try:

@@ -31,11 +31,11 @@ Result = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A stage's name and its result; `failed` if the message becomes a dead letter there."""
+    """The result of one stage."""
 
     name: str
     result: Result
-    failed: bool = False
+    failed: bool = False  # True if the message becomes a dead letter in this stage
 
 
 @click.command(
@@ -99,7 +99,7 @@ def _stages(settings: Settings, channel: Channel, payload: bytes) -> Iterator[St
 
 
 def _verified(webhook: Webhook, payload: bytes) -> Stage:
-    """Return the signature's check; a sample may be unsigned, so it is no failure."""
+    """Return the result of `verify`. A refusal is no failure, because a sample may have no signature."""
     try:
         envelope = webhook.verify(WebhookRequest.load(payload))
     except Refused as exc:

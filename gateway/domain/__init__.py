@@ -1,1 +1,1 @@
-"""The words that every part of the gateway speaks: no input or output."""
+"""The values, events and errors that all other packages share. No I/O."""

@@ -1,4 +1,4 @@
-"""The name of a channel."""
+"""The identity of a channel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class ChannelId(NamedTuple):
-    """Name a channel: a region's code and the channel's name in that region."""
+    """The identity of a channel: a region's code, and the channel's name in that region."""
 
     region: str  # Kemendagri code, "00" for the national channels
     name: str

@@ -1,6 +1,7 @@
 """The canonical data model: every report becomes a `Complaint`. Immutable values, no I/O.
 
-Field names are LAPOR!'s own form in English; the enums' values are the words its users see.
+Field names are those of LAPOR!'s own form, in English. The values of `Classification` are LAPOR!'s own words; those of
+`Status` are English, and `settings.templates` has the words that citizens read.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import msgspec
 
 
 class Classification(StrEnum):
-    """LAPOR!'s three classes, and "unknown" for a report that is not judged yet."""
+    """LAPOR!'s three classes, and "belum diketahui" (unknown), which only a configured rule gives."""
 
     COMPLAINT = "pengaduan"
     ASPIRATION = "aspirasi"
@@ -22,7 +23,7 @@ class Classification(StrEnum):
 
 
 class Status(StrEnum):
-    """Status of a complaint; the words of other systems are mapped onto these."""
+    """The status of a complaint at the centre."""
 
     RECEIVED = "received"
     VERIFIED = "verified"
@@ -48,7 +49,7 @@ class Reporter(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Attachment(msgspec.Struct, frozen=True, kw_only=True):
-    """A claim check: the address from which the file can be fetched later, not the file."""
+    """A reference to an attached file: the URL from which it can be fetched later (claim check), not the file."""
 
     url: str
     media_type: str | None = None
@@ -71,15 +72,15 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     region: str  # Kemendagri code of the channel's region; "00" is national
     channel: str
     adapter: str
-    external_id: str  # the provider's own id of the message …
+    external_id: str  # the provider's own id of the message, or our own hash if `made_id`
     received_at: datetime
     sent_at: datetime | None = None
     foreign_ticket: str | None = None
-    made_id: bool = False  # … or a hash of number and text, if the provider has no ids; it can reveal the number
+    made_id: bool = False  # True if the provider has no ids: a hash of number and text, which can reveal the number
 
 
 class Judgement(msgspec.Struct, frozen=True, kw_only=True):
-    """A value that a rule or a person chose, with the reason."""
+    """A value that was chosen for a complaint, with the reason."""
 
     value: str
     reason: str
@@ -93,14 +94,14 @@ class Complaint(msgspec.Struct, frozen=True, kw_only=True):
     description: str
     classification: Judgement
     category: Judgement | None
-    agency: Judgement  # instansi tujuan, and the rule or person that chose it
+    agency: Judgement  # instansi tujuan
     place: Place
     source: Source
-    reporter: Reporter | None  # None: withheld because anonymous
+    reporter: Reporter | None  # `None` if the complaint is anonymous
     anonymous: bool = False  # anonim: agency and public never see the reporter
     confidential: bool = False  # rahasia: the public never sees the content
     occurred_on: date | None = None
-    apart: str | None = None  # why it is not an addition to the earlier complaint of its reporter
+    apart: str | None = None  # the reason why it was not added to an earlier complaint of its reporter
     attachments: tuple[Attachment, ...] = ()
 
 
@@ -110,11 +111,13 @@ class Addition(msgspec.Struct, frozen=True, kw_only=True):
     id: UUID  # a keyed hash of the message's id at its provider; the idempotency key
     text: str
     at: datetime  # when the message came
-    reason: str  # the rule by which it belongs to the complaint
+    reason: str  # the reason why it was added to this complaint
     attachments: tuple[Attachment, ...] = ()
 
 
-HIDDEN_ID = "-"  # in place of an id that could reveal the reporter: by its number, or by the provider's record
+# In place of an id that could reveal the reporter: a hash can be compared with the hashes of all numbers, and a
+# provider's id can be looked up in the provider's records.
+HIDDEN_ID = "-"
 
 
 def for_centre(complaint: Complaint) -> Complaint:
@@ -140,5 +143,5 @@ def dump(complaint: Complaint) -> bytes:
 
 
 def load(stored: bytes) -> Complaint:
-    """Return the complaint of JSON bytes of `dump`; raises `msgspec.ValidationError` for other bytes."""
+    """Return the complaint from the JSON bytes of `dump`; raises `msgspec.DecodeError` for any other bytes."""
     return _decoder.decode(stored)

@@ -1,8 +1,8 @@
 """The errors of the gateway: a closed list.
 
 Each class has an `action` (the consequence), a `blame` (the party that must act) and a `code` for logs and metrics. The
-message is for an operator: it names fields and codes, never a citizen's words or number. An exception that is not on
-this list is treated as `Unavailable`: retried with backoff, then dead.
+message is for an operator: it names fields and codes, never a citizen's words or number. Any other exception counts as
+"unexpected": the row is retried with backoff, and becomes a dead letter when its stage has no attempt or no time left.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Action(StrEnum):
 
 
 class Blame(StrEnum):
-    """The party that must act before it can work."""
+    """The party that must act before another attempt can succeed."""
 
     SENDER = "sender"
     PROVIDER = "provider"
@@ -40,7 +40,7 @@ class GatewayError(Exception):
     def __init__(self, message: str = "", *, retry_after: float | None = None) -> None:
         super().__init__(message)
         self.message = message
-        self.retry_after = retry_after  # seconds, if the other side asked for a wait
+        self.retry_after = retry_after  # seconds to wait before the next attempt, if they are known
 
     @property
     def reason(self) -> str:
@@ -49,7 +49,7 @@ class GatewayError(Exception):
 
 
 class Refused(GatewayError):
-    """The base of errors for which the front door refuses a request; nothing is stored."""
+    """The base of the errors with which the front door refuses a request; nothing is stored."""
 
     action = Action.REFUSE
     blame = Blame.SENDER
@@ -105,20 +105,20 @@ class Overloaded(Refused):
 
 
 class Unavailable(GatewayError):
-    """The other side cannot be reached or failed; trying later may help."""
+    """The other side (provider, centre or database) cannot be reached or failed; a later attempt may help."""
 
     code, status = "unavailable", 503
     blame = Blame.PROVIDER
 
 
 class Throttled(Unavailable):
-    """The other side asks for fewer requests."""
+    """The other side accepts no more requests for now; a later attempt may help."""
 
     code = "throttled"
 
 
 class Rejected(GatewayError):
-    """The other side refused for good; another attempt would not help."""
+    """The other side (provider, centre or database) refused for good; another attempt would not help."""
 
     code = "rejected"
     action = Action.DEAD
@@ -126,14 +126,14 @@ class Rejected(GatewayError):
 
 
 class Untranslatable(GatewayError):
-    """A verified message that its adapter cannot read."""
+    """The adapter cannot read a verified message."""
 
     code = "untranslatable"
     action = Action.DEAD
 
 
 class Undecryptable(GatewayError):
-    """A stored value's key is not in the key ring, or the value was changed."""
+    """A stored value cannot be decrypted: its key is not in `[encryption] keys`, or the value was changed."""
 
     code = "undecryptable"
     action = Action.DEAD

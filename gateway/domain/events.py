@@ -13,12 +13,12 @@ from gateway.domain.complaint import Attachment
 class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
     """One message of a citizen on a channel."""
 
-    external_id: str  # unique in the channel for ever; the same message has the same id however it reaches us
+    external_id: str  # unique in the channel for ever; the same message has the same id by webhook and by poll
     # True if the id is a hash of number and text, not the provider's own. The centre never gets such an id: a person
     # who knows the text could try all numbers against it.
     made_id: bool = False
     sender: str  # the address as the provider gives it; enrich makes a phone E.164
-    recipient: str  # our own address that was written to
+    recipient: str  # our own address, to which the citizen wrote
     text: str
     sent_at: datetime | None = None
     sender_name: str | None = None
@@ -29,7 +29,7 @@ class CitizenMessage(msgspec.Struct, frozen=True, kw_only=True):
 class MessagePart(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a long message. The core waits for the others, then the adapter joins them (`ports.Joiner`)."""
 
-    group: str  # equal for all parts of the message, and different for other messages of the sender at that time
+    group: str  # the same for all parts of the message; the sender's other messages of that time have other groups
     number: int  # from 1
     total: int
     sender: str
@@ -47,7 +47,7 @@ class Delivery(StrEnum):
 class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
     """The provider's report about a reply that we sent."""
 
-    external_id: str  # the `Receipt.external_id` or one of `others` of the reply
+    external_id: str  # the provider's id of the reply: `Receipt.external_id` or one of `Receipt.others`
     state: Delivery
     error: str | None = None  # the provider's code, never its free text
 
@@ -55,13 +55,13 @@ class DeliveryReceipt(msgspec.Struct, frozen=True, kw_only=True):
 class Ignored(msgspec.Struct, frozen=True, kw_only=True):
     """A verified message that needs no action; stored and counted, not delivered."""
 
-    why: str
+    why: str  # shown by `try`
 
 
 class Notice(msgspec.Struct, frozen=True, kw_only=True):
-    """The provider's report about its device or line, for the operator."""
+    """The report of a provider's device about itself, such as a phone's battery; the status page shows it."""
 
-    well: bool
+    well: bool  # False if the device has a trouble
     text: str  # one short line in Bahasa Indonesia; no person's data
 
 

@@ -13,7 +13,7 @@ new_id = uuid7
 
 
 def first_id_at(moment: datetime) -> UUID:
-    """Return the lowest possible id of a moment, to bound a range of ids by time."""
+    """Return the lowest possible version 7 id of a moment: the bound of a range of ids by time."""
     milliseconds = int(moment.timestamp() * 1000)
     return UUID(int=(milliseconds << 80) | (0x7 << 76) | (0b10 << 62))
 

@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Localizable(str):
-    """A value of a text that each language writes in its own form, such as a moment; as a string it is English."""
+    """A value inside a text that each language writes differently, such as a time; the string itself is English."""
 
     __slots__ = ()
 
@@ -31,5 +31,5 @@ class Text(str):
 
 
 def text(pattern: str, /, **values: object) -> Text:
-    """Return a text for people. The pattern is a literal: the catalogue is extracted from the calls of this function."""
+    """Return a text for people. Write the pattern as a literal: the catalogue is extracted from the calls of `text`."""
     return Text(pattern, **values)

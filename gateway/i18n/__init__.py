@@ -1,4 +1,4 @@
-"""The languages of users' texts: one gettext catalogue; Bahasa Indonesia by default, English by choice."""
+"""Translate users' texts with one gettext catalogue: Bahasa Indonesia by default, English by choice."""
 
 from __future__ import annotations
 

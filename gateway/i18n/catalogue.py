@@ -1,7 +1,7 @@
 """Show texts in the reader's language, by the gettext catalogue in `locale/`.
 
-Code and database hold plain English. A `Text` keeps its pattern and values. A stored reason is plain text: it is matched
-against the patterns of the catalogue, so that it too can be shown in the reader's language.
+Code and database hold plain English. A `Text` keeps its pattern and values. A stored reason is a plain string: its
+pattern is found by matching it with all patterns of the catalogue.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gateway.i18n.click_texts import CLICK_TEXTS
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
 _REASON = re.compile(r"([a-z_]+: )(.+)", re.DOTALL)  # a stored reason: an error's code, which stays, and its message
-_ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values have no spaces
+_ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values never have spaces
 
 
 class Language(StrEnum):
@@ -31,7 +31,7 @@ class Language(StrEnum):
 
 
 def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
-    """Return the language of the option or of LAPOR_LANG; without them English if the locale is, else Bahasa Indonesia.
+    """Return the language of the option, of LAPOR_LANG, or of the locale: English if that is English, else Indonesian.
 
     Raises `ValueError` for a language that the gateway does not have.
     """
@@ -44,7 +44,7 @@ def preferred(option: str | None, environment: Mapping[str, str]) -> Language:
 
 
 def localize(english: str, language: Language) -> str:
-    """Return a text in a language; a text that the catalogue lacks stays English."""
+    """Return a text in a language; a text that is not in the catalogue stays English."""
     if isinstance(english, Localizable):
         return english.localized(language.value)
     if language is Language.ENGLISH:
@@ -69,9 +69,10 @@ def _translations() -> gettext.NullTranslations:
 
 @cache
 def _patterns() -> list[tuple[re.Pattern[str], str]]:
-    """Return the catalogue's patterns with placeholders as expressions, those with the most fixed characters first.
+    """Return the catalogue's patterns that have placeholders, each as a regular expression and as text.
 
-    The command-line library's patterns, such as "{value!r} is not {choice}.", are left out: they would match reasons.
+    The pattern with the most fixed characters comes first, because it is the most specific. The patterns of click, such
+    as "{value!r} is not {choice}.", are left out, because they would match reasons.
     """
     catalogue = getattr(_translations(), "_catalog", {})  # gettext has no public way to list its messages
     messages = [
@@ -80,19 +81,19 @@ def _patterns() -> list[tuple[re.Pattern[str], str]]:
         if isinstance(pattern, str)  # a text with a plural form has a tuple; reasons have none
         and "{" in pattern
         and pattern not in CLICK_TEXTS
-        and re.search("[a-z]", _fixed(pattern))
+        and re.search("[a-z]", _fixed(pattern))  # a pattern that has only placeholders would match any text
     ]
     messages.sort(key=lambda pattern: len(_fixed(pattern)), reverse=True)
     return [(_expression(pattern), pattern) for pattern in messages]
 
 
 def _fixed(pattern: str) -> str:
-    """Return the part of a pattern that is not placeholders; a pattern of placeholders alone would match any text."""
+    """Return a pattern without its placeholders."""
     return re.sub(r"{.*?}", "", pattern)
 
 
 def _expression(pattern: str) -> re.Pattern[str]:
-    """Return the expression that matches the filled pattern; a placeholder that occurs twice has one value."""
+    """Return the expression that matches the filled pattern; a placeholder that occurs twice must have equal values."""
     seen: set[str] = set()
     parts = []
     for literal, name, _, _ in Formatter().parse(pattern):
@@ -105,7 +106,7 @@ def _expression(pattern: str) -> re.Pattern[str]:
 
 
 def _match(english: str, language: Language) -> str | None:
-    """Return a plain English text in the language, by the pattern that it was made of; `None` if no pattern fits."""
+    """Return the translation of a plain English string, or `None` if no pattern of the catalogue matches it."""
     translated = _translations().gettext(english)
     if translated != english:
         return translated

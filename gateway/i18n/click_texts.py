@@ -1,4 +1,4 @@
-"""The command-line library's own texts. It looks them up by gettext; listed here, they are part of our catalogue."""
+"""The texts of click, the command-line library. They are listed here so that our catalogue has their translations."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from gateway.domain.texts import text
 
 
 def plural(singular: str, several: str) -> tuple[str, str]:
-    """Return a text with two forms. Both are literals: the catalogue is extracted from the calls of this function."""
+    """Return a text with two forms. Write both as literals: the catalogue is extracted from the calls of `plural`."""
     return singular, several
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from gateway.domain.texts import Localizable, Text, text
 from gateway.i18n.catalogue import Language
 
-# Fixed offsets: Indonesia changes no clocks, and a small server may have no time zone files.
+# Fixed offsets, because Indonesia has no daylight saving time, and a small server may have no time zone files.
 WIB = timezone(timedelta(hours=7), "WIB")
 WITA = timezone(timedelta(hours=8), "WITA")
 WIT = timezone(timedelta(hours=9), "WIT")
@@ -28,13 +28,13 @@ def zone_of(region: str) -> timezone:
 
 
 def common_zone(regions: Iterable[str]) -> timezone:
-    """Return the time zone that all regions share, or that of Jakarta if they share none."""
+    """Return the time zone of the regions if they all have the same, else that of Jakarta."""
     zones = {zone_of(region) for region in regions}
     return zones.pop() if len(zones) == 1 else WIB
 
 
 class Moment(Localizable):
-    """A moment in local time, as a value of a text: "21:14 WIB", with its date if that is another day than `now`."""
+    """A moment in local time, as a value of a text: "21:14 WIB", with its date if that is not today's."""
 
     __slots__ = ("_local", "_today")
     _local: datetime
@@ -83,20 +83,20 @@ def _clock(local: datetime, language: Language) -> str:
 
 
 def _day(local: datetime, language: Language) -> str:
-    from babel.dates import format_date  # noqa: PLC0415  imported only if a person looks
+    from babel.dates import format_date  # noqa: PLC0415  slow to import, and seldom needed
 
     return format_date(local, "d MMMM yyyy", locale=language.value)
 
 
 def format_number(number: int, language: Language) -> str:
     """Return a number with the language's separators: "1.234" or "1,234"."""
-    from babel.numbers import format_decimal  # noqa: PLC0415  imported only if a person looks
+    from babel.numbers import format_decimal  # noqa: PLC0415  slow to import, and seldom needed
 
     return format_decimal(number, locale=language.value)
 
 
 def age(length: timedelta) -> Text:
-    """Return a duration as a text, in the largest unit of which it has at least two."""
+    """Return a duration as a text, in the largest unit (from days to seconds) of which it has at least two."""
     seconds = max(0, int(length.total_seconds()))
     if seconds >= 2 * 86_400:
         return text("{count} days", count=seconds // 86_400)

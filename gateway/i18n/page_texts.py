@@ -8,7 +8,7 @@ PAGE_TEXTS = (
     text("All well"),
     text("Trouble"),
     text("What to do"),
-    text("All well: all channels flow"),
+    text("All well: all channels work"),
     text("Trouble: see the channels that need action"),
     text("Waiting"),
     text("Dead letters"),

@@ -1,1 +1,1 @@
-"""Log lines and metrics of the gateway."""
+"""Write log lines and count metrics."""

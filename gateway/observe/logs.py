@@ -1,7 +1,7 @@
-"""Structured logs that cannot hold personal data, and the log lines of batches and errors.
+"""Write structured logs without personal data, and the log lines of batches and errors.
 
-A log line keeps only the fields named in `FIELDS`. Long runs of digits (phone numbers, NIK) are masked in every text but
-the ids. An exception is shown by its class and place, because its message may quote a citizen.
+Only the fields in `FIELDS` are written. Long runs of digits (phone numbers, NIK) are masked in all texts except ids. An
+exception outside the closed list is shown by its class and traceback only, because its message may quote a citizen.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from structlog.typing import EventDict, FilteringBoundLogger, Processor, Wrapped
 
 from gateway.domain.errors import GatewayError
 
-# Exactly the fields that the code writes: tests/gateway/observe/test_fields.py compares.
+# tests/gateway/observe/test_fields.py compares these names with the fields that the code writes.
 FIELDS = frozenset(
     {
         "action", "attempts", "channel", "code", "correlation_id", "count", "error", "event", "host", "kind",
@@ -29,7 +29,7 @@ FIELDS = frozenset(
     }
 )  # fmt: skip
 _IDS = frozenset({"ticket", "correlation_id", "timestamp", "port"})
-_INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog's own; removed again before the line is written
+_INTERNAL = frozenset({"_record", "_from_structlog"})  # structlog removes these before the line is written
 _NUMBER = re.compile(r"\+?\d(?:[\s.\-/()\u2010-\u2015]{0,2}\d){6,}")
 
 log: FilteringBoundLogger = structlog.get_logger()
@@ -40,8 +40,8 @@ def configure(style: Literal["auto", "json", "pretty"] = "auto", level: str = "i
 
     "auto" is "pretty" on a terminal and "json" elsewhere.
     """
-    # A cast, because _Unfailing has only the two methods that loggers call.
-    output = cast("TextIO", _Unfailing(sys.stderr))
+    # A cast, because _SafeStream has only the two methods that loggers call.
+    output = cast("TextIO", _SafeStream(sys.stderr))
     pretty = style == "pretty" or (style == "auto" and sys.stderr.isatty())
     threshold = logging.getLevelNamesMapping()[level.upper()]
     processors: list[Processor] = [
@@ -67,7 +67,7 @@ def _renderer(pretty: bool) -> Processor:
 
 
 def _configure_libraries(output: TextIO, processors: list[Processor], renderer: Processor, threshold: int) -> None:
-    """Send the standard library's logs through the same processors; libraries are heard from warnings upwards."""
+    """Send the standard library's logs through the same processors, from level warning upwards."""
     stream = logging.StreamHandler(output)
     stream.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -78,27 +78,27 @@ def _configure_libraries(output: TextIO, processors: list[Processor], renderer: 
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(max(threshold, logging.WARNING))  # debug lines of libraries quote bodies of requests
-    server = logging.getLogger("uvicorn.error")  # it warns of every request that is not HTTP
-    server.filters[:] = [_Seldom()]
+    server = logging.getLogger("uvicorn.error")  # it logs a warning for every request that is not HTTP
+    server.filters[:] = [_OncePerSecond()]
 
 
-class _Seldom(logging.Filter):
-    """Lets each message of a logger through once per second, so that a flood of requests cannot fill the disk."""
+class _OncePerSecond(logging.Filter):
+    """Pass each message of a logger at most once per second, so that a flood of requests cannot fill the disk."""
 
     def __init__(self) -> None:
         super().__init__()
         self._last: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Return whether to write the record. Messages are told apart by `msg`, the text before its values are filled in."""
+        """Return whether to write the record. Records with an equal `msg` (the text without values) are one message."""
         if record.created - self._last.get(str(record.msg), 0.0) < 1:
             return False
         self._last[str(record.msg)] = record.created
         return True
 
 
-class _Unfailing:
-    """A stream that drops lines which cannot be written: the disk may be full, or the reader of the pipe gone."""
+class _SafeStream:
+    """A stream that drops lines if writing fails: the disk may be full, or the reader of the pipe may have ended."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -146,7 +146,7 @@ def _describe_exception(_logger: WrappedLogger, _method: str, entry: EventDict) 
 
 
 def _error_of(exc_info: object) -> BaseException | None:
-    """Return the error in the forms that logging allows: true for the current one, a tuple, or the error itself."""
+    """Return the error of `exc_info`, which may be true (the current error), a tuple, or the error itself."""
     error = exc_info
     if exc_info is True:
         error = sys.exc_info()[1]
@@ -156,7 +156,7 @@ def _error_of(exc_info: object) -> BaseException | None:
 
 
 class CorrelatedRow(Protocol):
-    """A row with the ids of a log line."""
+    """A row with the fields that identify it in a log line."""
 
     @property
     def region(self) -> str:
@@ -168,13 +168,13 @@ class CorrelatedRow(Protocol):
 
     @property
     def correlation_id(self) -> UUID:
-        """Return the id of the stored message from which the row comes."""
+        """Return the id of the stored message to which the row belongs."""
 
 
 def log_batch(event: str, rows: Sequence[CorrelatedRow], **fields: object) -> None:
-    """Log a batch in one line: a single row with its ids and `fields`, several with their count.
+    """Log a batch in one line: one row with its ids and `fields`, several rows with their number.
 
-    A line per row would cost more than the work on the row.
+    One line per row would cost more than the work on the row.
     """
     if len(rows) == 1:
         (row,) = rows
@@ -184,10 +184,10 @@ def log_batch(event: str, rows: Sequence[CorrelatedRow], **fields: object) -> No
 
 
 def failure_fields(error: Exception) -> dict[str, object]:
-    """Return the log fields of an error: its reason, and the traceback only if the error is not the gateway's own."""
+    """Return the log fields of an error: its reason, and its traceback if it is not on the closed list."""
     return {"reason": describe(error), "exc_info": None if isinstance(error, GatewayError) else error}
 
 
 def describe(error: BaseException) -> str:
-    """Return the reason of a gateway's error, and only the class name of any other, because its text may be personal."""
+    """Return the reason of a `GatewayError`; of other errors only the class name: their text may quote a citizen."""
     return error.reason if isinstance(error, GatewayError) else type(error).__name__

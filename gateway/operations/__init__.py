@@ -1,1 +1,1 @@
-"""Operations on a running installation: its status, new keys."""
+"""Operate an installation: report its status, and encrypt stored values with a new key."""

@@ -1,4 +1,4 @@
-"""Encrypt stored values again with the first key, so that an old key can be thrown away."""
+"""Encrypt stored values again with the first key, so that an old key can be removed."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from gateway.storage.tables import TableSet
 def rekey(tables: Sequence[TableSet], keyring: Keyring, batch: int) -> Iterator[tuple[str, int]]:
     """Encrypt every encrypted column with the first key, `batch` rows in one transaction.
 
-    Yields `("table.column", number of values encrypted anew)` after each column. Raises `Undecryptable` if the ring
-    lacks the key of a value; finished batches stay finished.
+    Yields `("table.column", number of values encrypted again)` after each column. Raises `Undecryptable` if the ring
+    does not have the key of a value; batches that were committed before stay as they are.
     """
     for table_set in tables:
         for encrypted in encrypted_columns(table_set.metadata):
@@ -34,7 +34,7 @@ def rekey(tables: Sequence[TableSet], keyring: Keyring, batch: int) -> Iterator[
 def _page(
     database: Database, keyring: Keyring, encrypted: EncryptedColumn, after: UUID, batch: int
 ) -> tuple[int, UUID | None]:
-    """Encrypt the next rows after an id; return how many values changed, and the last id or `None` at the end."""
+    """Encrypt the next rows after an id; return the number of changed values, and the last id (`None` at the end)."""
     column, purpose = encrypted
     table = column.table
     chosen = (

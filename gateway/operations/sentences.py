@@ -1,4 +1,4 @@
-"""Describe one channel in sentences: its last events, its queues, its connection; each trouble with its remedy."""
+"""Describe one channel in sentences: its last events, queues and connection, and the remedy of each trouble."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from gateway.ports import Channel, Listener
 from gateway.spool.queue_reader import Backlog
 from gateway.spool.rows import LeaseRow
 
-_FRESH = timedelta(minutes=15)  # a refusal is a trouble for so long: anybody can send a request that is refused
+_FRESH = timedelta(minutes=15)  # an older refusal is no trouble, because anybody can send a request that is refused
 _SLOW = timedelta(minutes=2)  # a healthy queue is emptied in seconds
 
-Seen = Mapping[str, tuple[datetime, str | None]]  # the last events of a channel: {what: (moment, detail)}
+LastEvents = Mapping[str, tuple[datetime, str | None]]  # of a channel: {kind of event: (moment, detail)}
 
 
 class Remedy(StrEnum):
-    """A section of the help page, with the remedy of one trouble."""
+    """The kinds of trouble; each has a section with its remedy on the help page."""
 
     NO_PROCESS = "no-process"
     DATABASE = "database"
@@ -37,15 +37,15 @@ class Remedy(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
-    """One sentence about a channel; a trouble has a remedy."""
+    """One sentence about a channel."""
 
     text: Text
-    remedy: Remedy | None = None
+    remedy: Remedy | None = None  # set if the sentence is a trouble
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Facts:
-    """The facts of all channels that the database has."""
+    """The facts about all channels, read from the database."""
 
     inbox: Mapping[ChannelId, Backlog]
     outbox: Mapping[ChannelId, Backlog]
@@ -53,13 +53,13 @@ class Facts:
     seen: Mapping[tuple[str, str, str], tuple[datetime, str | None]]
     leases: Mapping[ChannelId, LeaseRow]
 
-    def seen_of(self, channel: ChannelId) -> Seen:
+    def last_events(self, channel: ChannelId) -> LastEvents:
         """Return the last events of one channel."""
         return {what: entry for (region, name, what), entry in self.seen.items() if (region, name) == channel}
 
 
 class Times(NamedTuple):
-    """The present moment, and the zone in which a channel's moments are shown."""
+    """The present moment, and the time zone in which a channel's moments are shown."""
 
     now: datetime
     zone: timezone
@@ -75,7 +75,7 @@ class Times(NamedTuple):
 
 def describe(channel_id: ChannelId, channel: Channel | None, facts: Facts, times: Times) -> Iterable[Sentence]:
     """Yield the sentences of a channel, troubles among them; `channel` is `None` if it is not configured any more."""
-    seen = facts.seen_of(channel_id)
+    seen = facts.last_events(channel_id)
     yield from _activity(seen, times)
     yield from _device(seen, times)
     if backlog := facts.inbox.get(channel_id):
@@ -93,7 +93,7 @@ def describe(channel_id: ChannelId, channel: Channel | None, facts: Facts, times
         yield Sentence(text("this channel is not configured any more"), Remedy.NOT_CONFIGURED)
 
 
-def _activity(seen: Seen, times: Times) -> Iterable[Sentence]:
+def _activity(seen: LastEvents, times: Times) -> Iterable[Sentence]:
     if "accepted" not in seen:
         yield Sentence(text("no message has come in yet"))
     else:
@@ -104,13 +104,13 @@ def _activity(seen: Seen, times: Times) -> Iterable[Sentence]:
         yield Sentence(text("last reply sent {at}", at=times.at(seen["replied"][0])))
     if "refused" in seen:
         moment, why = seen["refused"]
-        # Anybody can cause one refusal; but if no message was accepted since, the channel's secret may be wrong.
+        # Anybody can cause a refusal, but if no message was accepted after it, the channel's secret may be wrong.
         fresh = times.now - moment < _FRESH and ("accepted" not in seen or seen["accepted"][0] < moment)
         refused = text("last refused a request {at}: {reason}", at=times.at(moment), reason=why or "")
         yield Sentence(refused, Remedy.REFUSED if fresh else None)
 
 
-def _device(seen: Seen, times: Times) -> Iterable[Sentence]:
+def _device(seen: LastEvents, times: Times) -> Iterable[Sentence]:
     """Yield the last report of the provider's device."""
     reports = [(seen[what], what) for what in ("unwell", "well") if what in seen]
     if reports:

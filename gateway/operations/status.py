@@ -1,6 +1,6 @@
-"""Report the health of each channel: its state, and for each trouble since when, why, and the remedy.
+"""Report the health of each channel: its state, and each trouble with its time, cause and remedy.
 
-The texts of a report have no language yet: `localize` shows them in one. No text names a citizen.
+The texts are English `Text` values; `localize` translates them. No text has data of a citizen.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from gateway.operations.sentences import Facts, Remedy, Sentence, Times, describ
 from gateway.ports import Channel
 from gateway.spool.activity import ALIVE
 
-ALIVE_FOR = timedelta(seconds=30)  # a running process renews its sign of life every 5 seconds
+ALIVE_FOR = timedelta(seconds=30)  # a running process records every 5 seconds that it runs
 
 
 class State(StrEnum):
-    """State of a channel, the worst first."""
+    """The state of a channel. The worst state comes first."""
 
-    STOPPED = "stopped"  # no process works for it
-    DISCONNECTED = "disconnected"  # its provider cannot be reached, or our secrets differ
+    STOPPED = "stopped"  # no process works on its messages
+    DISCONNECTED = "disconnected"  # its provider cannot be reached, or provider and gateway have different secrets
     SLOW = "slow"  # its messages wait too long
     WAITING = "waiting"  # no message has come yet
     CONNECTED = "connected"
@@ -64,7 +64,7 @@ class ChannelReport:
 
     @property
     def healthy(self) -> bool:
-        """Return whether no sentence is a trouble."""
+        """Return whether none of the sentences is a trouble."""
         return all(sentence.remedy is None for sentence in self.sentences)
 
 
@@ -83,7 +83,7 @@ class Report:
 
 
 def report(gateway: Gateway) -> Report:
-    """Read the facts of all channels from the database once, and return their report."""
+    """Return the report of all channels. If the database fails, no error is raised, and `problem` is set."""
     now, spool = gateway.spool.clock(), gateway.spool
     names = {region.file.code: region.file.name for region in gateway.settings.regions}
     zone = common_zone(channel.region for channel in gateway.channels)
@@ -135,23 +135,23 @@ def _channel(
         region_name=names.get(channel_id.region, channel_id.region),
         name=channel_id.name,
         adapter=channel.adapter_key if channel else "-",
-        state=State.STOPPED if stopped else _state(sentences, heard="accepted" in facts.seen_of(channel_id)),
+        state=State.STOPPED if stopped else _state(sentences, used="accepted" in facts.last_events(channel_id)),
         waiting=sum(backlog.waiting for backlog in backlogs),
         dead=dead,
         sentences=sentences,
     )
 
 
-def _state(sentences: Iterable[Sentence], *, heard: bool) -> State:
-    """Return the worst state of the troubles; without a trouble, whether a message has ever come."""
+def _state(sentences: Iterable[Sentence], *, used: bool) -> State:
+    """Return the worst state of the troubles; without one, `CONNECTED` if a message has ever come, else `WAITING`."""
     states = {_STATE_OF[sentence.remedy] for sentence in sentences if sentence.remedy in _STATE_OF}
     if not states:
-        return State.CONNECTED if heard else State.WAITING
+        return State.CONNECTED if used else State.WAITING
     return next(state for state in State if state in states)
 
 
 def _stopped(now: datetime, zone: timezone, alive: datetime | None) -> Text | None:
-    """Return since when no process runs; `None` if one runs."""
+    """Return the text that no process runs, with its time; `None` if one runs."""
     if alive is None:
         return text("no process of the gateway has run yet; start it: run_gateway.py serve, or web and work")
     if now - alive <= ALIVE_FOR:

@@ -1,7 +1,7 @@
 """Send replies to citizens, each on the channel that the citizen used.
 
-At least once: if the provider's answer to an attempt was lost, the adapter first looks the reply up at the provider. A
-citizen gets a reply twice only if the provider has no such look-up and we crashed between its answer and our commit.
+At least once: if the provider's answer to an attempt may be lost, the adapter first looks the reply up at the provider.
+A citizen gets a reply twice only if the answer was lost and the provider has no such look-up.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class Acknowledger:
         lease: timedelta,
         elsewhere: Callable[[], frozenset[ChannelId]],
     ) -> None:
+        """Prepare; `elsewhere` returns the channels on which this process cannot send: another holds the connection."""
         self._spool = spool
         self._channels = channels
         self._metrics = metrics
@@ -51,9 +52,8 @@ class Acknowledger:
         self._pool = ThreadPoolExecutor(threads, "reply")
 
     def run_once(self) -> int:
-        """Send one batch; return the number of its replies. Replies to one citizen keep their order."""
-        # Small claims: all replies of a claim must be sent before its lease ends, even if each call times out.
-        # Not the replies of connections that another process holds: only that process can send them.
+        """Send one batch; return the number of claimed replies. Replies to one citizen keep their order."""
+        # Small claims, because calls may be slow, and another worker may claim replies whose lease has ended.
         claim = self._spool.outbox.claim(self._threads * 4, self._lease, kinds=[Kind.REPLY], leaving=self._elsewhere())
         if not claim.rows:
             return 0
@@ -61,7 +61,7 @@ class Acknowledger:
         lanes: dict[UUID, list[OutboxRow]] = {}
         for row in claim.rows:
             lanes.setdefault(row.lane, []).append(row)
-        # list() raises the exception of a thread here.
+        # list() raises the exceptions of the threads.
         list(self._pool.map(lambda rows: self._send_lane(claim.id, rows), lanes.values()))
         return len(claim.rows)
 
@@ -70,10 +70,10 @@ class Acknowledger:
         self._pool.shutdown()
 
     def _send_lane(self, claim: UUID, rows: Sequence[OutboxRow]) -> None:
-        """Send one citizen's replies until one is to be tried again; those behind it wait for it."""
+        """Send the replies of one lane in their order; if one must be tried again, give back the replies after it."""
         for position, row in enumerate(rows):
-            # The replies before it may have taken long, and another worker may have claimed this one since.
-            if not self._spool.outbox.hold(claim, row.id, self._lease):
+            # The replies before it may have taken longer than the lease; another worker may then have claimed this one.
+            if not self._spool.outbox.extend_lease(claim, row.id, self._lease):
                 continue
             try:
                 receipt, outcome = self._send(row)

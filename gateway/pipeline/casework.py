@@ -1,6 +1,6 @@
-"""File reports: open a case, or add the report to the case that its sender has just opened.
+"""File reports: open a case, or add the report to the last case of its sender.
 
-One message makes one complaint, or one addition to one: a message whose external id is known changes nothing.
+A message makes one complaint or one addition. A message whose external id was filed before changes nothing.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from gateway.pipeline.handover import Handover, PreclaimedBatch
 from gateway.pipeline.interpret.commands import Report
 from gateway.spool import Spool
 from gateway.spool.case import CaseReference, LastCase, NewCase
-from gateway.spool.outbox import Hold
+from gateway.spool.outbox import Preclaim
 from gateway.spool.tables import Kind
 from gateway.storage import Transaction
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Filing:
-    """A report that is to be filed: as a new case, or as an addition to an earlier one."""
+    """A report to file, as a new case or as an addition to an earlier case."""
 
     report: Report
     case: NewCase
 
     @property
-    def heard_at(self) -> datetime:
-        """The time when the message came."""
+    def received_at(self) -> datetime:
+        """Return the time when the message came."""
         return self.case.opened_at
 
 
 def reason_to_stand_alone(report: Report, complaint: Complaint, earlier: Complaint) -> str | None:
-    """Return why a further message is a report of its own, or `None` if it is an addition to the earlier one. Pure."""
+    """Return why a message is a report of its own (text), or `None` if it is an addition to the earlier one. Pure."""
     if not report.plain:
         return "a command word: BARU, ANONIM, RAHASIA or a region's"
     before, now = earlier.category, complaint.category
@@ -52,10 +52,10 @@ def reason_to_stand_alone(report: Report, complaint: Complaint, earlier: Complai
 
 
 def _stated_reason(report: Report, reason: str | None, earlier: LastCase | None) -> str | None:
-    """Return the reason that the complaint may state, or `None`. Pure.
+    """Return the reason that is stored in the complaint, or `None`. Pure.
 
-    The reason must not reveal the sender of an anonymous report. An anonymous report always states the same reason,
-    whether or not its sender wrote before; a report after an anonymous one states none.
+    The reason must not reveal the sender of an anonymous report. So the reason of an anonymous report is always the
+    same, with or without earlier messages of its sender, and a report that follows an anonymous one has none.
     """
     if report.headless:
         return "its first part is missing: it may have begun with ANONIM or RAHASIA"
@@ -65,7 +65,7 @@ def _stated_reason(report: Report, reason: str | None, earlier: LastCase | None)
 
 
 class Casework:
-    """Files reports in the spool."""
+    """File reports in the spool."""
 
     def __init__(self, spool: Spool, handover: Handover, *, window: timedelta, lease: timedelta) -> None:
         self._spool = spool
@@ -76,7 +76,7 @@ class Casework:
     def file(self, transaction: Transaction, filings: Sequence[Filing]) -> PreclaimedBatch | None:
         """Open cases and add to cases, in the order in which the messages came.
 
-        Returns the deliveries that are handed to this process's deliverer after the transaction has committed.
+        Returns deliveries that are already claimed for this process, or `None`: pass them on after the commit.
         """
         if not filings:
             return None
@@ -89,16 +89,16 @@ class Casework:
             if case.message_key in known:
                 continue
             known.add(case.message_key)
-            earlier = self._near(last_cases.get(sender), filing.heard_at)
+            earlier = self._within_window(last_cases.get(sender), filing.received_at)
             reason = reason_to_stand_alone(filing.report, case.complaint, earlier.complaint) if earlier else None
             if earlier is not None and reason is None:
                 further.append((filing, earlier))
-                last_cases[sender] = earlier.heard_again(filing.heard_at)
+                last_cases[sender] = earlier.after_message(filing.received_at)
                 continue
             if stated := _stated_reason(filing.report, reason, earlier):
                 case = case.standing_alone(stated)
             new.append(case)
-            last_cases[sender] = LastCase(case.complaint.id, case.complaint, filing.heard_at)
+            last_cases[sender] = LastCase(case.complaint.id, case.complaint, filing.received_at)
         batch = self._open(transaction, new)
         for filing, earlier in further:  # after the new cases: the centre must get a complaint before its additions
             self._follow(transaction, filing, earlier)
@@ -107,7 +107,7 @@ class Casework:
     def _last_cases(self, transaction: Transaction, filings: Sequence[Filing]) -> dict[UUID, LastCase]:
         if not self._window:
             return {}
-        since = min(filing.heard_at for filing in filings) - self._window
+        since = min(filing.received_at for filing in filings) - self._window
         return self._spool.cases.last_cases(transaction, list({filing.case.sender_key for filing in filings}), since)
 
     def _known(
@@ -115,26 +115,29 @@ class Casework:
     ) -> set[UUID]:
         """Return the keys of messages that were filed before.
 
-        Cases are searched only for messages that could be additions: to open a case again does nothing anyway.
+        The cases are searched only for messages that may become additions. For the others `Cases.create` does it.
         """
-        writers = Counter(filing.case.sender_key for filing in filings)
+        per_sender = Counter(filing.case.sender_key for filing in filings)
         messages = [filing.case.message_key for filing in filings]
-        doubtful = [
+        possible_additions = [
             filing.case.message_key
             for filing in filings
-            if filing.case.sender_key in last_cases or writers[filing.case.sender_key] > 1
+            if filing.case.sender_key in last_cases or per_sender[filing.case.sender_key] > 1
         ]
         cases = self._spool.cases
-        return cases.with_follow_up(transaction, messages) | cases.with_case(transaction, doubtful)
+        return cases.with_follow_up(transaction, messages) | cases.with_case(transaction, possible_additions)
 
-    def _near(self, last: LastCase | None, at: datetime) -> LastCase | None:
-        """Return the last case if the message came within the window around it; a replayed message may be older."""
-        return last if last and self._window and abs(at - last.heard_at) <= self._window else None
+    def _within_window(self, last: LastCase | None, at: datetime) -> LastCase | None:
+        """Return the last case if its last message came within the window before or after `at`, else `None`.
+
+        It may have come after `at`, because `at` may be the time of an old message that is replayed.
+        """
+        return last if last and self._window and abs(at - last.last_message_at) <= self._window else None
 
     def _follow(self, transaction: Transaction, filing: Filing, earlier: LastCase) -> None:
-        if self._spool.cases.follow(transaction, earlier.id, filing.case.message_key, filing.heard_at):
-            seconds = round(abs(filing.heard_at - earlier.heard_at).total_seconds())
-            self.add(transaction, earlier.id, filing, f"{seconds} s after the message before, and it reads like more")
+        if self._spool.cases.follow(transaction, earlier.id, filing.case.message_key, filing.received_at):
+            seconds = round(abs(filing.received_at - earlier.last_message_at).total_seconds())
+            self.add(transaction, earlier.id, filing, f"{seconds} s after the message before, no sign of a new report")
 
     def add(self, transaction: Transaction, case_id: UUID, filing: Filing, reason: str) -> None:
         """Queue a further message as an addition to the complaint at the centre."""
@@ -142,7 +145,7 @@ class Casework:
         addition = Addition(
             id=filing.case.message_key,
             text=complaint.description,
-            at=filing.heard_at,
+            at=filing.received_at,
             reason=reason,
             attachments=complaint.attachments,
         )
@@ -150,17 +153,17 @@ class Casework:
         self._spool.outbox.add_jobs(transaction, Kind.ADD, [case], content=msgspec.json.encode(addition))
 
     def _open(self, transaction: Transaction, new: Sequence[NewCase]) -> PreclaimedBatch | None:
-        """Open cases and queue their deliveries; claim these at once if the deliverer beside us has room."""
+        """Open cases and queue their deliveries; claim these at once if this process's deliverer has room for them."""
         if not new:
             return None
         cases = self._spool.cases.create(transaction, new)
         claim = self._handover.reserve() if cases else None
-        hold = Hold(claim, self._lease) if claim else None
-        jobs = self._spool.outbox.add_jobs(transaction, Kind.DELIVER, cases, hold=hold)
+        preclaim = Preclaim(claim, self._lease) if claim else None
+        jobs = self._spool.outbox.add_jobs(transaction, Kind.DELIVER, cases, preclaim=preclaim)
         return PreclaimedBatch(claim, jobs, {case.id: case for case in cases}) if claim else None
 
     def amend(self, transaction: Transaction, complaint: Complaint, correlation_id: UUID, why: str) -> None:
-        """Replace the complaint of a case, here and at the centre."""
+        """Replace the complaint of a case here, and queue the change for the centre, with `why` for its history."""
         self._spool.cases.rewrite(transaction, complaint)
         case = _reference(complaint.id, complaint, correlation_id)
         self._spool.outbox.add_jobs(transaction, Kind.AMEND, [case], content=why.encode())

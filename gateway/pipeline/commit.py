@@ -1,7 +1,7 @@
-"""Group commit: one transaction stores the rows of many webhooks, and each webhook waits for it.
+"""Group commit: store the rows of many webhooks in one transaction, and answer each webhook after it.
 
-While one group is being committed, the next group collects. So a single request never waits for others, and under load
-one commit serves many requests.
+While one group is being committed, new messages form the next group. So a single request never waits for others, and
+under load one commit serves many requests.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from gateway.spool.inbox import Inbox, Incoming, SealedRow
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 
-Done = Callable[[bool | Overloaded], None]  # called with: True if the message was new, or the reason if not durable
+Done = Callable[[bool | Overloaded], None]  # argument: True if the message is new, False if known, or the error
 
 
 class Tally:
-    """Counts accepted messages per channel."""
+    """Count accepted messages per channel."""
 
     def __init__(self, channels: Iterable[Channel], metrics: Metrics, activity: ActivityLog) -> None:
         self._activity = activity
@@ -48,14 +48,14 @@ class Tally:
 
 
 class Committer:
-    """Writes sealed rows into the inbox, and returns the outcome of each. Blocks its caller."""
+    """Write sealed rows into the inbox, and return the outcome of each. Blocks the calling thread."""
 
     def __init__(self, inbox: Inbox, tally: Tally, metrics: Metrics) -> None:
         self.inbox = inbox
         self._tally = tally
         self._batch = metrics.batch.labels("receive")
-        self._turned_away = 0  # messages since the database stopped answering
-        self.on_commit: Callable[[], None] = lambda: None  # wakes a worker of the same process
+        self._uncommitted = 0  # messages refused since the database stopped answering
+        self.on_commit: Callable[[], None] = lambda: None  # called after each group; the process wakes its worker
 
     def write(self, rows: Sequence[SealedRow]) -> list[bool | GatewayError]:
         """Commit sealed rows; if they cannot be written together, write each alone, so that only the bad row fails.
@@ -70,7 +70,7 @@ class Committer:
             return [exc] * len(rows)
         except Exception as exc:  # noqa: BLE001  each request of the group must get an answer
             if len(rows) == 1:
-                return [exc if isinstance(exc, GatewayError) else _unforeseen(exc)]
+                return [exc if isinstance(exc, GatewayError) else _unexpected(exc)]
         return [outcome for row in rows for outcome in self.write([row])]
 
     def _commit(self, rows: Sequence[SealedRow]) -> set[UUID]:
@@ -78,7 +78,7 @@ class Committer:
             return self.inbox.commit(rows)
         except Unavailable:
             # After a restart of the database the pool has dead connections; the second attempt opens a new one.
-            # To repeat is harmless: the rows have dedupe keys.
+            # A second attempt stores no row twice, because the rows have dedupe keys.
             return self.inbox.commit(rows)
 
     def count(self, rows: Sequence[SealedRow], outcomes: Sequence[bool | GatewayError]) -> None:
@@ -91,27 +91,27 @@ class Committer:
         at = rows[-1]["received_at"]
         for (region, channel, new), count in stored.items():
             self._tally.count(ChannelId(region, channel), count if new else 0, 0 if new else count, at)
-        fresh = sum(count for (_, _, new), count in stored.items() if new)
-        if fresh == 1:
+        new_count = sum(count for (_, _, new), count in stored.items() if new)
+        if new_count == 1:
             row = next(row for row, outcome in zip(rows, outcomes, strict=True) if outcome is True)
             log.info("accepted", region=row["region"], channel=row["channel"], correlation_id=row["id"].hex)
-        elif fresh:
-            log.info("accepted", count=fresh)
+        elif new_count:
+            log.info("accepted", count=new_count)
         self._log_failures([outcome for outcome in outcomes if isinstance(outcome, GatewayError)])
         self.on_commit()
 
     def _log_failures(self, errors: Sequence[GatewayError]) -> None:
-        """Log an outage once at its begin and once at its end: providers that retry fast would fill the log."""
+        """Log an outage once when it begins and once when it ends: providers that retry fast would fill the log."""
         unavailable = [error for error in errors if isinstance(error, Unavailable)]
         for error in errors:
             if not isinstance(error, Unavailable):
                 log.error("not committed", count=1, reason=error.reason)
-        if unavailable and not self._turned_away:
+        if unavailable and not self._uncommitted:
             log.error("not committed", count=len(unavailable), reason=unavailable[0].reason)
-        if not unavailable and self._turned_away:
-            log.warning("committing again", count=self._turned_away)
-            self._turned_away = 0
-        self._turned_away += len(unavailable)
+        if not unavailable and self._uncommitted:
+            log.warning("committing again", count=self._uncommitted)
+            self._uncommitted = 0
+        self._uncommitted += len(unavailable)
 
 
 class _Waiting(NamedTuple):
@@ -122,17 +122,20 @@ class _Waiting(NamedTuple):
 
 
 class GroupCommit:
-    """Commits waiting messages in groups, one transaction at a time, on its own thread."""
+    """Commit waiting messages in groups, one transaction at a time, on its own thread."""
 
     def __init__(self, committer: Committer, *, group: int, queue: int, share: float, timeout: float) -> None:
-        """Take the most messages of a group and of the queue, a channel's share of the queue, and seconds to wait."""
+        """Prepare; `group` and `queue` are limits in messages, `timeout` is in seconds.
+
+        `share` is the part of the queue that one channel may fill (above 0, at most 1).
+        """
         self._committer = committer
         self._group = group
         self._limit = queue
         self._timeout = timeout
         self._channel_limit = max(1, int(queue * share))
         self._waiting: deque[_Waiting] = deque()
-        self._in_flight: dict[int, _Waiting] = {}  # messages of the current group without an answer, by position
+        self._in_flight: dict[int, _Waiting] = {}  # unanswered messages of the current group, by position
         self._per_channel: Counter[ChannelId] = Counter()
         self._idle: asyncio.Event | None = None  # set while no group is being committed; belongs to one event loop
         self._watch: asyncio.TimerHandle | None = None
@@ -140,14 +143,14 @@ class GroupCommit:
         self._thread: threading.Thread | None = None
 
     def put(self, message: Incoming) -> asyncio.Future[bool]:
-        """Queue a message; the future has its outcome, or fails with `Overloaded` if the commit fails or is too slow.
+        """Queue a message; return a future: True if it is new, False if known, or `Overloaded` as its exception.
 
         Raises `Overloaded` or `ChannelBusy` if too many messages wait already.
         """
         future: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
         def done(outcome: bool | Overloaded) -> None:
-            if future.done():  # the request was cancelled; a redelivery finds the message stored
+            if future.done():  # the request was cancelled; the provider sends the message again, and it is then known
                 return
             if isinstance(outcome, Overloaded):
                 future.set_exception(outcome)
@@ -158,7 +161,7 @@ class GroupCommit:
         return future
 
     def submit(self, message: Incoming, done: Done) -> None:
-        """Queue a message; call `done` once, in the event loop, if it is durable or cannot be in time.
+        """Queue a message; call `done` once, in the event loop, when it is durable or cannot be stored in time.
 
         Raises `Overloaded` or `ChannelBusy` if too many messages wait already.
         """
@@ -174,7 +177,7 @@ class GroupCommit:
             self._begin()
         if self._idle is not None and self._idle.is_set():
             self._idle.clear()
-            loop.call_soon(self._next)  # not now: messages of this turn of the loop join the group
+            loop.call_soon(self._next)  # not at once, so that all messages of this turn of the loop are in the group
 
     def _begin(self) -> None:
         self._idle = asyncio.Event()
@@ -183,7 +186,7 @@ class GroupCommit:
         self._thread.start()
 
     def _next(self) -> None:
-        """Give the next group to the thread."""
+        """Pass the next group to the thread."""
         loop = asyncio.get_running_loop()
         count = min(self._group, len(self._waiting))
         self._in_flight = {number: self._waiting.popleft() for number in range(count)}
@@ -224,7 +227,7 @@ class GroupCommit:
         late = [number for number, waiting in self._in_flight.items() if waiting.since <= latest]
         given_up = [self._in_flight.pop(number) for number in late]
         while self._waiting and self._waiting[0].since <= latest:
-            # Removed from the queue: a message that we refused must not be stored.
+            # Remove it from the queue: a message that was refused must not be stored.
             given_up.append(self._waiting.popleft())
             self._per_channel[given_up[-1].channel] -= 1
         self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
@@ -242,6 +245,6 @@ class GroupCommit:
         self._thread = None
 
 
-def _unforeseen(error: Exception) -> Rejected:
+def _unexpected(error: Exception) -> Rejected:
     log.error("commit failed", exc_info=error)
-    return Rejected(f"it cannot be written ({type(error).__name__})")
+    return Rejected(f"the message cannot be stored ({type(error).__name__})")

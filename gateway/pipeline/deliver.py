@@ -1,7 +1,8 @@
 """Deliver complaints to the central store, which gives the tickets.
 
-Claim, commit, call, record: no call is made inside a transaction. A delivery is repeated until the centre answers; the
-complaint's id makes that harmless. Only a complaint that the centre refuses for good becomes a dead letter.
+Claim, commit, call, record: no call is made inside a transaction. A delivery is repeated until the centre answers; this
+is safe, because the complaint's id is the idempotency key. A job becomes a dead letter if the centre refuses it for
+good, if its case is missing or unreadable, or if an unexpected error ends its last attempt (`[work] attempts`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import msgspec
 from gateway.central.port import CentralStore, Standing
 from gateway.domain.complaint import Addition, Complaint, Status, for_centre
 from gateway.domain.errors import GatewayError, Rejected, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import log_batch
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.handover import Handover
@@ -29,7 +31,7 @@ from gateway.spool.tables import Kind
 from gateway.storage import Transaction
 
 _NEEDS_COMPLAINT = frozenset({Kind.DELIVER, Kind.AMEND})
-_EVERY = 4  # one of so many batches is claimed from the outbox, even if handed-over batches wait
+_OUTBOX_TURN = 4  # every fourth batch is claimed from the outbox, so that new cases do not keep other jobs waiting
 
 _Work = Callable[[UUID, Sequence[Job], Mapping[UUID, Case]], None]
 
@@ -60,13 +62,13 @@ class Deliverer:
         self._activity = activity
         self._settler = settler
         self._handover = handover
-        self._turn = 0  # counts batches, modulo _EVERY
+        self._turn = 0  # number of batches, modulo _OUTBOX_TURN
         self._batch = batch
         self._lease = lease
         self._replies_per_hour = replies_per_hour
 
     def _works(self) -> dict[Kind, _Work]:
-        """Return the work per kind of job, in the order of work: a complaint is delivered before its other jobs."""
+        """Return the method per kind of job, in the order of the calls: deliveries come before all other jobs."""
         return {
             Kind.DELIVER: self._deliver,
             Kind.AMEND: self._amend,
@@ -77,7 +79,7 @@ class Deliverer:
 
     def run_once(self) -> int:
         """Process one batch; return the number of its rows."""
-        self._turn = (self._turn + 1) % _EVERY
+        self._turn = (self._turn + 1) % _OUTBOX_TURN
         if self._turn and (preclaimed := self._handover.take()):
             self._metrics.batch.labels(self.name).observe(len(preclaimed.jobs))
             self._attempt(self._deliver, preclaimed.claim, preclaimed.jobs, preclaimed.cases)
@@ -85,7 +87,7 @@ class Deliverer:
         return self._from_outbox()
 
     def close(self) -> None:
-        """Give back the handed-over batches that were not begun."""
+        """Give back the claimed batches that were not begun. Raises `Unavailable`."""
         for preclaimed in self._handover.close():
             with self._spool.database.begin() as transaction:
                 ids = [job.id for job in preclaimed.jobs]
@@ -98,7 +100,7 @@ class Deliverer:
             return 0
         self._metrics.batch.labels(self.name).observe(len(claim.rows))
         jobs = [job for row in claim.rows if (job := Job.of(row))]
-        caseless = Rejected("its case is not there")
+        caseless = Rejected(text("the job's case is missing"))
         failures = [Failure(row, caseless, final=True) for row in claim.rows if row.case_id is None]
         with self._spool.database.read() as transaction:
             cases, unreadable = self._spool.cases.get(transaction, [job.case_id for job in jobs])
@@ -107,7 +109,7 @@ class Deliverer:
             if job.case_id not in cases:
                 failures.append(Failure(job, unreadable.get(job.case_id, caseless), final=True))
             elif job.kind in _NEEDS_COMPLAINT and cases[job.case_id].complaint is None:
-                purged = Rejected("our copy was purged: the centre has it")
+                purged = Rejected(text("the complaint was purged here, because the centre has it"))
                 failures.append(Failure(job, purged, final=True))
             else:
                 by_kind.setdefault(job.kind, []).append(job)
@@ -118,7 +120,7 @@ class Deliverer:
         return len(claim.rows)
 
     def _attempt(self, work: _Work, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
-        """Do one kind of work; if it fails, repeat it per job, so that only the bad job fails."""
+        """Call `work` for the jobs together; if that fails, once per job, so that only the bad job fails."""
         try:
             work(claim, jobs, cases)
         except Exception as exc:  # noqa: BLE001  the settler decides: retry or dead letter
@@ -189,21 +191,24 @@ class Deliverer:
         *,
         asked: bool,
     ) -> None:
-        """Make one call to the centre per job, and queue the text that it returns as a reply. Such jobs are few."""
+        """Make one call to the centre per job (such jobs are few), and queue the text that `call` returns as a reply.
+
+        `asked` is true if the job answers a command of the citizen.
+        """
         for job in jobs:
             try:
-                text = call(job)
+                reply_text = call(job)
             except GatewayError as exc:
                 self._settler.settle(claim, [Failure(job, exc)])
                 continue
             with self._spool.database.begin() as transaction:
                 finished = self._spool.outbox.finish(transaction, claim, [job.id])
                 if finished and cases[job.case_id].contact:
-                    self._queue(transaction, [self._reply(job, cases[job.case_id], text, asked=asked)])
+                    self._queue(transaction, [self._reply(job, cases[job.case_id], reply_text, asked=asked)])
 
     def _inquire(self, claim: UUID, jobs: Sequence[Job], cases: Mapping[UUID, Case]) -> None:
         standings = self.central.find([job.case_id for job in jobs])
-        unknown = Rejected("the centre does not know it")
+        unknown = Rejected(text("the centre does not have the complaint"))
         missing = [Failure(job, unknown, final=True) for job in jobs if job.case_id not in standings]
         self._settler.settle(claim, missing)
         answered = [job for job in jobs if job.case_id in standings]
@@ -220,12 +225,12 @@ class Deliverer:
         for reply in self._spool.outbox.add_replies(transaction, replies, self._replies_per_hour):
             count_held_back(self._metrics, reply)
 
-    def _reply(self, job: Job, case: Case, text: str, *, asked: bool = False) -> NewReply:
+    def _reply(self, job: Job, case: Case, reply_text: str, *, asked: bool = False) -> NewReply:
         return NewReply(
             region=job.region,
             channel=job.channel,
             to=case.contact or "",
-            text=text,
+            text=reply_text,
             correlation_id=job.correlation_id,
             case_id=job.case_id,
             asked=asked,

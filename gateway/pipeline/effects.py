@@ -1,6 +1,6 @@
-"""Write the effects of interpreted messages: cases, additions, replies and withdrawals, in one transaction.
+"""Write the effects of interpreted messages: cases, additions, replies and jobs for the centre, in one transaction.
 
-`intake` uses it for whole messages, `gather` for messages joined of parts.
+`intake` uses it for complete messages, `gather` for messages whose missing parts did not come in time.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from gateway.storage import Transaction
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """Written effects, with the work that is left until the transaction has committed."""
+    """The effects that one transaction wrote; `EffectWriter.committed` uses them after the commit."""
 
     messages: Sequence[InterpretedMessage]
     preclaimed: Sequence[PreclaimedBatch]
@@ -36,7 +36,7 @@ class Effects:
 
 
 class EffectWriter:
-    """Writes the effects of interpreted messages."""
+    """Write the effects of interpreted messages."""
 
     def __init__(
         self,
@@ -62,7 +62,7 @@ class EffectWriter:
         replies: list[NewReply] = []
         for message in messages:
             if message.late or isinstance(message.composed.request, Withdrawal):
-                # It changes cases that the messages before it open, so these are written first.
+                # It may change a case that an earlier message of this batch opens, so write those cases first.
                 batches.append(self._casework.file(transaction, filings))
                 filings = []
             if filing := self._filing(message):
@@ -75,7 +75,7 @@ class EffectWriter:
         return Effects(messages, [batch for batch in batches if batch], held_back)
 
     def committed(self, effects: Effects) -> None:
-        """Hand over, count and log the effects after their transaction has committed."""
+        """Pass new cases to the deliverer, count and log; call it after the transaction has committed."""
         for batch in effects.preclaimed:
             self._handover.put(batch)
         for reply in effects.held_back:
@@ -100,7 +100,7 @@ class EffectWriter:
         return Filing(report=composed.request, case=case)
 
     def _complete(self, transaction: Transaction, filing: Filing, late: LatePart) -> bool:
-        """Add a late part to the case of its message; return `False` if the message has no case."""
+        """Write a message that a late part completed to its case; return `False` if the message has no case."""
         complaint, cases = filing.case.complaint, self._spool.cases
         case = cases.of_message(transaction, filing.case.message_key)
         if case is not None and case.complaint is not None:
@@ -117,7 +117,7 @@ class EffectWriter:
         return True
 
     def _answer(self, transaction: Transaction, message: InterpretedMessage) -> NewReply | None:
-        """Return the reply to a command; return `None` if the centre must answer first, and queue a job for it."""
+        """Return the reply to a command; `None` if it gets none, or if a job for the centre was queued instead."""
         request = message.composed.request
         if isinstance(request, Report):
             return None
@@ -158,7 +158,10 @@ class EffectWriter:
 
 
 def with_identity(complaint: Complaint, original: Complaint) -> Complaint:
-    """Return a new reading of a message under the old id; a reporter once withheld stays withheld."""
+    """Return a complaint that was interpreted again, with the id and the reason of the original.
+
+    It stays anonymous and confidential if the original was.
+    """
     anonymous = original.anonymous or complaint.anonymous
     return msgspec.structs.replace(
         complaint,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.domain.errors import GatewayError, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import describe, failure_fields, log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.effects import EffectWriter
@@ -10,7 +11,7 @@ from gateway.pipeline.join import Joining
 from gateway.spool import Spool
 from gateway.spool.partial_messages import PartialMessage
 
-_BATCH = 50  # messages, each in its own transaction: they are few, and a bad one must not stop the others
+_BATCH = 50  # messages, each in its own transaction, so that a bad one does not stop the others; they are few
 
 
 class Gatherer:
@@ -47,21 +48,21 @@ class Gatherer:
         except Exception as exc:
             if partial is None:
                 raise
-            self._condemn(partial, exc)
+            self._bury_parts(partial, exc)
             return True
         log.info("incomplete", region=partial.region, channel=partial.channel, count=len(partial.missing))
         self._effects.committed(effects)
         return True
 
-    def _condemn(self, partial: PartialMessage, error: Exception) -> None:
+    def _bury_parts(self, partial: PartialMessage, error: Exception) -> None:
         """Make the parts dead letters; if they are replayed after a fix, they are joined again."""
         with self._spool.database.begin() as transaction:
             current = self._spool.partial_messages.waiting(transaction, partial.id)
             if current is None:  # its last part has come meanwhile
                 return
             self._spool.partial_messages.dissolve(transaction, [partial.id])
-            reason = f"its parts cannot be joined: {describe(error)}"
-            self._spool.inbox.condemn(transaction, list(current.numbers.values()), reason)
+            reason = str(text("its parts cannot be joined: {reason}", reason=describe(error)))
+            self._spool.inbox.bury_parts(transaction, list(current.numbers.values()), reason)
         code = error.code if isinstance(error, GatewayError) else "unexpected"
         self._metrics.dead.labels(self.name, code).inc(len(current.numbers))
         log.warning(

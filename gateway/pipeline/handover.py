@@ -1,4 +1,4 @@
-"""Hand over new cases from intake to the deliverer of the same process, which need not claim them from the outbox.
+"""Pass new cases from intake to the deliverer of the same process, which then needs no query to claim them.
 
 The jobs are in the outbox too, already claimed: if this process dies, their lease ends and another process delivers
 them. There is room for a few batches; if there is none, the jobs are queued unclaimed.
@@ -19,7 +19,7 @@ _ROOM = 2  # batches: a batch waits for two deliveries at most, far less than it
 
 
 class PreclaimedBatch(NamedTuple):
-    """Deliveries that are claimed for the deliverer of the same process, with their cases by id."""
+    """Jobs that are claimed for the deliverer of the same process, with their cases by id."""
 
     claim: UUID
     jobs: Sequence[Job]
@@ -43,12 +43,15 @@ class Handover:
             self._waiting.append(batch)
 
     def take(self) -> PreclaimedBatch | None:
-        """Remove and return the oldest batch, or `None`. A caller must go on calling, or call `close` at its end."""
+        """Remove and return the oldest batch, or `None` if there is none.
+
+        The first call opens the handover. Its caller must call `take` again and again, and `close` when it ends.
+        """
         self._open = True
         return self._waiting.popleft() if self._waiting else None
 
     def close(self) -> list[PreclaimedBatch]:
-        """Accept no more batches; return the waiting ones, whose jobs the caller must give back."""
+        """Accept no more batches; return the waiting ones. The caller must give their jobs back to the outbox."""
         self._open = False
         waiting = list(self._waiting)
         self._waiting.clear()

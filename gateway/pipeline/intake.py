@@ -1,7 +1,7 @@
 """Interpret a claimed batch of the inbox (stages 2 to 5), and write all effects in one transaction.
 
-A bad row fails alone: a row that cannot be interpreted is taken out before the transaction, and if the transaction
-fails, the rows are written one by one. If a row is to be tried again, later rows of the same sender wait for it.
+A row that fails does not fail the others: a row that cannot be interpreted is left out of the transaction, and if the
+transaction fails, the rows are written one by one. If a row is tried again, later rows of the same sender wait for it.
 """
 
 from __future__ import annotations
@@ -42,13 +42,13 @@ class _InterpretedRow:
 
 
 class _Failures:
-    """The failed rows of a batch, and the rows that wait behind them so that a sender's messages keep their order."""
+    """The failed rows of a batch, and later rows of their senders, which wait: a sender's messages keep their order."""
 
     def __init__(self, settler: Settler) -> None:
         self._settler = settler
         self._lanes: set[UUID] = set()
         self.all: list[Failure] = []
-        self.behind: list[UUID] = []
+        self.waiting: list[UUID] = []
 
     def add(self, row: InboxRow, error: Exception) -> None:
         """Add a failed row; block its lane if it will be tried again."""
@@ -56,10 +56,10 @@ class _Failures:
         if not self._settler.gives_up(row, error):
             self._lanes.add(row.lane)
 
-    def hold(self, row: InboxRow) -> bool:
-        """Return whether a row must wait for an earlier one of its lane; if so, add it to `behind`."""
+    def must_wait(self, row: InboxRow) -> bool:
+        """Return whether a row must wait for an earlier row of its lane; if so, add it to `waiting`."""
         if row.lane in self._lanes:
-            self.behind.append(row.id)
+            self.waiting.append(row.id)
             return True
         return False
 
@@ -95,7 +95,7 @@ class Intake:
         self._lease = lease
 
     def run_once(self) -> int:
-        """Process one batch; return the number of its rows. Raises `Unavailable` if the database fails."""
+        """Process one batch; return the number of claimed rows. Raises `Unavailable` if the database fails."""
         claim = self._spool.inbox.claim(self._batch, self._lease)
         if not claim.rows:
             return 0
@@ -103,7 +103,7 @@ class Intake:
         interpreted: list[_InterpretedRow] = []
         failures = _Failures(self._settler)
         for row in claim.rows:
-            if failures.hold(row):
+            if failures.must_wait(row):
                 continue
             try:
                 interpreted.append(self._interpret(row))
@@ -111,7 +111,7 @@ class Intake:
                 failures.add(row, exc)
         self._count(interpreted)
         self._write(claim, interpreted, failures)
-        self._settler.settle(claim.id, failures.all, failures.behind)
+        self._settler.settle(claim.id, failures.all, failures.waiting)
         return len(claim.rows)
 
     def close(self) -> None:
@@ -170,13 +170,13 @@ class Intake:
                 failures.add(interpreted[0].row, exc)
                 return
             for entry in interpreted:
-                if not failures.hold(entry.row):
+                if not failures.must_wait(entry.row):
                     self._write(claim, [entry], failures)
 
     def _write_together(self, claim: Claim[InboxRow], interpreted: Sequence[_InterpretedRow]) -> None:
         spool = self._spool
         with spool.database.begin() as transaction:
-            # Finish first, and go on with finished rows only: if the lease ended, another worker has the others now.
+            # Finish first, and use the finished rows only: if the lease has ended, another worker has the other rows.
             finished = spool.inbox.finish(transaction, claim.id, [entry.row.id for entry in interpreted])
             interpreted = [entry for entry in interpreted if entry.row.id in finished]
             messages: list[InterpretedMessage] = []
@@ -193,5 +193,5 @@ class Intake:
         self._effects.committed(effects)
         for entry in interpreted:
             for notice in entry.notices:
-                what = "well" if notice.well else "unwell"
-                self._activity.note(entry.row.region, entry.row.channel, what, entry.row.received_at, notice.text)
+                state = "well" if notice.well else "unwell"
+                self._activity.note(entry.row.region, entry.row.channel, state, entry.row.received_at, notice.text)

@@ -1,7 +1,8 @@
 """Join long messages that come in parts.
 
 Every part is durable in the inbox already. When the last part has come, or the waiting time is over, the adapter joins
-the stored parts; a note in the message says which are missing. A part that comes later still completes the message.
+the stored parts. A note below the text gives the numbers of missing parts. If one comes later, the message is joined
+once more and replaces the incomplete one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from gateway.domain.errors import Untranslatable
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.pipeline.interpret.compose import Composer
 from gateway.pipeline.interpret.message import InterpretedMessage, LatePart
 from gateway.pipeline.interpret.translate import Channels, channel_of
@@ -25,11 +27,11 @@ from gateway.spool.partial_messages import PartialMessage
 from gateway.spool.rows import InboxRow
 from gateway.storage import Transaction
 
-_MOST = 255  # parts of one message: SMS counts them in one byte
+_MOST_PARTS = 255  # of one message: SMS counts them in one byte (3GPP TS 23.040, 9.2.3.24.1)
 
 
 class Joining:
-    """Stores parts, and joins those of one message."""
+    """Store parts, and join those of one message."""
 
     def __init__(
         self, spool: Spool, channels: Channels, composer: Composer, templates: Templates, wait: timedelta
@@ -41,9 +43,14 @@ class Joining:
         self._wait = wait
 
     def add(self, transaction: Transaction, row: InboxRow, part: MessagePart) -> InterpretedMessage | None:
-        """Add a part; return the message if it is complete now, or was joined without this part before."""
-        if not 1 <= part.number <= part.total <= _MOST:
-            raise Untranslatable(f"part {part.number} of {part.total}")
+        """Add a part; return the message, or `None` if it still waits for other parts.
+
+        Raises `Untranslatable` for an impossible number, or if the parts cannot be joined.
+        """
+        if not 1 <= part.number <= part.total <= _MOST_PARTS:
+            raise Untranslatable(
+                text("a part has an impossible number: {number} of {total}", number=part.number, total=part.total)
+            )
         partial, new = self._spool.partial_messages.add(transaction, row, part, self._wait)
         if partial.open and partial.missing:
             return None
@@ -58,7 +65,7 @@ class Joining:
         return message
 
     def again(self, transaction: Transaction, inbox_id: UUID) -> InterpretedMessage | None:
-        """Join a closed message once more, if the row is the part that came first; return `None` for other rows."""
+        """Join a closed message once more if the row is its part that came first; return `None` for all other rows."""
         partial = self._spool.partial_messages.of_part(transaction, inbox_id)
         if partial is None or partial.open or partial.first != inbox_id:
             return None
@@ -67,7 +74,7 @@ class Joining:
     def _interpret(
         self, transaction: Transaction, partial: PartialMessage, late: LatePart | None = None
     ) -> InterpretedMessage:
-        """Join and interpret the parts; the message has the correlation id and the time of the part that came first."""
+        """Join and interpret the parts; the message gets correlation id and time of the part that came first."""
         channel = channel_of(self._channels, partial.region, partial.channel)
         stored = self._spool.inbox.among(transaction, list(partial.numbers.values()))
         parts = {number: self._spool.inbox.unseal(stored[row_id]) for number, row_id in partial.numbers.items()}
@@ -91,7 +98,7 @@ def join(channel: Channel, parts: Mapping[int, RawMessage], total: int, template
     Raises `Untranslatable` if the adapter cannot join parts.
     """
     if not isinstance(channel.adapter, Joiner):
-        raise Untranslatable("this channel's adapter cannot join parts")
+        raise Untranslatable(text("this channel's adapter cannot join parts"))
     message = channel.adapter.join([parts.get(number) for number in range(1, total + 1)])
     missing = ", ".join(str(number) for number in range(1, total + 1) if number not in parts)
     if not missing:

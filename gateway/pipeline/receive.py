@@ -1,4 +1,4 @@
-"""Receive messages: verify, store durably, and only then accept. Webhooks in groups, polls page by page."""
+"""Receive messages: verify, store durably, and only then accept. Webhooks are stored in groups, polls page by page."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from gateway.spool import Spool
 from gateway.spool.inbox import Incoming
 
 _POLL_LEASE = timedelta(seconds=120)
-_RETRY_AFTER = 60.0  # seconds, if an adapter has a fault: a person must repair it
+_RETRY_AFTER = 60.0  # seconds until the provider may try again, if an adapter has a fault that a person must repair
 _CREDENTIALS = frozenset({"authorization", "cookie", "proxy-authorization"})  # headers that are not stored
 
 
 class Receiver:
-    """Stores verified messages of webhooks and polls in the inbox."""
+    """Store verified messages of webhooks and polls in the inbox."""
 
     def __init__(self, spool: Spool, tally: Tally, commit: GroupCommit) -> None:
         self._spool = spool
@@ -37,9 +37,10 @@ class Receiver:
     def take(
         self, channel: Channel, request: WebhookRequest, answer: Callable[[UUID, Response | Overloaded], None]
     ) -> None:
-        """Verify and queue a webhook; call `answer` if it is durable or cannot be. Raises a `Refused` if not queued.
+        """Verify and queue a webhook; call `answer` when it is durable, or when it cannot be stored.
 
-        Does the same as `webhook`, for the express lane, without a task and a future per request.
+        Raises a `Refused` if it is not queued. Does the same as `webhook`, for the express path, without a task and a
+        future per request.
         """
         message = self._incoming(channel, request)
 
@@ -54,7 +55,7 @@ class Receiver:
         except Refused:
             raise
         except Exception as exc:
-            # The adapter has a fault: the answer asks the provider to try again later.
+            # The adapter has a fault. With 503 the provider sends the message again later.
             log.error("verify failed", region=channel.region, channel=channel.name, exc_info=exc)
             raise Overloaded("the channel's adapter failed; see the log", retry_after=_RETRY_AFTER) from exc
         return Incoming(
@@ -68,9 +69,9 @@ class Receiver:
         )
 
     def poll(self, channel: Channel, holder: UUID) -> int | None:
-        """Fetch new messages of a provider, page by page; return how many were not known yet.
+        """Fetch messages of a provider, page by page; return the number of new ones, `None` if another process polls.
 
-        Each page is stored in the transaction that moves the cursor. Returns `None` if another process has the lease.
+        Each page is stored in the transaction that moves the cursor. Raises `Unavailable` or `Rejected`.
         """
         leases = self._spool.leases
         if not leases.lease(channel.region, channel.name, holder, _POLL_LEASE):
@@ -87,7 +88,7 @@ class Receiver:
             page = channel.poller.poll(leases.position(region, name))
             now = self._spool.clock()
             sealed = [self._spool.inbox.seal(incoming(channel, message, now)) for message in page.messages]
-            # Only messages of citizens count as recovered, not the report of a device about itself.
+            # A new message of a citizen counts as recovered: no webhook brought it. A device's report does not count.
             from_citizens = {
                 row["id"] for row, message in zip(sealed, page.messages, strict=True) if message.from_citizen
             }

@@ -1,7 +1,7 @@
 """Replay stored messages through stages 2 to 5: dead letters after a fix, or a time range after a mistake.
 
-A preview shows all changes before they are made. A complaint that is already at the centre is amended there; it keeps
-its id, its ticket and the sender who may ask for its status.
+A preview shows all changes before they are made. A complaint that is already at the centre is amended there and keeps
+its id and its ticket.
 """
 
 from __future__ import annotations
@@ -39,22 +39,24 @@ _COMPARED = (
     "confidential",
     "attachments",
 )
-_SHOWN = frozenset({"classification", "category", "agency"})  # values of other fields may quote the citizen
+_SHOWN = frozenset(
+    {"classification", "category", "agency"}
+)  # with old and new value; other fields may quote the citizen
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Change:
-    """The effect that a replay of one message would have."""
+    """The effect of a replay on one message."""
 
     message: UUID
     received_at: datetime
     channel: ChannelId
     action: str  # open, amend, retry, none, fail
-    detail: str
+    detail: str  # the reason or the differences, in English
 
 
 class _Reading(NamedTuple):
-    """The complaint of a report as it reads now, and as it was read before, or `None` if it has no case."""
+    """The complaint of a report by today's rules, and the stored one; `before` is `None` if the report has no case."""
 
     now: Complaint
     before: Complaint | None
@@ -68,7 +70,7 @@ class _Preview(NamedTuple):
 
 
 class Replay:
-    """Previews and applies replays."""
+    """Preview and apply replays."""
 
     def __init__(
         self, spool: Spool, channels: Channels, composer: Composer, joining: Joining, casework: Casework
@@ -80,7 +82,7 @@ class Replay:
         self._casework = casework
 
     def dead(self, limit: int) -> Iterator[Change]:
-        """Yield the change of each dead letter, oldest first; rows of the outbox are tried again as they are."""
+        """Yield the change of the `limit` newest dead letters of each queue, oldest first; the inbox comes first."""
         for row in reversed(self._spool.inbox.dead(limit)):
             yield self._preview(row).change
         for job in reversed(self._spool.outbox.dead(limit)):
@@ -138,7 +140,7 @@ class Replay:
             raise  # the database did not answer: the message is not the cause
         except GatewayError as exc:
             return _Preview(_change(row, "fail", exc.reason))
-        except Exception as exc:  # noqa: BLE001  the operator sees the error that the worker would meet
+        except Exception as exc:  # noqa: BLE001  shown to the operator; intake would fail with the same error
             return _Preview(_change(row, "fail", type(exc).__name__))
         if row.state == State.DEAD:
             types = ", ".join(type(event).__name__ for event in events) or "nothing"
@@ -146,7 +148,7 @@ class Replay:
         return _compare(row, readings)
 
     def _readings(self, raw: RawMessage, channel: Channel, events: Sequence[Event]) -> Iterator[_Reading]:
-        """Yield each report among the events, except those that were added to a case or whose copy was purged."""
+        """Yield each report among the events, unless it was added to a case or its stored complaint was purged."""
         with self._spool.database.read() as transaction:
             for event in events:
                 composed: Composed | None = None

@@ -1,4 +1,4 @@
-"""Settle failed rows: retry or dead letter, by one rule for messages, deliveries and replies."""
+"""Settle failed rows: decide between retry and dead letter, by one rule for messages, deliveries and replies."""
 
 from __future__ import annotations
 
@@ -22,28 +22,27 @@ Row = InboxRow | OutboxRow | Job
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Policy:
-    """How often a stage tries again, and when it gives up."""
+    """The retries of a stage. An error whose action is `Action.DEAD` is never retried."""
 
     base: float  # seconds before the second attempt; doubles with each
     cap: float  # most seconds between two attempts
     attempts: int | None = None  # attempts before a row is dead; `None`: no limit
-    patient: bool = (
-        False  # `attempts` limits unexpected errors only; the gateway's own errors are retried without limit
-    )
-    give_up: timedelta | None = None  # age at which a row is dead
+    # True: `attempts` counts for unexpected errors only; after a `GatewayError` a row is retried without limit.
+    patient: bool = False
+    give_up: timedelta | None = None  # age at which a reply is dead
     foreign: bool = False  # the errors come from a system that we call: they are counted per channel
 
 
 class Failure(NamedTuple):
-    """A row, the error of its attempt, and whether no other attempt can help."""
+    """A row and the error of its attempt."""
 
     row: Row
     error: Exception
-    final: bool = False
+    final: bool = False  # True: no other attempt can help, so the policy is not used
 
 
 class Settler:
-    """Retries or buries the failed rows of one queue, by the policy of one stage."""
+    """Retry or bury the failed rows of one queue, by the policy of one stage."""
 
     def __init__(
         self,
@@ -62,7 +61,7 @@ class Settler:
         self._clock = clock
 
     def gives_up(self, row: Row, error: Exception) -> bool:
-        """Return whether the row is dead after this error: no retry can help, or it was tried often or long enough."""
+        """Return whether the row is dead after this error: no retry can help, or the policy's limits are reached."""
         policy, known = self._policy, isinstance(error, GatewayError)
         if isinstance(error, GatewayError) and error.action is Action.DEAD:
             return True
@@ -74,8 +73,8 @@ class Settler:
             and self._clock() - row.created_at > policy.give_up
         )
 
-    def settle(self, claim: UUID, failures: Sequence[Failure], behind: Collection[UUID] = ()) -> None:
-        """Record failed rows, and give back the rows that must wait `behind` them."""
+    def settle(self, claim: UUID, failures: Sequence[Failure], waiting: Collection[UUID] = ()) -> None:
+        """Record failed rows, and give back the rows with the ids `waiting`, which must wait for them."""
         if not failures:
             return
         retries: dict[UUID, tuple[timedelta, str]] = {}
@@ -95,17 +94,17 @@ class Settler:
         with self._database.begin() as transaction:
             self._queue.retry(transaction, claim, retries)
             self._queue.bury(transaction, claim, dead)
-            self._queue.give_back(transaction, claim, behind)
+            self._queue.give_back(transaction, claim, waiting)
 
     def _wait(self, row: Row, error: Exception) -> timedelta:
-        """Return the time until the next attempt: the backoff, or longer if the other side asks for more."""
+        """Return the time until the next attempt: the backoff, or the error's `retry_after` if that is longer."""
         wait = backoff(row.attempts, base=self._policy.base, cap=self._policy.cap)
-        asked = error.retry_after if isinstance(error, GatewayError) else None
-        return max(wait, timedelta(seconds=asked)) if asked else wait
+        retry_after = error.retry_after if isinstance(error, GatewayError) else None
+        return max(wait, timedelta(seconds=retry_after)) if retry_after else wait
 
     def _log(self, row: Row, error: Exception, *, dead: bool) -> None:
         log.warning(
-            "dead letter" if dead else "put off",
+            "dead letter" if dead else "retry later",
             stage=self._stage,
             kind=None if isinstance(row, InboxRow) else row.kind,
             region=row.region,
@@ -117,6 +116,6 @@ class Settler:
 
 
 def count_held_back(metrics: Metrics, reply: NewReply) -> None:
-    """Count and log a reply that is not sent: too many to this address within the hour, or the citizen sent STOP."""
+    """Count and log a reply that is not sent, because of `[replies] per_hour` or of STOP."""
     metrics.replies.labels(reply.region, reply.channel, "suppressed").inc()
     log.warning("reply held back", region=reply.region, channel=reply.channel, correlation_id=reply.correlation_id.hex)

@@ -1,8 +1,7 @@
 """The capabilities that an adapter may implement, one protocol each.
 
-Ports are capabilities of one to three methods; an adapter implements those its provider has. Every adapter is a
-`Translator`. None of the values that pass here knows a database, and only `Poller`, `Listener` and `Replier` may use
-the network.
+An adapter implements the capabilities that its provider offers. Every adapter is a `Translator`. An adapter never uses
+the database, and only `Poller`, `Listener` and `Replier` may use the network.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class Translator(Protocol):
         """Return the content types of the messages that the adapter stores; a class attribute is enough."""
 
     def recognises(self, payload: bytes) -> str | None:
-        """Return which of `content_types` a bare payload has, or `None`; `try` asks this for a recorded file."""
+        """Return the content type of a payload, one of `content_types`, or `None`; used by `try` for recorded files."""
 
     def translate(self, raw: RawMessage) -> Sequence[Event]:
         """Turn one stored message into events. Pure: no clock, network, database or randomness.
@@ -54,7 +53,7 @@ class Adapter(Translator, Protocol):
 
 @runtime_checkable
 class Webhook(Protocol):
-    """Receive calls of a provider."""
+    """Receive the provider's HTTP requests (webhooks)."""
 
     @property
     def methods(self) -> frozenset[str]:
@@ -65,13 +64,13 @@ class Webhook(Protocol):
         """Return the media types that a POST's body may have."""
 
     def verify(self, request: WebhookRequest) -> Envelope:
-        """Refuse a request without the provider's valid signature; return how to tell its message from others.
+        """Return the envelope of a request (dedupe key, sender) if it has the provider's valid signature.
 
         Runs on the event loop for every request: CPU only, microseconds. Raises `Unverified` or `Malformed`.
         """
 
     def accepted(self, request: WebhookRequest) -> Response:
-        """Return the answer that means "stored, do not send it again" to this provider."""
+        """Return the response after which this provider does not send the message again."""
 
 
 @runtime_checkable
@@ -97,11 +96,11 @@ class Line(Protocol):
     def up(self) -> None:
         """Report that the connection is up.
 
-        The status page shows it, and after the next failure the core waits the shortest time again.
+        The status page shows it, and the wait after the next failure is the shortest one again.
         """
 
     def accept(self, messages: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
-        """Store messages in one transaction; return `None` for each durable message, else the error.
+        """Store messages in one transaction; return per message `None` if it is durable, else the error.
 
         Acknowledge a message to the provider only after `None`. A message that was stored before counts as durable.
         """
@@ -109,10 +108,10 @@ class Line(Protocol):
 
 @runtime_checkable
 class Listener(Protocol):
-    """Hold a connection open. Only one process holds it; the others stand by."""
+    """Hold a connection to the provider open. Only one process holds it; the others wait until its lease ends."""
 
     def listen(self, line: Line) -> None:
-        """Connect, and accept messages until `line.ending`; look at `line.ending` at least once a second.
+        """Connect, and accept messages until `line.ending` is true; check it at least once a second.
 
         Raises `Unavailable` if the connection cannot be made or is lost: the core waits and calls again. Runs on its
         own thread; meanwhile other threads call `Replier.reply` of the same adapter, and only in the process that
@@ -125,7 +124,7 @@ class Joiner(Protocol):
     """Join long messages that come in parts (`events.MessagePart`)."""
 
     def join(self, parts: Sequence[RawMessage | None]) -> CitizenMessage:
-        """Return the message of these parts, in their order; `None` stands for a part that never came.
+        """Return the message of these parts, in their order; `None` stands for a part that is missing.
 
         Pure, like `translate`. Join bytes before you decode them: a character may lie in two parts. Raises
         `Untranslatable`.
@@ -138,13 +137,16 @@ class Replier(Protocol):
 
     @property
     def own_addresses(self) -> Iterable[str]:
-        """Return our own addresses on the channel: a message from one is an echo, and is never answered."""
+        """Return our own addresses on the channel: a message from one of them is an echo and is never answered."""
 
     def reply(self, reply: Reply) -> Receipt:
         """Send one message; raise `Throttled` or `Unavailable` if it may be tried again, `Rejected` if it must not."""
 
     def find(self, reply: Reply) -> Receipt | None:
-        """Look up whether an earlier attempt was sent although its answer was lost; `None` if not, or if unknown."""
+        """Look up an earlier attempt whose response was lost; return its receipt, or `None` if it is not found.
+
+        Raises `Throttled`, `Unavailable` or `Rejected`.
+        """
 
     def parts(self, text: str) -> int:
-        """Return into how many billed parts this channel cuts the text."""
+        """Return the number of billed parts into which this channel cuts the text."""

@@ -13,8 +13,8 @@ class Channel:
     """One adapter that serves one region under one name.
 
     `webhook`, `poller`, `listener`, `joiner` and `replier` are the adapter itself with the type of that port. Use one
-    only if the adapter implements the port (`isinstance(channel.adapter, Webhook)`), asked once and not per message:
-    `isinstance` of a protocol takes microseconds, an attribute takes none.
+    only if the adapter implements the port. Check that with `isinstance(channel.adapter, Webhook)` once, not per
+    message: `isinstance` with a protocol takes microseconds, an attribute does not.
     """
 
     region: str

@@ -1,4 +1,4 @@
-"""Adapter key → class, imported on first use, so that a region without a channel needs none of its packages."""
+"""Find an adapter's class by its key, and import it on first use, so that an unused channel needs no packages."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ class Spec:
 
 
 class Registry:
-    """The adapters that this program knows, by key."""
+    """The adapters of this program, by key."""
 
     def __init__(self, specs: Mapping[str, Spec]) -> None:
         self._specs = dict(specs)
 
     @property
     def keys(self) -> list[str]:
-        """The known adapter keys, sorted."""
+        """Return the adapter keys, sorted."""
         return sorted(self._specs)
 
     def spec(self, key: str) -> Spec:
-        """Return the entry of a key; raises `Misconfigured` with the nearest known key."""
+        """Return the entry of a key; raises `Misconfigured` with the most similar key if there is none."""
         if key not in self._specs:
-            near = get_close_matches(key, self._specs, n=1, cutoff=0.4)
-            hint = f"did you mean {near[0]!r}?" if near else f"known adapters: {', '.join(self.keys)}"
+            similar = get_close_matches(key, self._specs, n=1, cutoff=0.4)
+            hint = f"did you mean {similar[0]!r}?" if similar else f"known adapters: {', '.join(self.keys)}"
             raise Misconfigured(text("there is no adapter {key}; {hint}", key=repr(key), hint=hint))
         return self._specs[key]
 
@@ -47,7 +47,7 @@ class Registry:
         return cast("type[Adapter]", _load(spec.target, key, spec.extra))
 
     def simulator(self, key: str) -> type[object] | None:
-        """Return the simulator class, or `None` if the adapter has none; `gateway.simulation.play` knows its form."""
+        """Return the simulator class, or `None` if the adapter has none; `simulation.configured` has its protocol."""
         spec = self.spec(key)
         return _load(spec.simulator, key, spec.extra) if spec.simulator else None
 

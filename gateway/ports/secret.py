@@ -11,7 +11,7 @@ from pydantic_core import PydanticCustomError, core_schema
 
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
-    from pydantic.json_schema import JsonSchemaValue  # serving needs no JSON schema: nor the time to import it
+    from pydantic.json_schema import JsonSchemaValue  # not at run time: the import is slow, and only `check` needs it
 
 
 class Secret:
@@ -21,7 +21,7 @@ class Secret:
 
     def __init__(self, value: str, origin: str = "code") -> None:
         self._value = value
-        self.origin = origin  # its source, for error messages: "env NAME" or "file path"
+        self.origin = origin  # for error messages: "env NAME" or "file path"
 
     def reveal(self) -> str:
         """Return the secret value."""

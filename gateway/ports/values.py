@@ -15,7 +15,7 @@ from gateway.domain.errors import Malformed, Untranslatable
 from gateway.ports.wire import Fields, WebhookRequest, json_fields
 
 Clock = Callable[[], datetime]  # aware, UTC
-HTTP = "message/http"  # content type of a stored webhook: the whole request, as it came
+HTTP = "message/http"  # content type of a stored webhook: the whole request (`WebhookRequest.dump`)
 JSON = "application/json"  # content type of one object of a poll's answer
 _REQUEST_LINE = re.compile(rb"[A-Z]+ [^ \r\n]+ HTTP/1\.[01]\r\n")
 
@@ -32,7 +32,7 @@ class ChannelContext:
 
     region: str  # Kemendagri code, "00" for the national channels
     channel: str
-    webhook_url: str  # the provider calls it; made of the configured public URL
+    webhook_url: str  # the provider sends webhooks to it: the configured public URL and the channel's path
 
 
 class Envelope(msgspec.Struct, frozen=True):
@@ -40,8 +40,8 @@ class Envelope(msgspec.Struct, frozen=True):
 
     key: str  # dedupe key: the same for every delivery of one message, by webhook or by poll
     sender: str | None = None  # the messages of one sender are processed in their order
-    # Only if the provider gives no id and the key is made of content and time: the key that the message would have if it
-    # came one step of the clock earlier. An earlier delivery may be stored under it.
+    # Only if the provider gives no id, so that the key is made of content and time window: the key in the time window
+    # before. The message is a repeated delivery if one is stored under either key.
     former_key: str | None = None
 
 
@@ -56,21 +56,21 @@ class RawMessage(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
 
     def request(self) -> WebhookRequest:
-        """Return the stored webhook; raises `Untranslatable` if it is none."""
+        """Return the stored HTTP request; raises `Untranslatable` if the payload is no request."""
         try:
             return WebhookRequest.load(self.payload)
         except Malformed as exc:
             raise Untranslatable(exc.message) from exc
 
     def json(self) -> Fields:
-        """Return the stored JSON object's fields; raises `Untranslatable` if it is none."""
+        """Return the fields of the stored JSON object; raises `Untranslatable` if the payload is no object."""
         return json_fields(self.payload)
 
 
 def recognise(payload: bytes, content_types: Collection[str]) -> str | None:
-    """Return HTTP for a whole HTTP request, JSON for an object, if that is one of the types; else `None`.
+    """Return `HTTP` for an HTTP request, `JSON` for a JSON object, if `content_types` has it; else `None`.
 
-    The usual body of `Translator.recognises`; an adapter with a content type of its own adds a test for that.
+    Most adapters call it in `Translator.recognises`; one with a content type of its own adds a test for that.
     """
     if HTTP in content_types and _REQUEST_LINE.match(payload):
         return HTTP
@@ -95,7 +95,7 @@ class Batch:
 
     messages: Sequence[FetchedMessage]
     cursor: str
-    more: bool  # ask again at once, with this cursor
+    more: bool  # True if there is another page: poll again at once, with this cursor
 
 
 class Response(msgspec.Struct, frozen=True):
@@ -110,7 +110,7 @@ class Response(msgspec.Struct, frozen=True):
 class Reply:
     """A message to a citizen."""
 
-    id: UUID  # the same for every attempt
+    id: UUID  # the same for every attempt, so that a provider can drop a repeated one
     to: str  # address on the channel
     text: str
     created_at: datetime

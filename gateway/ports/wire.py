@@ -1,4 +1,4 @@
-"""Untrusted input: the HTTP request of a provider, and fields that are read by their type."""
+"""Read untrusted input: the HTTP request of a provider, and named fields of a checked type."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from urllib.parse import unquote_to_bytes
 import msgspec
 
 from gateway.domain.errors import Malformed, Untranslatable
+from gateway.domain.texts import text
 
 __all__ = ["Fields", "WebhookRequest", "form_pairs", "json_fields", "media_type"]
 
@@ -30,7 +31,7 @@ class Fields:
         """Return a text; raises `Untranslatable` if it is missing or empty."""
         value = self.get(name)
         if not value:
-            raise Untranslatable(f"field {name} is missing")
+            raise Untranslatable(text("field {name} is missing", name=name))
         return value
 
     def get(self, name: str, default: str = "") -> str:
@@ -42,19 +43,19 @@ class Fields:
             try:
                 return value.decode("utf-8")
             except UnicodeDecodeError as exc:
-                raise Untranslatable(f"field {name} is not UTF-8") from exc
+                raise Untranslatable(text("field {name} is not UTF-8", name=name)) from exc
         if isinstance(value, bool) or not isinstance(value, str | int):
-            raise Untranslatable(f"field {name} is not text")
+            raise Untranslatable(text("field {name} is not text", name=name))
         return str(value)
 
     def number(self, name: str, default: int = 0) -> int:
         """Return a whole number of at most nine digits, or the default if the field is absent or empty."""
-        text = self.get(name)
-        if not text:
+        digits = self.get(name)
+        if not digits:
             return default
-        if not (text.isascii() and text.isdigit() and len(text) < 10):
-            raise Untranslatable(f"field {name} is not a number")
-        return int(text)
+        if not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+            raise Untranslatable(text("field {name} is not a number", name=name))
+        return int(digits)
 
 
 def form_pairs(body: bytes) -> list[tuple[bytes, bytes]]:
@@ -77,18 +78,18 @@ def media_type(headers: Mapping[str, str]) -> str:
     return headers.get("content-type", "").partition(";")[0].strip().lower()
 
 
-def json_fields(text: bytes) -> Fields:
-    """Read a JSON object; raises `Untranslatable` for anything else."""
+def json_fields(content: bytes) -> Fields:
+    """Return the fields of a JSON object; raises `Untranslatable` for anything else."""
     try:
-        values = msgspec.json.decode(text)
+        values = msgspec.json.decode(content)
     except (
         msgspec.DecodeError,
         UnicodeDecodeError,
         RecursionError,
-    ) as exc:  # the last: too many brackets inside brackets
-        raise Untranslatable("the payload is not JSON") from exc
+    ) as exc:  # RecursionError: too many brackets inside brackets
+        raise Untranslatable(text("the payload is not JSON")) from exc
     if not isinstance(values, dict):
-        raise Untranslatable("the payload is not a JSON object")
+        raise Untranslatable(text("the payload is not a JSON object"))
     return Fields(values)
 
 
@@ -99,8 +100,8 @@ class WebhookRequest(msgspec.Struct, frozen=True):
     url: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    client: str = ""  # the caller's IP address behind the trusted proxies; for `verify` only, it is not stored
-    lines: bytes = b""  # the headers' lines as they came, if the door has them: `dump` need not write them again
+    client: str = ""  # the client's IP address, without our trusted proxies; for `verify` only, it is not stored
+    lines: bytes = b""  # the header lines as received, if the door has them: `dump` then does not write them again
 
     def form(self) -> Fields:
         """Return the body's form fields; the first value of a repeated field counts."""
@@ -131,11 +132,11 @@ class WebhookRequest(msgspec.Struct, frozen=True):
         first, *rest = head.decode("latin-1").split("\r\n")
         words = first.split(" ")
         if not blank or len(words) != 3:
-            raise Malformed("not an HTTP request: request line, headers, blank line, all ended by CR LF")
+            raise Malformed(text("not an HTTP request: request line, headers, blank line, all ended by CR LF"))
         headers = {}
         for line in rest:
             name, colon, value = line.partition(":")
             if not colon:
-                raise Malformed("a header line has no colon")
+                raise Malformed(text("a header line has no colon"))
             headers[name.strip().lower()] = value.strip()
         return cls(words[0], words[1], headers, body)

@@ -1,1 +1,1 @@
-"""The background work of a process: stages, scheduled jobs, open connections."""
+"""Run the background work of a process: stages, scheduled jobs, held connections."""

@@ -1,4 +1,4 @@
-"""The scheduled jobs: polls, the purge, and the record of when channels were last active."""
+"""Run the scheduled jobs: polls, the purge, and storing when channels were last active."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _FLUSH_EVERY = 5  # seconds
 _PURGE_EVERY = 3600  # seconds
 _PURGE_BATCH = 1000  # rows per transaction
 _FIRST_POLL = timedelta(seconds=5)
-_POLL_AGAIN = timedelta(seconds=30)  # after a failure, if the channel's interval is longer
+_POLL_AGAIN = timedelta(seconds=30)  # until the next poll after a failure, if the channel's interval is longer
 
 
 class Jobs:
-    """The jobs of a process. Several processes may run them: a poll holds a lease, and a purge may be repeated."""
+    """The jobs of a process. Several processes may run them: a poll takes a lease, and a purge may run twice."""
 
     def __init__(
         self, spool: Spool, receiver: Receiver, activity: ActivityLog, metrics: Metrics, retention: timedelta
@@ -46,9 +46,9 @@ class Jobs:
         )
 
     def start(self, polled: list[Channel], *, purge: bool = True) -> None:
-        """Start the jobs. The first poll is soon, for the messages that came while no process ran.
+        """Start the jobs. The first poll is soon, because messages may have come while no process ran.
 
-        Without polls and purge a process still records its activity, because the status page is made of that.
+        A process without polls and purge still records its activity, because the status page shows it.
         """
         add, now = self._scheduler.add_job, datetime.now(UTC)
         add(self.beat, "interval", seconds=_FLUSH_EVERY, id="beat", next_run_time=now)
@@ -82,13 +82,13 @@ class Jobs:
         """Poll one channel, and record success or failure."""
         try:
             stored = self._receiver.poll(channel, self._holder)
-        except Exception as exc:  # noqa: BLE001  recorded for the status page; the next poll starts where this one did
+        except Exception as exc:  # noqa: BLE001  recorded for the status page; the next poll has the same cursor
             self._poll_failed(channel, exc)
             return
         outcome = "elsewhere" if stored is None else "done"
         self._metrics.polls.labels(channel.region, channel.name, outcome).inc()
-        if stored is None:  # another process polls, or died before it could release the lease
-            self._hasten(channel)
+        if stored is None:  # another process polls, or it died and its lease has not ended yet
+            self._poll_soon(channel)
 
     def _poll_failed(self, channel: Channel, error: Exception) -> None:
         region, name = channel.id
@@ -98,10 +98,10 @@ class Jobs:
             self._spool.leases.fail(region, name, describe(error))
         except GatewayError as exc:
             log.warning("poll failure not recorded", region=region, channel=name, **failure_fields(exc))
-        self._hasten(channel)
+        self._poll_soon(channel)
 
-    def _hasten(self, channel: Channel) -> None:
-        """Poll again soon, so that a short failure of the provider does not cost a whole interval."""
+    def _poll_soon(self, channel: Channel) -> None:
+        """Poll again within 30 seconds, so that after a short failure nobody waits for a whole interval."""
         job = self._scheduler.get_job(f"poll {channel.id}")
         soon = datetime.now(UTC) + _POLL_AGAIN
         if job is not None and (job.next_run_time is None or job.next_run_time > soon):
@@ -113,27 +113,27 @@ class Jobs:
         self.flush()
 
     def flush(self) -> None:
-        """Record when channels were last active."""
+        """Store when channels were last active; log a warning if the database fails."""
         try:
             self._activity.flush()
         except GatewayError as exc:
             log.warning("activity not recorded", **failure_fields(exc))
 
     def purge(self) -> None:
-        """Delete the finished messages and replies and the local copies of complaints that are older than the retention."""
+        """Delete finished messages, replies and local copies of complaints that are older than the retention."""
         before = self._spool.clock() - self._retention
-        drops: dict[str, Callable[[], int]] = {
-            # First, because a partial message keeps its parts in the inbox.
+        purges: dict[str, Callable[[], int]] = {
+            # First, because the inbox keeps parts until their partial message is deleted.
             "drafts": lambda: self._spool.partial_messages.purge(before, _PURGE_BATCH),
             "inbox": lambda: len(self._spool.inbox.purge(before, _PURGE_BATCH)),
             "outbox": lambda: len(self._spool.outbox.purge(before, _PURGE_BATCH)),
             "cases": lambda: self._spool.cases.purge(before, _PURGE_BATCH),
         }
         try:
-            for name, drop in drops.items():
+            for name, purge_batch in purges.items():
                 total = 0
-                while dropped := drop():
-                    total += dropped
+                while deleted := purge_batch():
+                    total += deleted
                 if total:
                     log.info("purged", queue=name, count=total)
         except GatewayError as exc:

@@ -1,7 +1,7 @@
-"""Connections that stay open. Each is held by one process at a time, by a lease; the other processes stand by.
+"""Hold connections to providers open. A lease allows one process per connection; the others wait until it ends.
 
-Around an adapter's `listen` this module does the common work: the lease, the wait after a failure, storing messages, and
-recording the state of the connection.
+This module does the common work for every adapter's `listen`: the lease, the wait after a failure, storing messages,
+and recording the state of the connection.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from datetime import timedelta
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.observe.logs import describe, failure_fields, log
 from gateway.pipeline.commit import Committer
 from gateway.pipeline.receive import incoming
@@ -21,45 +22,45 @@ from gateway.ports import Channel, FetchedMessage, Listener
 from gateway.spool import Spool
 from gateway.spool.queue import backoff
 
-_LOOKS = 6  # times per lease that the holder renews it, and that other processes check whether it has ended
-_LONGEST_WAIT = 60.0  # seconds between two attempts, so that a channel is back soon after an outage
+_CHECKS_PER_LEASE = 6  # how often the holder renews its lease, and other processes try to take it
+_LONGEST_WAIT = 60.0  # seconds between two attempts to connect
 
 
 class Lines:
     """The connections of this process."""
 
     def __init__(self, spool: Spool, committer: Committer, channels: Iterable[Channel], lease: timedelta) -> None:
-        """Prepare; `lease` is the time after which another process takes over the connections of a dead one."""
+        """Prepare; `lease` is the time after which another process takes over the connections of a dead process."""
         self._stop = threading.Event()
-        self._look = lease.total_seconds() / _LOOKS
+        self._renew_every = lease.total_seconds() / _CHECKS_PER_LEASE
         self._lines = [
             _Line(channel, spool, committer, lease, self._stop)
             for channel in channels
             if isinstance(channel.adapter, Listener)
         ]
-        self._keeper = threading.Thread(target=self._keep, name="lines", daemon=True)
+        self._renewer = threading.Thread(target=self._renew_leases, name="lines", daemon=True)
 
     def start(self) -> None:
         """Start a thread for every connection."""
         for line in self._lines:
             line.start()
         if self._lines:
-            self._keeper.start()
+            self._renewer.start()
 
     def stop(self, timeout: float) -> bool:
-        """End all connections in good order; return whether all ended within the timeout (seconds)."""
+        """Ask all connections to end, and wait; return whether all ended within the timeout (seconds)."""
         self._stop.set()
         deadline = time.monotonic() + timeout
         ended = [line.join(max(0.0, deadline - time.monotonic())) for line in self._lines]
         return all(ended)
 
     def elsewhere(self) -> frozenset[ChannelId]:
-        """Return the channels whose connection this process does not hold: it cannot send on them."""
+        """Return the channels with a connection that this process does not hold, so that it cannot send on them."""
         return frozenset(line.id for line in self._lines if not line.held)
 
-    def _keep(self) -> None:
-        """Renew the leases in a thread of its own: a connection that waits for its operator must not lose its lease."""
-        while not self._stop.wait(self._look):
+    def _renew_leases(self) -> None:
+        """Renew the leases, on a separate thread: a connection that waits for its provider must not lose its lease."""
+        while not self._stop.wait(self._renew_every):
             for line in self._lines:
                 line.renew()
 
@@ -77,7 +78,7 @@ class _Line:
         self._stop = stop
         self._length = lease
         self._holder = new_id()
-        self._until = 0.0  # end of our lease, by time.monotonic(); 0: we have none
+        self._until = 0.0  # end of this process's lease, by time.monotonic(); 0 if it has none
         self._failures = 0
         self._thread = threading.Thread(target=self._run, name=f"line {channel.id}", daemon=True)
 
@@ -95,7 +96,7 @@ class _Line:
         log.info("connected", region=self.id.region, channel=self.id.name)
 
     def accept(self, messages: Sequence[FetchedMessage]) -> Sequence[GatewayError | None]:
-        """Store messages in one transaction; return for each `None` if it is durable, else the error."""
+        """Store messages in one transaction; return per message `None` if it is durable, else the error."""
         now, inbox = self._spool.clock(), self._committer.inbox
         rows = [inbox.seal(incoming(self._channel, message, now)) for message in messages]
         if not rows:
@@ -131,15 +132,15 @@ class _Line:
 
     def _lease(self) -> bool:
         """Take or renew the lease; return whether this process has it now."""
-        before = time.monotonic()
+        asked_at = time.monotonic()  # before the query, so that the lease does not seem longer here than it is
         leased = self._spool.leases.lease(*self.id, self._holder, self._length)
-        self._until = before + self._length.total_seconds() if leased else 0.0
+        self._until = asked_at + self._length.total_seconds() if leased else 0.0
         return leased
 
     def _run(self) -> None:
         while not self._stop.is_set():
             if not self._take():
-                self._stop.wait(self._length.total_seconds() / _LOOKS)
+                self._stop.wait(self._length.total_seconds() / _CHECKS_PER_LEASE)
                 continue
             error = self._hold()
             if error is not None:
@@ -160,9 +161,9 @@ class _Line:
         try:
             self._channel.listener.listen(self)
         except Exception as exc:  # noqa: BLE001  recorded for the status page, and tried again
-            cut_short = self.ending and isinstance(exc, Unavailable)  # our own end is no failure of the other side
-            return None if cut_short else exc
-        return None if self.ending else Unavailable("the other side ended the connection")
+            ended_by_us = self.ending and isinstance(exc, Unavailable)  # not a failure of the provider
+            return None if ended_by_us else exc
+        return None if self.ending else Unavailable(text("the provider ended the connection"))
 
     def _failed(self, error: Exception) -> None:
         self._failures += 1
@@ -177,9 +178,9 @@ class _Line:
         log.warning(event, region=self.id.region, channel=self.id.name, **failure_fields(error))
 
     def _release(self) -> None:
-        """Release the lease, so that another process can try: the fault may be this machine's."""
+        """Release the lease, so that another process can connect: the cause of the failure may be on this machine."""
         self._until = 0.0
         try:
             self._spool.leases.release(*self.id, self._holder)
-        except GatewayError as exc:  # it ends by itself
-            self._warn("lease not given back", exc)
+        except GatewayError as exc:  # the lease then ends by itself
+            self._warn("lease not released", exc)

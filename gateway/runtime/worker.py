@@ -1,4 +1,4 @@
-"""Run the stages, each in a thread that the stage before it or the clock wakes."""
+"""Run the stages, each in its own thread. A thread works when an earlier stage wakes it, and at regular times."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class Stage(Protocol):
     name: str
 
     def run_once(self) -> int:
-        """Work on one batch; return its number of rows."""
+        """Work on one batch; return its number of rows, 0 if the queue is empty."""
 
     def close(self) -> None:
-        """Release the claims and leases of a stage that has stopped. Raises `Unavailable`; leases then end by themselves."""
+        """Release claims and threads after the stage has stopped. If it raises `Unavailable`, the leases end later."""
 
 
 class Worker:
-    """Stages in the order of the flow; a finished batch wakes the stages after it."""
+    """The stages of a process, in the order of the flow; a finished batch wakes the stages after its own."""
 
     def __init__(self, stages: Sequence[Stage], idle: float) -> None:
-        """Prepare; `idle` is in seconds, the time between two looks into an empty queue."""
+        """Prepare; `idle` is the time in seconds between two queries of an empty queue."""
         self._stages = stages
         self._idle = idle
         self._wake = [threading.Event() for _ in stages]
@@ -47,7 +47,7 @@ class Worker:
         self._wake[0].set()
 
     def stop(self, timeout: float) -> bool:
-        """Finish the current batches; return whether all were finished within the timeout (seconds)."""
+        """Finish the current batches, then close the stages; return whether all ended within the timeout (seconds)."""
         deadline = time.monotonic() + timeout
         self._stop.set()
         for event in self._wake:
@@ -60,7 +60,7 @@ class Worker:
             try:
                 stage.close()
             except Unavailable as exc:
-                log.warning("not given back", stage=stage.name, **failure_fields(exc))
+                log.warning("claims not released", stage=stage.name, **failure_fields(exc))
         return True
 
     def _run(self, position: int) -> None:
@@ -84,7 +84,7 @@ class Worker:
 
 
 def _log_failure(stage: str, failures: int, error: Exception) -> None:
-    """Log a failed batch: a warning if the database or the centre is away, an error if the gateway has a bug."""
+    """Log a failed batch: a warning if the database cannot be reached, an error if the gateway has a bug."""
     if isinstance(error, Unavailable):
         log.warning("stage waits", stage=stage, attempts=failures, **failure_fields(error))
     else:

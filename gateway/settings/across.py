@@ -1,4 +1,4 @@
-"""The faults of configuration files that are right one by one and wrong together."""
+"""Find the faults of a configuration that no single file shows, such as a region code that two files have."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from gateway.settings.rules import Route
 
 
 def faults_across(regions: Mapping[str, RegionFile], main: GatewayFile | None, main_name: str) -> Iterator[Fault]:
-    """Yield the faults across files; `regions` has the region files by their names, as faults show them.
+    """Yield the faults across files; `regions` has the region files, by the file names for the faults.
 
-    Without `main` (it has faults of its own) its rules are not checked.
+    `main` is `None` if gateway.toml has faults of its own: its rules are then not checked.
     """
     yield from _codes(regions)
     yield from _keywords(regions)
@@ -54,7 +54,7 @@ def _keywords(regions: Mapping[str, RegionFile]) -> Iterator[Fault]:
 
 
 def _routes(name: str, routes: list[Route], codes: list[str], categories: set[str] | None) -> Iterator[Fault]:
-    """Yield a fault for each route with an unknown region or category; without `categories` these are not checked."""
+    """Yield a fault for each route with an unknown region or category; `categories` may be `None` (not checked)."""
     for number, route in enumerate(routes, 1):
         key = f"routes.{number} ({route.agency})"
         if route.region is not None and not any(_related(route.region, code) for code in codes):

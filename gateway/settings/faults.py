@@ -1,4 +1,4 @@
-"""The faults of a configuration, in plain words."""
+"""Describe the faults of a configuration in plain words."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from gateway.settings.types import PATTERNS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One fault of the configuration: file, key (empty for a whole file), value found (empty if it is not shown), problem."""
+    """One fault of the configuration."""
 
-    file: str
-    key: str
-    found: str
-    problem: str
+    file: str  # path, relative to the parent of the configuration directory
+    key: str  # such as "server.port"; empty if the whole file is faulty
+    found: str  # the value; empty if it is not shown
+    problem: str  # the problem and its remedy
 
     def __str__(self) -> str:
         return self.in_words("found")
@@ -78,7 +78,7 @@ def _with_hint(problem: Text, hint: Text | None) -> Text:
 
 
 def numbered(place: Sequence[str | int], content: object) -> list[str]:
-    """Return the parts of a key for readers: lists count from 1, and a rule is followed by its code or agency."""
+    """Return the parts of a key for people: elements of lists are counted from 1, with their code or agency."""
     shown = []
     value = content
     for part in place:
@@ -95,7 +95,7 @@ def numbered(place: Sequence[str | int], content: object) -> list[str]:
 
 
 def _part_of(value: object, part: str | int) -> object:
-    """Return an element of a table or list, and `None` if it has none of this name or number."""
+    """Return the element of a table or list with this name or number, or `None`."""
     if isinstance(value, Mapping):
         return value.get(part)
     if isinstance(value, list) and isinstance(part, int) and part < len(value):
@@ -107,7 +107,7 @@ _SENSITIVE = re.compile(r"token|secret|password|key(?!word)|(?<!public_)url", re
 
 
 def is_union_branch(part: object) -> bool:
-    """Return whether a part of a place is pydantic's name of a union member: it is no key, and readers do not need it."""
+    """Return whether a part of a pydantic location is the name of a union's member, which is no key of the file."""
     return isinstance(part, str) and (part == "str" or part.startswith("function-"))
 
 
@@ -133,7 +133,7 @@ _IN_WORDS = {
 
 
 def problem_of(error: ErrorDetails, kind: type[BaseModel], place: list[str]) -> str:
-    """Return the problem of a value and its remedy, in words."""
+    """Return the problem of a value and its remedy; `kind` is the file's model, `place` the parts of the key."""
     if error["type"] in _IN_WORDS:
         return _IN_WORDS[error["type"]]
     if error["type"] == "string_pattern_mismatch" and error["ctx"]["pattern"] in PATTERNS:
@@ -160,14 +160,14 @@ def _missing(kind: type[BaseModel], place: list[str]) -> Text:
 
 def _unknown_setting(kind: type[BaseModel], place: list[str]) -> Text:
     names = _fields_at(kind, place[:-1])
-    near = get_close_matches(place[-1], names, n=1)
-    if near:
-        return text("is not a setting; did you mean {name}?", name=repr(near[0]))
+    similar = get_close_matches(place[-1], names, n=1)
+    if similar:
+        return text("is not a setting; did you mean {name}?", name=repr(similar[0]))
     return text("is not a setting; there are: {listed}", listed=", ".join(names))
 
 
 def _model_at(kind: type[BaseModel], place: list[str]) -> type[BaseModel] | None:
-    """Return the model of the table at a place; `None` if the place is no table of known settings."""
+    """Return the model of the table at a place, or `None` if the place is no table with a model."""
     model = kind
     for name in place:
         if name.isdigit():  # an element of a list has the model of the list

@@ -1,4 +1,4 @@
-"""The files of a configuration: their models, the settings made from them, and the one function that reads TOML."""
+"""The files of a configuration: their models, the settings made from them, and the function that reads TOML."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def read_toml(path: Path, name: str) -> dict[str, object]:
 
 
 def _absolute(url: str, root: Path) -> str:
-    """Return the URL; the relative path of an SQLite URL is made absolute, so that the working directory does not matter."""
+    """Return the URL, with an absolute path if it is SQLite's: it then does not depend on the working directory."""
     prefix = "sqlite:///"
     if url.startswith(prefix) and not url.startswith(prefix + "/"):
         return f"{prefix}{root / url.removeprefix(prefix)}"

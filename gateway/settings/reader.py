@@ -1,7 +1,4 @@
-"""Read a configuration directory and check everything at once.
-
-`load` reports all faults together, each with file, key, value and remedy.
-"""
+"""Read and check a configuration directory. All faults are reported together, each with file, key, value and remedy."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ Table = Mapping[str, object]
 
 
 def load(directory: Path, registry: Registry) -> Settings:
-    """Read a configuration directory. Raises `Faults` with everything that is wrong in it.
+    """Return the checked configuration of a directory. Raises `Faults` with all its faults.
 
     Relative paths in it (database, secrets) are relative to the directory's parent.
     """
@@ -41,13 +38,13 @@ def load(directory: Path, registry: Registry) -> Settings:
 
 
 def unread(directory: Path) -> list[Path]:
-    """Return the files beside the region files that are not read, hidden ones excepted: their names may be mistakes."""
+    """Return the files in regions/ that are not read, except hidden ones: a wrong name may be a mistake."""
     known = region_files(directory)
     return sorted(p for p in (directory / "regions").glob("*") if p not in known and not p.name.startswith("."))
 
 
 class _Reader:
-    """Reads files and gathers faults instead of stopping at the first."""
+    """Read the files, and collect all faults instead of stopping at the first."""
 
     def __init__(self, directory: Path, registry: Registry) -> None:
         self._directory = directory
@@ -55,7 +52,7 @@ class _Reader:
         self._main_path = directory / "gateway.toml"
         self._registry = registry
         self._faults: list[Fault] = []
-        # Whether all settings that channels share could be read: if not, a missing setting of a channel is no fault.
+        # False if some settings that channels share could not be read: a missing setting of a channel is then no fault.
         self._all_shared = True
 
     def read(self) -> Settings:
@@ -67,7 +64,7 @@ class _Reader:
         unknown = self._unknown_adapters(shared)
         self._all_shared = content is not None and not unknown
         base = main.server.public_url.rstrip("/") if main else "http://invalid"
-        built = [
+        complete = [
             Region(file=region, channels=self._channels(path, region, shared, base)) for path, region in regions.items()
         ]
         names = {self._show(path): region for path, region in regions.items()}
@@ -76,10 +73,10 @@ class _Reader:
             self._faults += unknown
         if self._faults or main is None:
             raise Faults(self._faults)
-        return Settings(root=self._root, gateway=main, regions=tuple(built))
+        return Settings(root=self._root, gateway=main, regions=tuple(complete))
 
     def _show(self, path: Path) -> str:
-        """Return a path as faults name it: relative to the directory's parent if it lies there."""
+        """Return a path for a fault: relative to the configuration directory's parent if it is inside."""
         absolute = path.resolve()
         return str(absolute.relative_to(self._root)) if absolute.is_relative_to(self._root) else str(path)
 
@@ -117,7 +114,10 @@ class _Reader:
     def _checked(
         self, path: Path, prefix: str, kind: type[ModelT], content: Table, shared: Mapping[str, str] | None = None
     ) -> ModelT | None:
-        """Check values against a model; `shared` has the keys that come from gateway.toml, with their tables there."""
+        """Return the model made of the values, or add faults and return `None`.
+
+        `prefix` is the table's name. `shared` has the keys whose values come from gateway.toml, with their table there.
+        """
         try:
             return kind.model_validate(content, context={"root": self._root})
         except ValidationError as exc:
@@ -139,7 +139,7 @@ class _Reader:
         self, path: Path, region: RegionFile, shared: Mapping[str, Table], base: str
     ) -> tuple[ChannelConfig, ...]:
         """Return the region's channels that have no fault."""
-        built = []
+        configs = []
         for name, content in region.channels.items():
             channel = self._checked(path, f"channels.{name}", ChannelFile, content)
             if channel is None:
@@ -148,7 +148,7 @@ class _Reader:
             if settings is None:
                 continue
             url = f"{base}/in/{region.code}/{name}"
-            built.append(
+            configs.append(
                 ChannelConfig(
                     region=region.code,
                     name=name,
@@ -158,12 +158,12 @@ class _Reader:
                     context=ChannelContext(region=region.code, channel=name, webhook_url=url),
                 )
             )
-        return tuple(built)
+        return tuple(configs)
 
     def _channel_settings(
         self, path: Path, name: str, adapter_key: str, content: Table, shared: Table
     ) -> ChannelSettings | None:
-        """Return the adapter's settings of a channel, its own before the shared ones; `None` if they have a fault."""
+        """Return a channel's adapter settings; `None` if they have a fault. Its own values replace the shared ones."""
         prefix = f"channels.{name}"
         try:
             adapter = self._registry.adapter(adapter_key)

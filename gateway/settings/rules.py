@@ -46,7 +46,7 @@ class RoutingRules(Section):
     national_desk: str = Field(
         "Meja Nasional SP4N-LAPOR!",
         max_length=120,
-        description=text("The office that gets each report that no rule claims, so that every report has an office."),
+        description=text("The office that gets each report for which no route matches and no region names an agency."),
     )
     categories: list[CategoryRule] = Field(
         default=[],
@@ -72,7 +72,7 @@ class RegionRules(Section):
     agency: str | None = Field(
         None,
         max_length=120,
-        description=text("The office that gets each report that the region's routes do not claim."),
+        description=text("The office that gets each report about the region for which no route matches."),
     )
     keywords: list[Keyword] = Field(
         default=[], description=text("Words that, at the start of a message to a national channel, mean this region.")

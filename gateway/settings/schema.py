@@ -31,7 +31,7 @@ def schemas(registry: Registry) -> dict[str, Schema]:
         own.pop("$schema")
         tables |= own.pop("$defs", {})
         common = _schema(ChannelFile)["properties"]
-        # No setting is required here: the channels may have it instead.
+        # Not required here, because each channel may have the setting instead.
         shared[key] = {name: value for name, value in own.items() if name != "required"}
         channels.append(
             {
@@ -57,7 +57,7 @@ def _settings(registry: Registry, key: str) -> type[BaseModel]:
 
 
 def _schema(model: type[BaseModel], prefix: str = "") -> Schema:
-    """Return a model's schema; the prefix distinguishes its tables from those of the same name in another adapter."""
+    """Return a model's schema; `prefix` is put before its tables' names, because two adapters may use the same name."""
     schema = model.model_json_schema(ref_template=f"#/$defs/{prefix}{{model}}")
     if "$defs" in schema:
         schema["$defs"] = {f"{prefix}{name}": table for name, table in schema["$defs"].items()}

@@ -65,7 +65,7 @@ class Server(Section):
 
 
 def _usable_url(value: str | Secret | None) -> str | Secret | None:
-    """Return a database's URL, or raise `ValueError`, without quoting the URL: it may hold a password."""
+    """Return a database's URL unchanged; raises `ValueError`, without the URL in its text: it may hold a password."""
     if value is None:
         return None
     url = reveal(value)
@@ -161,7 +161,7 @@ class Retention(Section):
 
 
 class Conversation(Section):
-    """`[conversation]`: which messages of one sender belong to one report."""
+    """`[conversation]`: how messages of one sender are joined to one report."""
 
     window: Number = Field(
         600,
@@ -182,7 +182,7 @@ class Replies(Section):
     """`[replies]`: limits against an exchange of messages with machines."""
 
     per_hour: Whole = Field(
-        10, ge=0, le=1000, description=text("Most replies to one address in any 60 minutes; 0: none.")
+        10, ge=0, le=1000, description=text("Most replies to one address in any 60 minutes; 0: no replies.")
     )
 
 

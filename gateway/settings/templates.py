@@ -1,4 +1,4 @@
-"""The replies that citizens read."""
+"""The texts that citizens read: replies, and notes in complaints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
     "agreed": frozenset(),
     "help": frozenset(),
 }
-REPLIES = tuple(_PLACEHOLDERS)  # the templates of replies; the others are put into complaints
+REPLIES = tuple(_PLACEHOLDERS)  # the names of the replies; the other templates are texts inside complaints
 _PLACEHOLDERS |= {"no_text": frozenset(), "incomplete": frozenset({"missing", "total"})}
 _REQUIRED = {"ticket": frozenset({"ticket"}), "status": frozenset({"ticket", "status"})}
 _STATUS_WORDS: dict[Status, str] = {
@@ -49,16 +49,19 @@ class Templates(Section):
     status: str = Field(
         "Tiket {ticket}: {status} ({date}). Instansi: {agency}. SP4N-LAPOR!",
         description=text(
-            "To STATUS from the owner. May use {ticket}, {status}, {agency}, {date}; must use the first two."
+            "To STATUS from the owner, and to BATAL if the report has ended already. May use {ticket}, {status}, "
+            "{agency}, {date}; must use the first two."
         ),
     )
     status_unknown: str = Field(
         "Tiket {ticket} tidak ditemukan untuk nomor ini. Periksa lagi nomornya, dan kirim dari nomor yang melapor.",
-        description=text("To STATUS of a ticket that is not this sender's, or does not exist. May use {ticket}."),
+        description=text(
+            "To STATUS or BATAL with a ticket that is not this sender's, or does not exist. May use {ticket}."
+        ),
     )
     status_format: str = Field(
         "Nomor tiket tidak dikenali, mungkin salah ketik. Contoh: STATUS 12345671",
-        description=text("To STATUS or BATAL with a number whose check digit is wrong."),
+        description=text("To STATUS or BATAL without a number, or with a number whose check digit is wrong."),
     )
     added: str = Field(
         "Tambahan Anda kami catat pada laporan {ticket}. Laporan lain? Awali dengan BARU. SP4N-LAPOR!",
@@ -70,7 +73,7 @@ class Templates(Section):
     )
     stopped: str = Field(
         "Baik, kami tidak akan mengirim pesan lagi kecuali Anda bertanya. Balas SETUJU untuk menerima lagi. SP4N-LAPOR!",
-        description=text("To STOP: from then on only questions are answered."),
+        description=text("To STOP: from then on only commands are answered."),
     )
     agreed: str = Field(
         "Terima kasih. Persetujuan Anda kami catat; kabar laporan dikirim ke nomor ini. Balas STOP untuk berhenti.",
@@ -79,7 +82,7 @@ class Templates(Section):
     help: str = Field(
         "Tulis laporan Anda: apa, di mana, kapan. Tanpa nama: ANONIM <isi>. Rahasia: RAHASIA <isi>. "
         "Cek: STATUS <tiket>. Batal: BATAL <tiket>.",
-        description=text("To BANTUAN."),
+        description=text("To BANTUAN, and to an empty message."),
     )
     no_text: str = Field(
         "(tanpa teks)",
@@ -98,13 +101,13 @@ class Templates(Section):
     @field_validator("status_words", mode="after")
     @classmethod
     def _fill_up(cls, words: dict[Status, str]) -> dict[Status, str]:
-        """Add the default words, so that a file may change a single word."""
+        """Add the default words of the statuses that the file does not set."""
         return _STATUS_WORDS | words
 
     @field_validator(*_PLACEHOLDERS)
     @classmethod
     def _placeholders(cls, template: str, info: ValidationInfo) -> str:
-        """Return the template if it can be filled in. Raises `ValueError` for unknown or missing placeholders."""
+        """Return the template unchanged; raises `ValueError` for wrong braces, unknown or missing placeholders."""
         name = info.field_name or ""
         allowed = _PLACEHOLDERS[name]
         try:

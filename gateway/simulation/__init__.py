@@ -1,1 +1,1 @@
-"""The base of simulated providers, and invented citizens with their messages."""
+"""Simulate providers and citizens: the base class of simulated providers, and invented messages."""

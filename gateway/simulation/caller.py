@@ -1,4 +1,4 @@
-"""The calls of a simulated provider to the gateway, and its patience.
+"""Send the webhooks of a simulated provider to the gateway, with Twilio's timeout and retry.
 
 Source: https://www.twilio.com/docs/usage/webhooks/webhooks-connection-overrides.
 """
@@ -15,34 +15,31 @@ from urllib3 import Retry
 
 from gateway.ports.wire import WebhookRequest
 
-READ_TIMEOUT = 15.0  # seconds, as Twilio waits
+READ_TIMEOUT = 15.0  # seconds, Twilio's default
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """The gateway's answer to a citizen's message; `status` is its HTTP status, `None` if it never answered.
+    """The gateway's answer to a citizen's message."""
 
-    `error` is the text of a refusal, or the kind of failure if it never answered.
-    """
-
-    sid: str
-    status: int | None
-    error: str | None = None
+    sid: str  # the provider's id of the message
+    status: int | None  # HTTP status; `None` if the gateway did not answer
+    error: str | None = None  # the text of a refusal, or the kind of failure if the gateway did not answer
 
 
 class Caller:
     """Send webhooks over connections that stay open, one per thread."""
 
     def __init__(self) -> None:
-        self._mine = threading.local()
+        self._local = threading.local()
         self._lock = threading.Lock()
         self._open: list[requests.Session] = []
 
     def send(self, request: WebhookRequest, deliver_to: str | None) -> tuple[int | None, str | None]:
         """Send a request; return the HTTP status and the text of a refusal, or `None` and the kind of failure.
 
-        `deliver_to` is the base URL that the connection goes to instead. Only a refused connection is tried once more:
-        this is Twilio's rule unless the URL overrides it, and no provider is less patient.
+        `deliver_to` is the base URL to connect to instead of the request's. Only a failed connection is tried once
+        more: this is Twilio's default, and other providers try at least as often.
         """
         url, headers = request.url, dict(request.headers)
         if deliver_to:
@@ -65,14 +62,14 @@ class Caller:
             session.close()
 
     def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._mine, "session", None)
+        session: requests.Session | None = getattr(self._local, "session", None)
         if session is None or session not in self._open:
             session = requests.Session()
             session.trust_env = False  # never through a proxy: the gateway is on this machine
             once_more = Retry(total=1, connect=1, read=False, redirect=False, status=False, other=False)
             session.mount("http://", HTTPAdapter(max_retries=once_more))
             session.mount("https://", HTTPAdapter(max_retries=once_more))
-            self._mine.session = session
+            self._local.session = session
             with self._lock:
                 self._open.append(session)
         return session

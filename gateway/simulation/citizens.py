@@ -1,4 +1,4 @@
-"""Invented citizens and their messages.
+"""Read the messages of invented citizens.
 
 A samples file is TOML: `[[message]]` tables with `from`, `text` and, for MMS, `media` (a list of content types).
 """
@@ -22,7 +22,7 @@ class Sample:
 
 
 def load_samples(path: Path) -> list[Sample]:
-    """Read a samples file; raises `ValueError` with the file's name and the fault in it."""
+    """Return the messages of a samples file; raises `ValueError` with the file's name and its fault."""
     try:
         rows = tomllib.loads(path.read_text("utf-8"))["message"]
         samples = [Sample(row["from"], row["text"], tuple(row.get("media", ()))) for row in rows]

@@ -1,4 +1,4 @@
-"""The simulated providers of a configuration's channels."""
+"""Make the simulated providers of a configuration's channels."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gateway.simulation.roles import Provider
 
 
 class ProviderClass(Protocol):
-    """The class that an adapter's entry in BUILTIN names as its simulator."""
+    """The protocol of a simulator class, which is an adapter's `Spec.simulator` in BUILTIN."""
 
     def from_settings(self, settings: ChannelSettings, context: ChannelContext, *, deliver_to: str | None) -> Provider:
-        """Make the provider of a configured channel; raises `ValueError` if the channel expects the real one.
+        """Return the simulated provider of a channel; raises `ValueError` if its settings name the real provider.
 
         `deliver_to` is the gateway's base URL on this machine: webhooks are sent there, and signed for the public URL.
         """
@@ -32,7 +32,7 @@ class Simulated:
 
     @property
     def setting(self) -> str:
-        """Return the setting with the provider's address, of the channel or of its adapter's table."""
+        """Return the place of the setting with the provider's address, for error messages."""
         channel = self.channel
         return (
             f"{self.provider.setting} of channel {channel.region}/{channel.name} "
@@ -41,9 +41,9 @@ class Simulated:
 
 
 def simulated(settings: Settings, registry: Registry, channel_id: str | None) -> list[Simulated]:
-    """Return the channels that have a simulator, or the one named "region/name"; nothing listens yet.
+    """Return the channels that have a simulator, or only the channel `channel_id` ("region/name"); none is started.
 
-    Raises `Misconfigured` if there is no such channel, or if one is configured for the real provider.
+    Raises `Misconfigured` if there is no such channel, or if one is set up for the real provider.
     """
     channels = [
         channel

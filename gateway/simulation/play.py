@@ -1,4 +1,4 @@
-"""The `simulate` command: the simulators of the configured channels, and a citizen for each."""
+"""Start the simulators of the configured channels and send messages of citizens, for the command `simulate`."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ from gateway.simulation.configured import Simulated, simulated
 from gateway.simulation.roles import Provider
 from gateway.simulation.simulator import Simulator, refusal_text
 
-_PATIENCE = 15  # seconds until a reply must have come
+_REPLY_TIMEOUT = 15  # seconds
 _FETCH_EVERY = 0.2  # seconds
-_LAST_REPLIES = 2  # seconds that are left for the replies to the last messages
+_LAST_REPLIES = 2  # seconds to wait for the replies to the last messages
 _FOR_EVER = 2**31  # messages
 
 
@@ -37,7 +37,7 @@ def play(
     language: Language,
     until_eof: bool = False,
 ) -> None:
-    """Play samples until `count` were sent or the process is asked to end; print the replies as they come.
+    """Send samples until `count` were sent or a signal comes; print the replies as they come.
 
     `address` is one channel as "region/name", or `None` for all; `rate` is in messages per second. With `until_eof`
     the end of standard input ends it too. Raises `Misconfigured`, and `Unavailable` if a port is taken.
@@ -60,26 +60,27 @@ def play(
 def send_one(
     settings: Settings, registry: Registry, address: str | None, sender: str, message: str, language: Language
 ) -> int:
-    """Send one message, print the answer, and return the exit code.
+    """Send one message, print the reply, and return the exit code: 0 if a reply came, else 1.
 
-    If a simulator already runs beside the gateway, the answer is fetched from it.
+    If another process already runs the simulator, the reply is fetched from there. Raises `Misconfigured`, or
+    `Unavailable` if another program has the port.
     """
     party = simulated(settings, registry, address)[0]
     simulator = Simulator([party.provider], rate=1, language=language)
     try:
         simulator.start()
-    except OSError:  # the port belongs to the simulator that plays beside the gateway
+    except OSError:  # the port is taken, probably by the simulator of `serve --simulate`
         return _send_beside(party, sender, message, language)
     try:
         if simulator.send_one(sender, message) != HTTPStatus.OK:
             return 1
-        return _exit_code(simulator.wait_for_reply(sender, _PATIENCE), language)
+        return _exit_code(simulator.wait_for_reply(sender, _REPLY_TIMEOUT), language)
     finally:
         simulator.stop()
 
 
 def _stop_event(*, until_eof: bool) -> threading.Event:
-    """Return an event that is set when the process is asked to end."""
+    """Return an event that is set by SIGTERM or SIGINT and, with `until_eof`, by the end of standard input."""
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
@@ -134,7 +135,7 @@ def _send_and_ask(provider: Provider, sender: str, message: str, language: Langu
         refusal = text("the gateway answered {answer}", answer=refusal_text(outcome))
         click.echo(f"  ! {localize(refusal, language)}")
         return 1
-    deadline, reply = time.monotonic() + _PATIENCE, None
+    deadline, reply = time.monotonic() + _REPLY_TIMEOUT, None
     while reply is None and time.monotonic() < deadline:
         time.sleep(_FETCH_EVERY)
         reply = next(iter(provider.replies_elsewhere(sender)[before:]), None)
@@ -150,7 +151,7 @@ def _exit_code(reply: str | None, language: Language) -> int:
     reasons = text(
         "no answer within {seconds} seconds: see the status page; there is none for a sender who wrote STOP or has had "
         "[replies] per_hour answers in the last hour",
-        seconds=_PATIENCE,
+        seconds=_REPLY_TIMEOUT,
     )
     click.echo(localize(reasons, language))
     return 1

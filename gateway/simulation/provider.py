@@ -1,4 +1,4 @@
-"""The base of simulated providers on HTTP: start and stop, webhooks, failures on demand, a door for other programs."""
+"""The base class of simulated HTTP providers: start, stop, webhooks, planned failures, control by other programs."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class SimulatedProvider(ABC):
     """A provider on `http://127.0.0.1:port`; a subclass answers the calls of its API and writes its webhooks."""
 
     name: ClassVar[str]  # of its threads
-    setting: ClassVar[str]  # the channel's setting that says where it listens
-    failures: ClassVar[Mapping[str, Answer]]  # by the word for `fail`: throttle, server_error, unauthorized, …
-    kinds: ClassVar[Sequence[str]] = ("send",)  # of calls that fail separately: `fail(on=...)`
+    setting: ClassVar[str]  # the name of the channel's setting with the provider's address
+    failures: ClassVar[Mapping[str, Answer]]  # by their names in `fail`: throttle, server_error, unauthorized, …
+    kinds: ClassVar[Sequence[str]] = ("send",)  # kinds of calls; `fail(on=...)` lets one kind fail
 
     sender: str  # our address at the provider
 
@@ -42,7 +42,7 @@ class SimulatedProvider(ABC):
         """Prepare; nothing listens before `start`.
 
         `port` 0 takes a free port; `path` is put before the API's own paths. `webhook_url` is the gateway's public URL,
-        which signatures cover; `deliver_to` is the base URL (scheme and host) that connections go to instead.
+        which signatures cover; `deliver_to` is the base URL (scheme and host) to which webhooks are sent instead.
         """
         self.webhook_url = webhook_url
         self.deliver_to = deliver_to
@@ -73,14 +73,14 @@ class SimulatedProvider(ABC):
 
     @abstractmethod
     def send(self, from_: str, text: str, media: Sequence[tuple[str, bytes]] = (), *, call: bool = True) -> Sent:
-        """Send a citizen's message, and its webhook unless `call` is false (a webhook that gets lost)."""
+        """Store a citizen's message, and send its webhook unless `call` is false (as if the webhook were lost)."""
 
     @abstractmethod
     def replies(self, to: str | None = None) -> Sequence[Message]:
-        """Return the messages that the gateway sent, the oldest first; to one number if asked."""
+        """Return the messages that the gateway sent, oldest first; with `to`, only those to this number."""
 
     def _shown(self) -> Sequence[Mapping[str, object]]:
-        """Return the messages for another program, the oldest first; at least those that the gateway sent."""
+        """Return the messages for another program, oldest first: at least those that the gateway sent."""
         return [{"from": message.from_, "to": message.to, "body": message.body} for message in self.replies()]
 
     @classmethod
@@ -94,7 +94,7 @@ class SimulatedProvider(ABC):
             )
         return place.port, place.path
 
-    # --- life ---
+    # --- start and stop ---
 
     @property
     def url(self) -> str:
@@ -117,7 +117,7 @@ class SimulatedProvider(ABC):
         return self
 
     def hang_up(self) -> None:  # noqa: B027  most providers have nothing to do
-        """Do nothing: a call to a gateway that has ended fails at once."""
+        """End the calls that wait for the gateway; here nothing, because such a call fails when the gateway ends."""
 
     def stop(self) -> None:
         """Stop listening and cut open connections; keep the messages."""
@@ -135,19 +135,19 @@ class SimulatedProvider(ABC):
         self.stop()
 
     def _later(self, work: Callable[[T], None], message: T) -> None:
-        """Do the rest of a message's way to the citizen on a thread of the network."""
-        with suppress(RuntimeError):  # stopped meanwhile: then the message reaches nobody
+        """Call `work(message)` on another thread, as a network delivers to the citizen after the API has answered."""
+        with suppress(RuntimeError):  # stopped meanwhile: the message is not delivered
             if self._phones is not None:
                 self._phones.submit(work, message)
 
     # --- failures ---
 
-    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - it reads as it is meant
-        """Let the next calls fail.
+    def fail(self, how: str, *, next: int = 1, on: str = "send") -> None:  # noqa: A002 - plain in calls: next=2
+        """Let the next calls of a kind fail.
 
         `how`: throttle (429), server_error (500), unauthorized (401), reject:CODE (400), timeout (no answer, not
-        stored), drop_after_accept (stored, connection closed without an answer), or another word of `failures`.
-        Raises `ValueError` for any other word.
+        stored), drop_after_accept (stored, connection closed without an answer), or another name in `failures`.
+        `next` is the number of calls, `on` their kind. Raises `ValueError` for an unknown failure or kind.
         """
         known = {**self.failures, **_UNANSWERED}
         if how not in known and not (how.startswith("reject:") and how[7:].isdigit()):
@@ -158,18 +158,18 @@ class SimulatedProvider(ABC):
             self._failing[on].extend([how] * next)
 
     def recover(self) -> None:
-        """Cancel the failures that were asked for and have not happened yet."""
+        """Cancel the failures that `fail` has planned and that have not happened yet."""
         with self._lock:
             for waiting in self._failing.values():
                 waiting.clear()
 
     def failing(self, on: str = "send") -> int:
-        """Return how many failures that were asked for have not happened yet."""
+        """Return the number of planned failures that have not happened yet."""
         with self._lock:
             return len(self._failing[on])
 
     def _failure(self, kind: str) -> str:
-        """Return how this call must fail; empty if it must not."""
+        """Return the failure that is planned for this call, or an empty string."""
         with self._lock:
             waiting = self._failing[kind]
             return waiting.popleft() if waiting else ""
@@ -197,9 +197,9 @@ class SimulatedProvider(ABC):
         return [message.body for message in self.replies(number)]
 
     def replies_elsewhere(self, number: str) -> list[str]:
-        """Return the replies to a number that the simulator of another process got, which listens on our port.
+        """Return the replies to a number that a simulator in another process received; it listens on this port.
 
-        Raises `OSError` if the program that listens there is no simulator.
+        Raises `OSError`, `ValueError` or `LookupError` if the program that listens there is no simulator.
         """
         with requests.Session() as session:
             session.trust_env = False  # never through a proxy: the other process is on this machine
@@ -220,16 +220,16 @@ class SimulatedProvider(ABC):
         return self._failed(how) if how and answer.status < 300 else answer
 
     def _control(self, method: str, name: str, body: bytes) -> Answer:
-        """Answer another program: GET messages, POST fail, POST send."""
+        """Return the answer to another program's call: GET messages, POST fail, POST send."""
         try:
-            asked = json.loads(body or b"{}")
+            command = json.loads(body or b"{}")
             if (method, name) == ("GET", "messages"):
                 return Answer(200, {"messages": self._shown()})
             if (method, name) == ("POST", "fail"):
-                self.fail(asked["how"], next=asked.get("next", 1), on=asked.get("on", "send"))
-                return Answer(200, {"asked": asked["how"]})
+                self.fail(command["how"], next=command.get("next", 1), on=command.get("on", "send"))
+                return Answer(200, {"asked": command["how"]})
             if (method, name) == ("POST", "send"):
-                sent = self.send(asked["from"], asked["text"], call=asked.get("call", True))
+                sent = self.send(command["from"], command["text"], call=command.get("call", True))
                 return Answer(200, {"sid": sent.sid, "status": sent.status, "error": sent.error})
         except (KeyError, TypeError, ValueError) as exc:
             return Answer(400, {"message": f"{type(exc).__name__}: {exc}"})
@@ -237,5 +237,5 @@ class SimulatedProvider(ABC):
 
 
 def login(user: str, password: str) -> str:
-    """Return the value of the header Authorization for a user name and a password."""
+    """Return the value of the header Authorization for a user name and a password (HTTP Basic, RFC 7617)."""
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()

@@ -1,4 +1,4 @@
-"""The types that simulators share: a message of the gateway, a simulated provider, and the gateway's answer."""
+"""The protocols that simulators share: a message of the gateway, a simulated provider, and the gateway's answer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 
 class Message(Protocol):
-    """A message that the gateway sent; a provider's own class has more."""
+    """A message that the gateway sent; the class of a provider may have more fields."""
 
     @property
     def from_(self) -> str:
@@ -27,7 +27,7 @@ class Outcome(Protocol):
 
     @property
     def status(self) -> int | None:
-        """Return the HTTP status, or the channel's equivalent of it; `None` if the gateway never answered."""
+        """Return the HTTP status, or an equal number on other channels; `None` if the gateway did not answer."""
 
     @property
     def error(self) -> str | None:
@@ -60,9 +60,9 @@ class Provider(Protocol):
         """Send a citizen's message and return the gateway's answer."""
 
     def replies_elsewhere(self, number: str) -> Sequence[str]:
-        """Return the replies to a number that another process's simulator got on our port.
+        """Return the replies to a number that a simulator in another process received; it listens on this port.
 
-        Raises `OSError` if the program that listens there is no simulator.
+        Raises `OSError`, `ValueError` or `LookupError` if the program that listens there is no simulator.
         """
 
     def subscribe(self, listener: Callable[[Message], None]) -> None:

@@ -1,4 +1,4 @@
-"""The HTTP side of a simulated provider: one thread per connection, HTTP/1.1 keep-alive, answers as JSON or bytes."""
+"""The HTTP server of a simulated provider: one thread per connection, HTTP/1.1 keep-alive, answers as JSON or bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-SILENCE = 120.0  # seconds that a "timeout" failure lets its caller wait
+SILENCE = 120.0  # seconds that the client waits in a "timeout" failure
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class ProviderServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Endpoint)
 
     def close(self) -> None:
-        """Stop listening and cut every open connection: no client must go on talking to a stopped server."""
+        """Stop listening and cut every open connection, so that no client can use a stopped server."""
         self.shutdown()
         self.server_close()
         with self._open_lock:
@@ -56,7 +56,7 @@ class ProviderServer(ThreadingHTTPServer):
             self._open.discard(connection)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Print nothing if a client has gone: this server exists to cut connections."""
+        """Print nothing: connections that end early are a part of the simulation."""
 
 
 class _Endpoint(BaseHTTPRequestHandler):

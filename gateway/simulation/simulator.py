@@ -1,4 +1,4 @@
-"""The simulator: plays a file of invented messages against a running gateway and shows the conversation."""
+"""Send a file of invented messages to a running gateway, and print the messages and replies."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from gateway.i18n import Language, localize
 from gateway.simulation.citizens import SAMPLES, Sample, load_samples
 from gateway.simulation.roles import Message, Outcome, Provider
 
-LANES = 8  # messages at once; a sender always uses the same lane, so that their messages stay in order
-IN_FLIGHT = 32  # messages sent or waiting for their lane
+LANES = 8  # messages sent at once; all messages of one sender are in the same lane, which keeps their order
+IN_FLIGHT = 32  # most messages that are being sent or wait for their lane
 
 
 @dataclass(slots=True)
 class Totals:
-    """The counts of a play."""
+    """The numbers of messages and replies since the start."""
 
     sent: int = 0
     accepted: int = 0  # answered 2xx by the gateway
@@ -33,7 +33,7 @@ class Totals:
 
 
 class Pace:
-    """The moments of messages that are sent at an even rate; a late message does not delay the later ones."""
+    """The times of messages that are sent at a steady rate. If one message is late, the next ones are not delayed."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Begin now; `rate` is in messages per second, the clock in seconds."""
@@ -49,7 +49,7 @@ class Pace:
 
 
 def refusal_text(outcome: Outcome) -> str:
-    """Return the gateway's answer to a message that it did not accept: its status and its own words."""
+    """Return the gateway's answer to a message that it did not accept: HTTP status and error text, or "nothing"."""
     return " ".join(str(part) for part in (outcome.status, outcome.error) if part) or "nothing"
 
 
@@ -91,7 +91,7 @@ class Simulator:
             provider.subscribe(self._replied)
 
     def start(self) -> Self:
-        """Let every provider listen; raises `OSError`, its file name the provider's URL, if a port is taken."""
+        """Start every provider. Raises `OSError` if a port is taken; its `filename` is the provider's URL."""
         started: list[Provider] = []
         for provider in self._providers:
             try:
@@ -132,7 +132,8 @@ class Simulator:
     def play(self, count: int | None = None) -> Totals:
         """Send samples in their order, again and again, until `count` were sent or `stop` is called; return the totals.
 
-        Without a count every sample is sent once. With several providers they take turns.
+        Without `count` every sample is sent once. Message n goes to provider n modulo the number of providers. Raises
+        the error of a message if the simulator itself has a fault.
         """
         total = len(self._samples) if count is None else count
         pace = Pace(self._rate)
@@ -158,7 +159,7 @@ class Simulator:
         return self._send(self._providers[provider], Sample(from_, body, tuple(media)))
 
     def wait_for_reply(self, number: str, timeout: float = 10.0) -> str | None:
-        """Return the next reply to a number, each only once; `None` after `timeout` seconds."""
+        """Wait for the next reply to a number and return it, each reply once; return `None` after `timeout` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: len(self._replies[number]) > self._seen[number], timeout):
                 return None
@@ -166,7 +167,7 @@ class Simulator:
             return self._replies[number][self._seen[number] - 1]
 
     def _wait_until_below(self, limit: int) -> bool:
-        """Wait until fewer messages are in flight, so that a slow gateway slows the citizens; return false if stopped."""
+        """Wait until fewer messages are in flight, so that a slow gateway gets fewer; return `False` if stopped."""
         with self._changed:
             self._changed.wait_for(lambda: self._in_flight < limit or self._stopping.is_set())
         return not self._stopping.is_set()
@@ -174,7 +175,7 @@ class Simulator:
     def _landed(self, task: Future[int | None]) -> None:
         with self._changed:
             self._in_flight -= 1
-            # A fault of the simulator itself must not stay hidden: `play` raises it.
+            # `play` raises a fault of the simulator itself, so that it is seen.
             self._fault = self._fault or (None if task.cancelled() else task.exception())
             self._changed.notify_all()
 
@@ -203,7 +204,7 @@ class Simulator:
             self._changed.notify_all()
 
     def _say(self, line: str) -> None:
-        # One write per line: threads must not cut into each other's lines. On a terminal the line stands out of the logs.
+        # One write per line, because threads print at the same time. The colour distinguishes the line from the logs.
         start, end = ("\x1b[1;36m", "\x1b[0m") if self._out.isatty() else ("", "")
         self._out.write(f"{start}{time.strftime('%H:%M:%S')}  {line}{end}\n")
         self._out.flush()

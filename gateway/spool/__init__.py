@@ -1,4 +1,4 @@
-"""The gateway's own durable tables: a message that is stored here is accepted."""
+"""The gateway's own durable tables. A message counts as accepted once it is stored in the inbox."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Spool"]
 
 
 class Spool:
-    """All of these tables, over one database."""
+    """The tables of one database, each with its own class."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         self.database = database

@@ -1,4 +1,4 @@
-"""The last moment of each kind of event per channel (accepted, replied, …): kept in memory, stored every few seconds."""
+"""Record when each kind of event (accepted, replied, …) last happened on a channel. Stored every few seconds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.storage.database import Database
 
 
 class ActivityLog:
-    """The moments of this process; `flush` stores the newest of each kind and channel."""
+    """The last events of this process, in memory; `flush` stores them."""
 
     def __init__(self, activity: Activity) -> None:
         self._activity = activity
@@ -21,11 +21,11 @@ class ActivityLog:
         self._seen: dict[tuple[str, str, str], tuple[datetime, str | None]] = {}
 
     def note(self, region: str, channel: str, what: str, at: datetime, detail: str | None = None) -> None:
-        """Note an event of a channel."""
+        """Note an event of a channel; `what` is its kind, `at` its time, `detail` a text for the status page."""
         self._seen[region, channel, what] = (at, detail)
 
     def flush(self) -> None:
-        """Store the events noted since the last call; raises `Unavailable`, and keeps them for the next call then."""
+        """Store the events noted since the last call. Raises `Unavailable`; the next call then stores them too."""
         with self._lock:
             seen, self._seen = self._seen, {}
             try:
@@ -36,7 +36,7 @@ class ActivityLog:
 
 
 _KEY = ("region", "channel", "what")
-ALIVE = ("", "", "alive")  # the row that every running process renews; it belongs to no channel
+ALIVE = ("", "", "alive")  # key of the row that every running process renews; it belongs to no channel
 
 
 class Activity:
@@ -57,12 +57,12 @@ class Activity:
             self._database.upsert(transaction, activity, rows, newer="at")
 
     def alive(self) -> datetime | None:
-        """Return the last sign of life of any process; `None` if none ever ran."""
+        """Return when a process last recorded that it runs; `None` if none ever ran."""
         row = sa.and_(*(activity.c[name] == value for name, value in zip(_KEY, ALIVE, strict=True)))
         with self._database.read() as transaction:
             return transaction.execute(sa.select(activity.c.at).where(row)).scalar()
 
     def all(self) -> dict[tuple[str, str, str], tuple[datetime, str | None]]:
-        """Return all stored moments, as `record` takes them."""
+        """Return all stored moments in the form of `record`'s argument."""
         with self._database.read() as transaction:
             return {(r.region, r.channel, r.what): (r.at, r.detail) for r in transaction.execute(sa.select(activity))}

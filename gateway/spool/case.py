@@ -1,4 +1,4 @@
-"""A case: one complaint that passed through this gateway, at each point of its way."""
+"""The forms of a case, which is one complaint that passed through this gateway."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gateway.domain.complaint import Complaint
 
 
 class CaseReference(NamedTuple):
-    """The part of a case that a job for the centre needs."""
+    """The fields of a case that a job for the centre needs."""
 
     id: UUID
     region: str
@@ -22,7 +22,7 @@ class CaseReference(NamedTuple):
 
 
 class RefersToCase(Protocol):
-    """A value with the fields of a `CaseReference`: a case itself, too."""
+    """A value with the fields of a `CaseReference`, such as a `Case`."""
 
     @property
     def id(self) -> UUID: ...  # noqa: D102
@@ -39,12 +39,12 @@ class RefersToCase(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewCase:
-    """A complaint for which a case is to be opened."""
+    """A complaint for which a case will be opened, unless its message has one already."""
 
     complaint: Complaint
     message_key: UUID  # keyed hash of the message: one message makes one complaint
     sender_key: UUID  # keyed hash of the sender's address
-    contact: str | None  # the address, if its owner may be answered
+    contact: str | None  # the address to answer; `None` if the sender gets no answer
     correlation_id: UUID
     opened_at: datetime
 
@@ -58,16 +58,16 @@ class LastCase(NamedTuple):
 
     id: UUID
     complaint: Complaint
-    heard_at: datetime  # when the sender last wrote about it
+    last_message_at: datetime  # when the last message about it came
 
-    def heard_again(self, at: datetime) -> LastCase:
-        """Return the same case after one more message about it."""
-        return self._replace(heard_at=max(self.heard_at, at))
+    def after_message(self, at: datetime) -> LastCase:
+        """Return the same case after one more message about it, which came at `at`."""
+        return self._replace(last_message_at=max(self.last_message_at, at))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Case:
-    """An opened case."""
+    """A stored case."""
 
     id: UUID  # the complaint's
     region: str

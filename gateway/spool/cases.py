@@ -1,4 +1,4 @@
-"""The cases: one row per complaint that passed through this gateway, with the keyed hash of its sender."""
+"""Store the cases: one row per complaint that passed through this gateway, with the keyed hash of its sender."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from gateway.domain import complaint as canonical
 from gateway.domain.complaint import Complaint
 from gateway.domain.errors import Undecryptable
 from gateway.domain.ids import first_id_at
+from gateway.domain.texts import text
 from gateway.spool.case import Case, LastCase, NewCase
 from gateway.spool.tables import cases, follow_ups, tickets
 from gateway.storage import Transaction
@@ -23,7 +24,7 @@ from gateway.storage.encrypted import purpose_of
 
 _COMPLAINT = purpose_of(cases.c.complaint)
 _CONTACT = purpose_of(cases.c.contact)
-_LONGEST_CONVERSATION = timedelta(days=1)  # after that a further message opens a new case
+_LONGEST_CONVERSATION = timedelta(days=1)  # a case that was opened longer before the window gets no more additions
 
 
 class Cases:
@@ -75,23 +76,23 @@ class Cases:
         return set(transaction.execute(sa.select(column).where(any_of(column, values, self._database))).scalars())
 
     def last_cases(self, transaction: Transaction, senders: Sequence[UUID], since: datetime) -> dict[UUID, LastCase]:
-        """Return the last case per sender, if the sender wrote about it since the moment and did not withdraw it."""
+        """Return the last case per sender, if a message about it came since the moment and it was not withdrawn."""
         last = self._last(transaction, senders, first_id_at(since - _LONGEST_CONVERSATION))
         if not last:
             return {}
-        heard_at = sa.func.coalesce(cases.c.heard_at, cases.c.opened_at)
+        last_message_at = sa.func.coalesce(cases.c.heard_at, cases.c.opened_at)
         chosen = (
-            sa.select(cases.c.id, cases.c.sender_key, cases.c.complaint, heard_at.label("heard"))
-            .where(any_of(cases.c.id, last, self._database), heard_at >= since, cases.c.complaint.is_not(None))
-            .order_by(heard_at, cases.c.id)
+            sa.select(cases.c.id, cases.c.sender_key, cases.c.complaint, last_message_at.label("last_message_at"))
+            .where(any_of(cases.c.id, last, self._database), last_message_at >= since, cases.c.complaint.is_not(None))
+            .order_by(last_message_at, cases.c.id)
         )
-        last_heard = {row.sender_key: row for row in transaction.execute(chosen).all()}
+        rows = {row.sender_key: row for row in transaction.execute(chosen).all()}
         last_cases = {}
-        for sender, row in last_heard.items():
+        for sender, row in rows.items():
             # An unreadable complaint cannot be compared with a new message, so the message opens its own case.
             with suppress(Undecryptable, msgspec.MsgspecError):
                 complaint = canonical.load(self._keyring.decrypt(row.complaint, _COMPLAINT))
-                last_cases[sender] = LastCase(row.id, complaint, row.heard)
+                last_cases[sender] = LastCase(row.id, complaint, row.last_message_at)
         return last_cases
 
     def _last(self, transaction: Transaction, senders: Sequence[UUID], after: UUID) -> list[UUID]:
@@ -102,7 +103,7 @@ class Cases:
             chosen = newest.where(cases.c.id > after).group_by(cases.c.sender_key)
             return list(transaction.execute(chosen).scalars())
         # A subquery per sender: one search each in the sender's index. For a join or a list the planner may read all
-        # cases of the day for every batch, if it saw the table empty before.
+        # cases of the day for every batch, if its statistics are of an empty table.
         sender = self._database.bulk.each_uuid(senders)
         newest_of_sender = (
             sa.select(cases.c.id)
@@ -124,7 +125,7 @@ class Cases:
         return True
 
     def withdraw(self, transaction: Transaction, case_id: UUID, at: datetime) -> None:
-        """Record that the sender withdraws a case: nothing more is added to it."""
+        """Record that the sender withdrew a case: further messages are not added to it."""
         transaction.execute(sa.update(cases).where(cases.c.id == case_id).values(withdrawn_at=at))
 
     def get(self, transaction: Transaction, ids: Sequence[UUID]) -> tuple[dict[UUID, Case], dict[UUID, Undecryptable]]:
@@ -137,7 +138,7 @@ class Cases:
             except Undecryptable as exc:
                 unreadable[row.id] = exc
             except msgspec.MsgspecError:
-                unreadable[row.id] = Undecryptable("a stored complaint is not in a form that this version reads")
+                unreadable[row.id] = Undecryptable(text("this version cannot read the form of a stored complaint"))
         return readable, unreadable
 
     def of_message(self, transaction: Transaction, message: UUID) -> Case | None:
@@ -150,14 +151,14 @@ class Cases:
         return transaction.execute(sa.select(follow_ups.c.case_id).where(follow_ups.c.external_key == message)).scalar()
 
     def owned(self, transaction: Transaction, ticket: str, region: str, channel: str, sender: str) -> UUID | None:
-        """Return the id of a ticket's case if this sender opened it.
+        """Return the id of a ticket's case, or `None` if this sender did not open it.
 
-        Returns `None` for an unknown ticket and for another sender's alike: nobody learns which tickets exist.
+        An unknown ticket and another sender's ticket give the same result, so that nobody can find out which exist.
         """
         key = self.sender_key(region, channel, sender)
-        named = cases.join(tickets, tickets.c.case_id == cases.c.id)
+        with_tickets = cases.join(tickets, tickets.c.case_id == cases.c.id)
         statement = (
-            sa.select(cases.c.id).select_from(named).where(tickets.c.number == ticket, cases.c.sender_key == key)
+            sa.select(cases.c.id).select_from(with_tickets).where(tickets.c.number == ticket, cases.c.sender_key == key)
         )
         return transaction.execute(statement).scalars().first()
 
@@ -179,19 +180,19 @@ class Cases:
         self._database.insert(transaction, tickets, rows, ignore_conflicts=True)
 
     def rewrite(self, transaction: Transaction, complaint: Complaint) -> None:
-        """Replace the stored complaint of a case, if a replay read its message differently."""
+        """Replace the stored complaint of a case, after a replay or a late part has changed it."""
         sealed = self._keyring.encrypt(canonical.dump(complaint), _COMPLAINT)
         transaction.execute(sa.update(cases).where(cases.c.id == complaint.id).values(complaint=sealed))
 
     def purge(self, before: datetime, limit: int) -> int:
-        """Delete our copy of up to `limit` complaints that the centre has and that came before the moment.
+        """Delete the complaints of up to `limit` cases with a ticket, opened before the moment; return how many.
 
-        The row stays: it says which sender may ask about the ticket, and that the message has its complaint.
+        The row stays: it holds the sender who may ask about the ticket, and prevents a second case for the message.
         """
-        numbered = sa.exists().where(tickets.c.case_id == cases.c.id)
+        has_ticket = sa.exists().where(tickets.c.case_id == cases.c.id)
         chosen = (
             sa.select(cases.c.id)
-            .where(cases.c.complaint.is_not(None), numbered, cases.c.id < first_id_at(before))
+            .where(cases.c.complaint.is_not(None), has_ticket, cases.c.id < first_id_at(before))
             .order_by(cases.c.id)
             .limit(limit)
         )

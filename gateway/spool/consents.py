@@ -1,4 +1,4 @@
-"""Consents: whether a sender wants to hear from us unasked (SETUJU) or not (STOP)."""
+"""Store each sender's consent: after STOP only commands are answered, after SETUJU all messages are sent again."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _PURPOSE = purpose_of(inbox.c.payload)
 
 
 class Incoming(msgspec.Struct, frozen=True, kw_only=True):
-    """A verified message that is to be stored."""
+    """A verified message that will be stored."""
 
     id: UUID
     region: str
@@ -47,7 +47,7 @@ class SealedRow(TypedDict):
     payload: bytes
     received_at: datetime
     due_at: datetime
-    former_key: NotRequired[UUID]  # no column: the key under which the message may already be stored
+    former_key: NotRequired[UUID]  # not a column: hash of `Envelope.former_key`
 
 
 class Inbox(Queue[InboxRow]):
@@ -58,7 +58,7 @@ class Inbox(Queue[InboxRow]):
         self._keyring = keyring
 
     def seal(self, message: Incoming) -> SealedRow:
-        """Return the row of a message: payload encrypted, keys hashed. Most of the CPU time of storing is spent here."""
+        """Return the row of a message: payload encrypted, keys hashed. Storing spends most of its CPU time here."""
         region, channel, lookup = message.region, message.channel, self._keyring.lookup
         dedupe_key = lookup("message", region, channel, message.envelope.key)
         sender, former = message.envelope.sender, message.envelope.former_key
@@ -78,18 +78,18 @@ class Inbox(Queue[InboxRow]):
         return row
 
     def add(self, transaction: Transaction, sealed: Sequence[SealedRow]) -> set[UUID]:
-        """Store rows; return the ids of those that are new. The row of a repeated delivery is not stored."""
+        """Store rows; return the ids of the new ones. A row of a repeated delivery is not stored."""
         rows: Sequence[Mapping[str, object]] = sealed
         if former := [row["former_key"] for row in sealed if "former_key" in row]:
             known = sa.select(inbox.c.dedupe_key).where(any_of(inbox.c.dedupe_key, former, self._database))
             repeated = set(transaction.execute(known).scalars())
             new = [row for row in sealed if row.get("former_key") not in repeated]
-            # Copies: a commit that failed is repeated with the same rows, and needs the former keys again.
+            # Copies, because a failed commit is repeated with the same rows and needs the former keys again.
             rows = [{name: value for name, value in row.items() if name != "former_key"} for row in new]
         return set(self._database.insert(transaction, inbox, rows, ignore_conflicts=True, returning="id"))
 
     def commit(self, sealed: Sequence[SealedRow]) -> set[UUID]:
-        """Store rows in a transaction of their own; when this returns they are durable."""
+        """Store rows in a transaction of their own; return the ids of the new ones. All rows are durable then."""
         with self._database.single() as transaction:
             return self.add(transaction, sealed)
 
@@ -104,8 +104,8 @@ class Inbox(Queue[InboxRow]):
             received_at=row.received_at,
         )
 
-    def condemn(self, transaction: Transaction, ids: Sequence[UUID], reason: str) -> None:
-        """Make finished rows dead letters, because the message of which they are parts cannot be joined."""
+    def bury_parts(self, transaction: Transaction, ids: Sequence[UUID], reason: str) -> None:
+        """Make finished rows dead letters, because they are parts of a message that cannot be joined."""
         transaction.execute(
             sa.update(inbox)
             .where(any_of(inbox.c.id, ids, self._database))
@@ -113,12 +113,15 @@ class Inbox(Queue[InboxRow]):
         )
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete as `Queue.purge` does, except parts of a message that is not complete yet."""
+        """Delete as `Queue.purge` does, but keep parts until their partial message is purged.
+
+        If the provider sends a deleted message again, no second case opens, because the case keeps the message's key.
+        """
         is_part = sa.exists().where(parts.c.inbox_id == inbox.c.id)
         return super().purge(before, limit, ~is_part, *conditions)
 
     def between(self, start: datetime, end: datetime, after: UUID | None, limit: int) -> list[InboxRow]:
-        """Return up to `limit` rows received from `start` until before `end`, oldest first, whatever their state.
+        """Return up to `limit` rows in any state, received from `start` until before `end`, oldest first.
 
         `after` is the id of the last row of the page before, or `None`.
         """

@@ -1,4 +1,4 @@
-"""Leases of channels: one process polls a channel or holds its connection, and the cursor says how far it has read."""
+"""Lease channels: one process at a time polls a channel or holds its connection. Also their cursors and failures."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class ChannelLeases:
             free = sa.or_(
                 cursors.c.lease_until.is_(None), cursors.c.lease_until < now, cursors.c.lease_holder == holder
             )
-            taken = transaction.execute(
+            result = transaction.execute(
                 sa.update(cursors)
                 .where(_of(region, channel), free)
                 .values(lease_holder=holder, lease_until=now + length)
             )
-            return taken.rowcount == 1
+            return result.rowcount == 1
 
     def position(self, region: str, channel: str) -> str | None:
         """Return the cursor at the end of the last stored page, or `None` before the first."""
@@ -46,15 +46,15 @@ class ChannelLeases:
 
     def advance(self, transaction: Transaction, region: str, channel: str, holder: UUID, position: str) -> bool:
         """Move the cursor in the transaction that stores its page; return `False` if the lease was lost."""
-        moved = transaction.execute(
+        result = transaction.execute(
             sa.update(cursors)
             .where(_of(region, channel), cursors.c.lease_holder == holder)
             .values(position=position, succeeded_at=self._clock(), failing_since=None, reason=None)
         )
-        return bool(moved.rowcount == 1)
+        return bool(result.rowcount == 1)
 
     def fail(self, region: str, channel: str, reason: str) -> None:
-        """Record that a poll or a held connection failed, and since when without a success."""
+        """Record that a poll or a held connection failed; `failing_since` is the first failure since a success."""
         now = self._clock()
         with self._database.begin() as transaction:
             self._ensure(transaction, region, channel)
@@ -84,7 +84,7 @@ class ChannelLeases:
             )
 
     def abandon_all(self) -> None:
-        """End every lease at once. For an embedded database, if its only process is just starting."""
+        """End every lease at once. Only for a database whose only process is just starting."""
         with self._database.begin() as transaction:
             transaction.execute(sa.update(cursors).values(lease_until=None))
 

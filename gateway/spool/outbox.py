@@ -33,7 +33,7 @@ class _StoredReply(msgspec.Struct):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NewReply:
-    """A reply that is to be sent."""
+    """A reply to queue."""
 
     region: str
     channel: str
@@ -41,12 +41,12 @@ class NewReply:
     text: str
     correlation_id: UUID
     case_id: UUID | None = None
-    asked: bool = False  # it answers a command of the citizen, so it is sent even after STOP
+    asked: bool = False  # True: the answer to a command of the citizen, which is sent even after STOP
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """A call to the centre about one case, as the worker gets it from its row."""
+    """A call to the centre about one case, made from a row of the outbox."""
 
     id: UUID
     kind: str
@@ -59,7 +59,7 @@ class Job:
 
     @classmethod
     def of(cls, row: OutboxRow) -> Job | None:
-        """Return the job of a claimed row, or `None` if the row names no case."""
+        """Return the job of a claimed row, or `None` if the row has no case id."""
         if row.case_id is None:
             return None
         return cls(
@@ -74,15 +74,15 @@ class Job:
         )
 
 
-class Hold(NamedTuple):
-    """The claim and the lease of rows that are claimed from the start."""
+class Preclaim(NamedTuple):
+    """The claim and the lease of rows that are inserted as claimed."""
 
     claim: UUID
     lease: timedelta
 
 
 class Outbox(Queue[OutboxRow]):
-    """The outbox table, with reply counts: without a limit, we and another machine could answer each other for ever."""
+    """The outbox table, and the reply counts: without a limit, we could exchange replies with a machine for ever."""
 
     def __init__(self, database: Database, keyring: Keyring, clock: Clock) -> None:
         super().__init__(database, outbox, OutboxRow._make, clock)
@@ -99,12 +99,12 @@ class Outbox(Queue[OutboxRow]):
         kind: Kind,
         cases: Sequence[RefersToCase],
         *,
-        hold: Hold | None = None,
+        preclaim: Preclaim | None = None,
         content: bytes | None = None,
     ) -> list[Job]:
-        """Queue one job per case and return the jobs; with `hold`, they are claimed from the start.
+        """Queue one job per case and return the jobs; with `preclaim`, they are inserted as claimed.
 
-        `content` is stored encrypted: data of the job that the case does not have.
+        `content` is data of the job that the case does not have; it is stored encrypted.
         """
         jobs = [
             Job(
@@ -114,22 +114,23 @@ class Outbox(Queue[OutboxRow]):
                 channel=case.channel,
                 case_id=case.id,
                 correlation_id=case.correlation_id,
-                attempts=1 if hold else 0,
+                attempts=1 if preclaim else 0,
             )
             for case in cases
         ]
         now = self._clock()
         payload = self._keyring.encrypt(content, _PURPOSE) if content else None
         common: dict[str, object] = {"payload": payload, "created_at": now, "due_at": now}
-        if hold:
-            common |= {"state": State.CLAIMED.value, "claim": hold.claim, "due_at": now + hold.lease}
+        if preclaim:
+            common |= {"state": State.CLAIMED.value, "claim": preclaim.claim, "due_at": now + preclaim.lease}
         self._database.insert(transaction, outbox, [_job_row(job) | common for job in jobs])
         return jobs
 
     def add_replies(self, transaction: Transaction, replies: Sequence[NewReply], per_hour: int) -> list[NewReply]:
-        """Queue replies; return those that are held back.
+        """Queue replies; return those that are held back, which are not stored.
 
-        Held back are replies to an address that got `per_hour` in the last 60 minutes, and unasked ones after STOP.
+        A reply is held back if its address got `per_hour` replies in the last 60 minutes, or if it answers no command
+        and the citizen sent STOP.
         """
         lanes = [self.sender_key(reply.region, reply.channel, reply.to) for reply in replies]
         counts = self._recent_counts(transaction, set(lanes))
@@ -179,7 +180,7 @@ class Outbox(Queue[OutboxRow]):
         if not queued:
             return
         slot = self._slot()
-        # Every worker locks the rows in the same order, so two of them never wait for each other.
+        # Sorted: every worker locks the rows in the same order, so two workers never wait for each other (deadlock).
         rows = [{"lane": lane, "slot": slot, "replies": queued[lane]} for lane in sorted(queued)]
         self._database.insert(transaction, reply_counts, rows, add_up="replies")
 
@@ -189,7 +190,7 @@ class Outbox(Queue[OutboxRow]):
         return Reply(id=row.id, to=stored.to, text=stored.text, created_at=row.created_at)
 
     def content(self, job: Job) -> bytes:
-        """Return the content with which the job was queued; raises `Undecryptable`."""
+        """Return the `content` that `add_jobs` stored for a job; raises `Undecryptable`."""
         return self._keyring.decrypt(job.payload or b"", _PURPOSE)
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
@@ -199,7 +200,7 @@ class Outbox(Queue[OutboxRow]):
             transaction.execute(sa.delete(reply_counts).where(reply_counts.c.slot < self._slot() - 120))
             if ids:
                 transaction.execute(sa.delete(references).where(any_of(references.c.outbox_id, ids, self._database)))
-            # Receipts of messages that this gateway did not send, or whose rows were deleted long ago.
+            # Receipts of messages that this gateway did not send, or whose rows of the outbox were deleted before.
             orphans = sa.and_(references.c.outbox_id.is_(None), references.c.updated_at < before)
             transaction.execute(sa.delete(references).where(orphans))
         return ids

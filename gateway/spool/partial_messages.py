@@ -1,4 +1,4 @@
-"""Partial messages: long messages of which some parts are still missing."""
+"""Store partial messages: long messages that come in parts, until all parts are there."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
 from gateway.storage.database import Database, any_of
 
-_LATE = timedelta(hours=24)  # a part that comes later begins a new message: phones reuse their reference numbers
+_LATE = timedelta(hours=24)  # a later part belongs to another message, because phones reuse their reference numbers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PartialMessage:
-    """A message in parts, as far as they have come."""
+    """A message in parts, with the parts that have come."""
 
     id: UUID
     region: str
@@ -34,17 +34,17 @@ class PartialMessage:
 
     @property
     def missing(self) -> list[int]:
-        """The numbers of the missing parts, ascending."""
+        """Return the numbers of the missing parts, ascending."""
         return [number for number in range(1, self.total + 1) if number not in self.numbers]
 
     @property
     def first(self) -> UUID:
-        """The inbox row of the part that came first, whatever its number."""
+        """Return the id of the inbox row of the part that came first, which may have any number."""
         return min(self.numbers.values())
 
     @property
     def external_id(self) -> str:
-        """The external id of the joined message: the same in whatever order the parts came."""
+        """Return the external id of the joined message; it does not depend on the order in which the parts came."""
         return f"draft:{self.id.hex}"
 
 
@@ -61,10 +61,10 @@ class PartialMessages:
     ) -> tuple[PartialMessage, bool]:
         """Add a part, with its inbox row, to the other parts of its message.
 
-        Returns the message with this part, and whether the part is new. If a part with this number is there already,
-        the part begins another message: a repeated delivery never gets here, because its envelope's key is known.
+        Returns the message with this part, and whether the part is new. If the message has a part with this number, the
+        part begins another message: it is no repeated delivery, because the inbox does not store those.
         """
-        if row.attempts > 1 and (known := self.of_part(transaction, row.id)):  # the row is interpreted once more
+        if row.attempts > 1 and (known := self.of_part(transaction, row.id)):  # the row may have been added before
             return known, False
         total = str(part.total)
         key = self._keyring.lookup("parts", row.region, row.channel, part.sender, part.group, total)
@@ -76,9 +76,9 @@ class PartialMessages:
         return replace(partial, numbers={**partial.numbers, part.number: row.id}), True
 
     def _lock(self, transaction: Transaction, key: UUID) -> None:
-        """Wait until no other worker adds a part to this message: two first parts would begin it twice.
+        """Wait until no other worker adds a part to this message, because two workers could begin it twice.
 
-        Lanes do not prevent that: if two processes accept parts, the earlier part may be committed later.
+        The order of a lane does not prevent that: if two processes accept parts, the earlier may be committed later.
         """
         if not self._database.is_sqlite:  # SQLite has one writer
             number = (key.int >> 64) - (1 << 63)
@@ -108,7 +108,7 @@ class PartialMessages:
         return self._load_one(transaction, sa.select(drafts).where(drafts.c.id == draft_id))
 
     def due(self, transaction: Transaction) -> PartialMessage | None:
-        """Lock and return the partial message whose waiting time ended first, or `None` if all still wait."""
+        """Lock and return the partial message whose waiting time ended first, or `None` if none has ended."""
         chosen = sa.select(drafts).where(drafts.c.due_at <= self._clock()).order_by(drafts.c.due_at).limit(1)
         return self._load_one(transaction, chosen.with_for_update(skip_locked=True))
 

@@ -19,6 +19,7 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from gateway.domain.channel import ChannelId
 from gateway.domain.ids import first_id_at, new_id
+from gateway.domain.texts import text
 from gateway.ports import Clock
 from gateway.spool.queue_reader import QueueReader, RowT
 from gateway.spool.rows import InboxRow, OutboxRow
@@ -26,9 +27,10 @@ from gateway.spool.tables import State
 from gateway.storage import Transaction
 from gateway.storage.database import Database, any_of
 
-ABANDONED = "abandoned: the worker that held it stopped before it was done"
-_ISOLATE_AFTER = 3  # abandoned attempts; a row with more may kill its worker, and is claimed alone
-_LANE_PAUSE = timedelta(seconds=1)  # until a row is claimed again that had to wait for an earlier row of its lane
+ABANDONED = "abandoned: " + text("the worker that held it stopped before it was done")
+# Attempts. If a row had more, and the worker of the last one died, the row may be the cause: it is claimed alone.
+_ISOLATE_AFTER = 3
+_LANE_PAUSE = timedelta(seconds=1)  # before the next claim of a row that waits for an earlier row of its lane
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Queue(QueueReader[RowT]):
     ) -> Claim[RowT]:
         """Claim up to `limit` rows that are due, except those of the channels in `leaving`.
 
-        Given `kinds`, only rows of these kinds, in the order of `kinds`. Returns a claim without rows if none is due.
+        With `kinds`, only rows of these kinds, the first kind first. Returns a claim without rows if none is due.
         """
         claim, rows = new_id(), list[RowT]()
         with self._database.begin() as transaction:
@@ -70,7 +72,7 @@ class Queue(QueueReader[RowT]):
                 self.give_back(transaction, claim, blocked)
                 rows = [row for row in rows if row.id not in blocked]
             if suspect := next((row for row in rows if _may_kill(row)), None):
-                # The others need not wait: of a batch whose worker died, one row at most is the cause.
+                # Only one row of a batch can have killed its worker, so the other rows go to another claim at once.
                 self.give_back(transaction, claim, {row.id for row in rows} - {suspect.id}, pause=timedelta())
                 rows = [suspect]
         return Claim(claim, rows)
@@ -82,7 +84,7 @@ class Queue(QueueReader[RowT]):
         candidates = sa.select(table.c.id).where(table.c.due_at <= now)
         if kind is not None:
             candidates = candidates.where(table.c.kind == kind)
-        for region, channel in leaving:  # a handful at most
+        for region, channel in leaving:  # few: only channels with a held connection
             candidates = candidates.where(sa.or_(table.c.region != region, table.c.channel != channel))
         due = candidates.order_by(table.c.due_at).limit(limit).with_for_update(skip_locked=True).cte("due")
         return (
@@ -103,7 +105,8 @@ class Queue(QueueReader[RowT]):
         if not rows:
             return set()
         table, earlier = self._table, self._table.alias("earlier")
-        # A subquery per row, not a join: each costs one search in the lane's index, whatever the planner estimates.
+        # A subquery per row, not a join: each costs one search in the lane's index, even if the planner's estimates are
+        # wrong.
         blocker = (
             sa.select(earlier.c.id)
             .where(earlier.c.lane == table.c.lane, earlier.c.id < table.c.id, earlier.c.finished_at.is_(None))
@@ -130,7 +133,7 @@ class Queue(QueueReader[RowT]):
             .values(state=State.PENDING, attempts=table.c.attempts - 1, claim=None, due_at=self._clock() + pause)
         )
 
-    def hold(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
+    def extend_lease(self, claim: UUID, row_id: UUID, lease: timedelta) -> bool:
         """Extend the lease of one claimed row; return `False` if another worker has claimed it since."""
         table = self._table
         extend = sa.update(table).where(table.c.id == row_id, table.c.claim == claim)
@@ -138,7 +141,7 @@ class Queue(QueueReader[RowT]):
             return transaction.execute(extend.values(due_at=self._clock() + lease)).rowcount == 1
 
     def finish(self, transaction: Transaction, claim: UUID, ids: Sequence[UUID]) -> set[UUID]:
-        """Mark rows done; return the ids of those that this claim still held. Only their results may be written."""
+        """Mark rows done; return the ids of those that this claim still holds. Write only the results of these."""
         if not ids:
             return set()
         table = self._table
@@ -151,7 +154,7 @@ class Queue(QueueReader[RowT]):
         return set(transaction.execute(done).scalars())
 
     def retry(self, transaction: Transaction, claim: UUID, delays: Mapping[UUID, tuple[timedelta, str]]) -> None:
-        """Make rows pending again, each due after its delay and with the reason of its failure."""
+        """Make claimed rows pending again; `delays` has per row the time until it is due, and the failure's reason."""
         now = self._clock()
         self._settle(
             transaction,
@@ -163,7 +166,7 @@ class Queue(QueueReader[RowT]):
         )
 
     def bury(self, transaction: Transaction, claim: UUID, reasons: Mapping[UUID, str]) -> None:
-        """Make rows dead letters, each with the reason; `replay` makes them pending again."""
+        """Make claimed rows dead letters, each with the reason; `replay` makes them pending again."""
         now = self._clock()
         self._settle(
             transaction,
@@ -192,7 +195,7 @@ class Queue(QueueReader[RowT]):
         transaction.execute(statement, [value | {"held": claim} for value in values])
 
     def reopen(self, transaction: Transaction, ids: Sequence[UUID]) -> int:
-        """Make finished rows pending again; return how many were finished."""
+        """Make rows pending again if they are done or dead; return how many were."""
         table = self._table
         statement = (
             sa.update(table)
@@ -210,17 +213,14 @@ class Queue(QueueReader[RowT]):
         return transaction.execute(statement).rowcount
 
     def abandon_all(self) -> int:
-        """End every lease at once; return how many. For an embedded database, if its only process is just starting."""
+        """End every lease at once; return their number. Only for a database whose only process is just starting."""
         table = self._table
         with self._database.begin() as transaction:
             statement = sa.update(table).where(table.c.state == State.CLAIMED, table.c.due_at.is_not(None))
             return transaction.execute(statement.values(due_at=self._clock())).rowcount
 
     def purge(self, before: datetime, limit: int, *conditions: sa.ColumnElement[bool]) -> list[UUID]:
-        """Delete up to `limit` rows that were done before the moment, oldest first; return their ids. Dead letters stay.
-
-        If the provider delivers a message again after that, its external id still finds the case: no second one opens.
-        """
+        """Delete up to `limit` rows that were done (not dead) before the moment, oldest first; return the ids."""
         table = self._table
         chosen = (
             sa.select(table.c.id)
@@ -243,7 +243,7 @@ def _may_kill(row: InboxRow | OutboxRow) -> bool:
 def backoff(attempts: int, *, base: float = 2.0, cap: float = 600.0) -> timedelta:
     """Return the wait after a number of failed attempts: `base` seconds, doubled each time up to `cap`, less a jitter.
 
-    The jitter takes away up to half, so that rows that failed together do not come back together.
+    The jitter subtracts up to half, so that rows that failed together are not all tried again at the same time.
     """
     ceiling = min(cap, base * 2 ** min(attempts - 1, 30))
     return timedelta(seconds=ceiling * random.uniform(0.5, 1.0))  # noqa: S311  spreads load, guards nothing

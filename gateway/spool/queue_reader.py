@@ -1,4 +1,4 @@
-"""Reading a queue table: single rows, dead letters, and the backlog of each channel."""
+"""Read a queue table: single rows, dead letters, and the backlog of each channel."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Backlog:
 
 
 class QueueReader(Generic[RowT]):
-    """One queue table, and the type of its rows."""
+    """One queue table, and the type of its rows: the queries that change nothing."""
 
     def __init__(self, database: Database, table: sa.Table, make_row: Callable[[Iterable[object]], RowT]) -> None:
         self._database = database
@@ -40,13 +40,13 @@ class QueueReader(Generic[RowT]):
         self._arrived_at = table.c.received_at if "received_at" in table.c else table.c.created_at
 
     def get(self, row_id: UUID) -> RowT | None:
-        """Return one row, whatever its state, or `None` if there is no such row."""
+        """Return one row in any state, or `None` if there is no row with this id."""
         with self._database.read() as transaction:
             rows = self._rows(transaction, sa.select(self._table).where(self._table.c.id == row_id))
         return rows[0] if rows else None
 
     def among(self, transaction: Transaction, ids: Sequence[UUID]) -> dict[UUID, RowT]:
-        """Return rows by id, whatever their state; unknown ids are left out."""
+        """Return rows in any state, by id; unknown ids are left out."""
         chosen = sa.select(self._table).where(any_of(self._table.c.id, ids, self._database))
         return {row.id: row for row in self._rows(transaction, chosen)}
 
@@ -69,7 +69,7 @@ class QueueReader(Generic[RowT]):
             return {ChannelId(region, channel): count for region, channel, count in transaction.execute(counts)}
 
     def backlog(self) -> list[Backlog]:
-        """Return the unfinished rows per channel; reads no finished row."""
+        """Return the backlog per channel; reads only unfinished rows, so that it stays fast when the table grows."""
         table = self._table
         failed = sa.case((table.c.attempts > 0, table.c.reason))
         summary = (

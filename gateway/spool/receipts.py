@@ -1,4 +1,4 @@
-"""Delivery receipts: how far each reply has come, by the provider's id of it."""
+"""Store the delivery state of replies, by the provider's ids of them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class DeliveryReceipts:
         self._clock = clock
 
     def refer(self, transaction: Transaction, row: OutboxRow, receipt: Receipt) -> None:
-        """Store the provider's ids of a sent reply, so that its receipts find it; a receipt may have come first."""
+        """Store the provider's ids of a sent reply, by which receipts are matched; a receipt may have come before."""
         sent = {"outbox_id": row.id, "delivery": Delivery.SENT.value}
         for external_id in (receipt.external_id, *receipt.others):
             self._write(transaction, ChannelId(row.region, row.channel), external_id, sent, keep=("delivery",))
@@ -33,7 +33,7 @@ class DeliveryReceipts:
     def note(
         self, transaction: Transaction, channel: ChannelId, external_id: str, state: Delivery, error: str | None
     ) -> None:
-        """Record how far a reply has come; an earlier state never replaces a later one."""
+        """Record the delivery state of a reply; an earlier state never replaces a later one."""
         key = self._keyring.lookup("reference", *channel, external_id)
         stored = transaction.execute(sa.select(references.c.delivery).where(references.c.key == key)).scalar()
         if stored is None or _RANK[state] > _RANK[Delivery(stored)]:

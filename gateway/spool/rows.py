@@ -1,4 +1,4 @@
-"""The rows that the spool hands out: plain typed values, with the columns of their tables."""
+"""The rows of the spool's tables as typed values, with one field per column in the tables' order."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import UUID
 
 
 class InboxRow(NamedTuple):
-    """A row of the inbox: one raw message and how far it has come."""
+    """A row of the inbox: one raw message and its state in the queue."""
 
     id: UUID  # version 7; the correlation id of all that follows
     region: str
@@ -27,7 +27,7 @@ class InboxRow(NamedTuple):
 
 
 class OutboxRow(NamedTuple):
-    """A row of the outbox: one thing to be sent, and how far it has come."""
+    """A row of the outbox: one job for the centre or one reply, and its state in the queue."""
 
     id: UUID
     kind: str

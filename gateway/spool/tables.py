@@ -30,11 +30,11 @@ class Kind(StrEnum):
     """Kind of an outbox row."""
 
     DELIVER = "deliver"  # the case's complaint, to the central store
-    AMEND = "amend"  # the same, after a replay changed it
+    AMEND = "amend"  # the same, after a replay or a late part has changed it
     INQUIRE = "inquire"  # ask the centre for the status of a case, then answer the citizen
     ADD = "add"  # a further message of the reporter, to the complaint at the centre
     WITHDRAW = "withdraw"  # the reporter withdraws the complaint
-    REPLY = "reply"  # a text, to a citizen
+    REPLY = "reply"  # a text to a citizen
 
 
 def _queue_columns() -> list[sa.Column[object]]:
@@ -99,12 +99,11 @@ cases = sa.Table(
     sa.Column("region", sa.Text, nullable=False),
     sa.Column("channel", sa.Text, nullable=False),
     sa.Column("external_key", sa.Uuid, nullable=False, unique=True),  # one message makes one complaint
-    sa.Column(
-        "sender_key", sa.Uuid, nullable=False
-    ),  # keyed hash of the citizen's address: only this sender may ask for the status
+    # Keyed hash of the citizen's address: only this sender may ask for the status.
+    sa.Column("sender_key", sa.Uuid, nullable=False),
     sa.Column("correlation_id", sa.Uuid, nullable=False),
     encrypted_column("complaint", "case"),  # canonical complaint; NULL once delivered and purged
-    encrypted_column("contact", "contact"),  # address to answer; NULL if nobody is to be answered
+    encrypted_column("contact", "contact"),  # address to answer; NULL if the sender gets no answer
     sa.Column("opened_at", Instant, nullable=False),
     sa.Column("heard_at", Instant),  # time of the last further message
     sa.Column("withdrawn_at", Instant),
@@ -112,7 +111,8 @@ cases = sa.Table(
 _kept = cases.c.complaint.is_not(None)
 sa.Index("ix_cases_kept", cases.c.id, postgresql_where=_kept, sqlite_where=_kept)  # for the purge
 
-tickets = sa.Table(  # not a column of the cases: an update would write the whole wide row again
+# Not a column of the cases, because an update would write the whole wide row again.
+tickets = sa.Table(
     "ticket",
     metadata,
     sa.Column("case_id", sa.Uuid, primary_key=True),
@@ -129,7 +129,7 @@ follow_ups = sa.Table(  # messages that were added to a case
     sa.Column("added_at", Instant, nullable=False),
 )
 
-drafts = sa.Table(  # long messages with missing parts; joined ones stay a while, because late parts still come
+drafts = sa.Table(  # long messages in parts; a joined one stays until the purge, because a part may come late
     "draft",
     metadata,
     sa.Column("id", sa.Uuid, primary_key=True),  # version 7; part of the joined message's external id
@@ -156,7 +156,9 @@ consents = sa.Table(
     "consent",
     metadata,
     sa.Column("sender_key", sa.Uuid, primary_key=True),  # keyed hash of the citizen's address
-    sa.Column("given", sa.Boolean, nullable=False),  # SETUJU; false after STOP: nothing is sent unasked
+    sa.Column(
+        "given", sa.Boolean, nullable=False
+    ),  # true after SETUJU, false after STOP: then only commands are answered
     sa.Column("at", Instant, nullable=False),
 )
 
@@ -165,7 +167,7 @@ references = sa.Table(
     metadata,
     sa.Column("key", sa.Uuid, primary_key=True),  # keyed hash of region, channel and the provider's id
     sa.Column("outbox_id", sa.Uuid, index=True),  # NULL if the receipt came before we stored that the reply was sent
-    sa.Column("delivery", sa.Text, nullable=False),  # events.Delivery: how far the reply has come
+    sa.Column("delivery", sa.Text, nullable=False),  # a state of `events.Delivery`
     sa.Column("error", sa.Text),
     sa.Column("updated_at", Instant, nullable=False),
 )
@@ -178,7 +180,7 @@ reply_counts = sa.Table(
     sa.Column("replies", sa.Integer, nullable=False),
 )
 
-cursors = sa.Table(
+cursors = sa.Table(  # channels that are polled or hold a connection: position, lease, last success and failure
     "cursor",
     metadata,
     sa.Column("region", sa.Text, primary_key=True),

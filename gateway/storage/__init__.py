@@ -1,4 +1,4 @@
-"""The only room with an SQL engine: connections, bulk statements, encryption, migrations."""
+"""Access SQL databases: connections, bulk statements, encryption, migrations. Only this package makes an engine."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TypeAlias
 
 import sqlalchemy as sa
 
-# A room that begins a transaction passes it to the rooms that read and write in it.
+# The code that begins a transaction passes it to all code that reads and writes in it.
 Transaction: TypeAlias = sa.Connection
 
 __all__ = ["Transaction"]

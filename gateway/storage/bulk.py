@@ -69,7 +69,7 @@ def _moment(value: datetime) -> bytes:
     return _TIME.pack(8, (value - _EPOCH) // _MICROSECOND)
 
 
-# Type → its oid (src/include/catalog/pg_type.dat) and the function that packs one value. Any: of that type.
+# SQL type → its oid (src/include/catalog/pg_type.dat) and the function that packs one value. Any: a value of that type.
 _PACKERS: dict[str, tuple[int, Callable[[Any], bytes]]] = {
     "UUID": (2950, _uuid),
     "BYTEA": (17, _binary),
@@ -121,7 +121,7 @@ def each_uuid(values: Sequence[UUID]) -> sa.TableValuedAlias:
 
 
 class BulkInsert:
-    """An insert into one table, with its columns in order and its options; keeps the statements that it made."""
+    """An insert into one table with fixed columns and options; it caches its statements."""
 
     def __init__(self, table: sa.Table, columns: Sequence[str], options: InsertOptions) -> None:
         self._table = table
@@ -133,7 +133,7 @@ class BulkInsert:
         self._statements: dict[tuple[str, ...], str] = {}
 
     def prepare(self, rows: Sequence[Mapping[str, object]]) -> tuple[str, tuple[object, ...]]:
-        """Return the statement and its parameters. A value that all rows share is sent once, not as an array."""
+        """Return the statement and its parameters. If all rows have the same value in a column, it is sent once."""
         arrays = {column: [row[column] for row in rows] for column in self._columns}
         once = tuple(column for column, values in arrays.items() if _all_equal(values))
         many = [column for column in self._columns if column not in once]
@@ -162,7 +162,7 @@ def _conflict(table: sa.Table, options: InsertOptions) -> str:
 
 def _all_equal(values: list[object]) -> bool:
     first = values[0]
-    # Compare the last value first: values that differ mostly differ there, and counting all of them costs more.
+    # Compare the last value first: it differs in most columns whose values differ, and counting all values costs more.
     return len(values) > 1 and values[-1] == first and values.count(first) == len(values)
 
 

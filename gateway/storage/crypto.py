@@ -1,8 +1,8 @@
-"""Encryption at rest (AES-256-GCM), and keyed hashes to look senders up without storing their addresses.
+"""Encrypt stored values (AES-256-GCM), and hash addresses with a key, so that senders are found without their address.
 
-A stored value is `fingerprint (4 bytes) | nonce (12 bytes) | ciphertext and tag`. The fingerprint names the key, so
-old values stay readable if a new key is put first in the list. The purpose of the column ("inbox", "contact", …) is
-authenticated with the value: a value copied into another column does not decrypt.
+A stored value is `fingerprint (4 bytes) | nonce (12 bytes) | ciphertext and tag`. The fingerprint identifies the key,
+so old values stay readable if a new key is put first in the list. The purpose of the column ("inbox", "contact", …)
+is authenticated with the value: a value that was copied into another column cannot be decrypted.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def new_key() -> str:
 
 
 def parse_key(encoded: str) -> bytes:
-    """Return the 32 bytes of a base64 key; raises `ValueError`, with the right form in its text."""
+    """Return the 32 bytes of a base64 key; raises `ValueError` for any other form."""
     try:
         key = base64.b64decode(encoded, validate=True)
     except (binascii.Error, ValueError) as exc:
@@ -55,14 +55,14 @@ class Keyring:
         self._ciphers = {_fingerprint(key): AESGCM(key) for key in keys}
         self._active = _fingerprint(keys[0])
         self._active_cipher = self._ciphers[self._active]
-        self._turn = threading.Lock()
+        self._nonce_lock = threading.Lock()
         self._start_nonces()
         os.register_at_fork(after_in_child=self._start_nonces)
-        # Copying a keyed state is cheaper than keying a new one, and `lookup` runs for every message.
+        # A copy of a hash state is cheaper than a new state with the key, and `lookup` runs for every message.
         self._lookup = blake2b(key=lookup_key, digest_size=16)
 
     def encrypt(self, plain: bytes, purpose: bytes) -> bytes:
-        """Return the stored form of a value."""
+        """Return the stored form of a value, encrypted with the first key."""
         nonce = self._nonce()
         return self._active + nonce + self._active_cipher.encrypt(nonce, plain, purpose)
 
@@ -72,7 +72,7 @@ class Keyring:
         self._nonces = (prefix + number.to_bytes(4, "big") for number in range(2**32))
 
     def _nonce(self) -> bytes:
-        with self._turn:
+        with self._nonce_lock:
             nonce = next(self._nonces, None)
             if nonce is None:
                 self._start_nonces()
@@ -84,15 +84,15 @@ class Keyring:
         cipher = self._ciphers.get(stored[:4])
         if cipher is None:
             raise Undecryptable(
-                f"key {stored[:4].hex()} is not in [encryption] keys; put the old key back into the list"
+                text("key {key} is not in [encryption] keys; put the old key back into the list", key=stored[:4].hex())
             )
         try:
             return cipher.decrypt(stored[4:_HEAD], stored[_HEAD:], purpose)
         except (InvalidTag, ValueError) as exc:  # ValueError: too short to hold a nonce
-            raise Undecryptable("a stored value was changed or cut") from exc
+            raise Undecryptable(text("a stored value was changed or cut")) from exc
 
     def missing(self, stored: bytes) -> str | None:
-        """Return the fingerprint of the key that a value needs if the ring lacks it, else `None`."""
+        """Return the fingerprint of a stored value's key if the ring does not have the key, else `None`."""
         return None if stored[:4] in self._ciphers else stored[:4].hex()
 
     def is_current(self, stored: bytes) -> bool:
@@ -100,7 +100,7 @@ class Keyring:
         return stored[:4] == self._active
 
     def lookup(self, *parts: str) -> UUID:
-        """Return a keyed hash of the parts: equal values have equal hashes, and nobody can read the value from the hash."""
+        """Return a keyed hash of the parts. Equal parts have equal hashes; without the key nobody can test a guess."""
         state = self._lookup.copy()
         state.update("\x1f".join(parts).encode("utf-8", "surrogatepass"))
         return UUID(int=int.from_bytes(state.digest(), "big"))

@@ -1,7 +1,7 @@
-"""One SQL database: connections, transactions, bulk statements, and the differences of the two dialects.
+"""Use one SQL database: connections, transactions, bulk statements, and the differences of the two dialects.
 
-SQLite is the embedded default (WAL, one process); PostgreSQL is for production. Every method raises the gateway's own
-errors: `Unavailable` if trying later may help, `Rejected` if a row cannot be stored as it is.
+SQLite is the embedded default (WAL, one process); PostgreSQL is for production. A block in a transaction raises the
+gateway's own errors: `Unavailable` if trying later may help, `Rejected` if a row cannot be stored as it is.
 """
 
 from __future__ import annotations
@@ -64,16 +64,20 @@ class Database:
     @contextmanager
     def begin(self) -> Iterator[Transaction]:
         """Begin a writing transaction; commit it if the block ends, roll it back if the block raises."""
-        # SQLite has one writer. A lock serves threads in turn; SQLite's own busy handler may starve one of them.
-        turn = self._write_lock if self.is_sqlite else nullcontext()
-        with self._translated(), turn, self.engine.connect() as connection:
+        # SQLite allows one writer. With this lock each thread gets its turn; SQLite's own busy handler may let one wait
+        # for ever.
+        lock = self._write_lock if self.is_sqlite else nullcontext()
+        with self._translated(), lock, self.engine.connect() as connection:
             connection.execution_options(writes=True)
             with connection.begin():
                 yield connection
 
     @contextmanager
     def single(self) -> Iterator[Transaction]:
-        """Open a connection for one writing statement that commits by itself: one round trip instead of three."""
+        """Open a connection on which each statement commits by itself: one round trip instead of three.
+
+        Use it for one writing statement. On SQLite it is the same as `begin`.
+        """
         if self.is_sqlite:
             with self.begin() as connection:
                 yield connection
@@ -93,8 +97,8 @@ class Database:
     def claim_file(self) -> None:
         """Lock this SQLite file for this process until it ends.
 
-        Raises `Unavailable` if another process has the lock: it may be about to end. The operating system removes the
-        lock of a killed process.
+        Raises `Unavailable` if another process has the lock, because that process may end soon. The operating system
+        removes the lock of a killed process.
         """
         if self._lock_file is not None or not self.url.database:
             return
@@ -138,10 +142,10 @@ class Database:
         add_up: str | None = None,
         returning: str | None = None,
     ) -> list[Any]:  # values of the column, of any type
-        """Insert many rows in one statement; return the `returning` column of those really inserted.
+        """Insert many rows in one statement; return the values of the column `returning` of the inserted rows.
 
-        All rows have the same keys. With `ignore_conflicts`, a row is left out if its key is there already; with
-        `add_up`, its value of that column is added to the stored one.
+        All rows must have the same columns. If a row has a key that is stored already: with `ignore_conflicts` it is
+        left out, with `add_up` its value of that column is added to the stored value, else `Rejected` is raised.
         """
         if not rows:
             return []
@@ -190,9 +194,9 @@ class Database:
         keep: Sequence[str] = (),
         newer: str | None = None,
     ) -> None:
-        """Insert rows; if a key is there already, update that row's other columns, except those in `keep`.
+        """Insert rows; if a row's primary key is stored already, update the other columns, except those in `keep`.
 
-        With `newer`, a stored row changes only if its value in that column is lower than the new one.
+        With `newer`, a stored row is updated only if its value in that column is lower than the new value.
         """
         if not rows:
             return

@@ -1,4 +1,4 @@
-"""Encrypted columns: each names its purpose once, and every user of keys finds them in the metadata."""
+"""Declare encrypted columns with their purpose, and find them in the metadata of the tables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class EncryptedColumn(NamedTuple):
 
     @property
     def name(self) -> str:
-        """The name to show, as `inbox.payload`."""
+        """Return the name to show, such as `inbox.payload`."""
         return f"{self.column.table.name}.{self.column.name}"
 
 
@@ -37,7 +37,7 @@ def purpose_of(column: sa.Column[bytes]) -> bytes:
 
 
 def encrypted_columns(metadata: sa.MetaData) -> Iterator[EncryptedColumn]:
-    """Yield the encrypted columns of all tables, in the order in which the tables are written down."""
+    """Yield the encrypted columns of all tables, in the order of their definitions."""
     for table in metadata.tables.values():
         for column in table.columns:
             if _INFO in column.info:
@@ -45,10 +45,10 @@ def encrypted_columns(metadata: sa.MetaData) -> Iterator[EncryptedColumn]:
 
 
 def missing_key(database: Database, metadata: sa.MetaData, keyring: Keyring) -> str | None:
-    """Return the fingerprint of a key that stored values need and the ring lacks, or `None`.
+    """Return the fingerprint of a key that stored values need and the ring does not have, or `None`.
 
-    Looks at the newest and the oldest value of each encrypted column: keys change in the order of time, and a look at
-    all values would hold up the start. Raises `Unavailable`.
+    Only the newest and the oldest value of each encrypted column are read: all values would take too long at the start,
+    and keys usually change in the order of time. Raises `Unavailable`.
     """
     with database.read() as transaction:
         for column, _ in encrypted_columns(metadata):

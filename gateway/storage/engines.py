@@ -10,18 +10,18 @@ from pathlib import Path
 import sqlalchemy as sa
 from sqlalchemy.engine.interfaces import DBAPIConnection
 
-# What the server must know of this client's statements, transactions and connections:
-# - a plan made while a queue was empty must not be kept until the queue holds a million rows;
-# - no statement here is one that compiling would make faster;
-# - no transaction here waits for long: an idle one belongs to a machine that is gone, and without these limits the
-#   server would keep its locks for the hours that TCP takes by itself.
+# Settings of the server for our connections:
+# - plan_cache_mode: a plan that was made for an empty queue must not be used for a million rows;
+# - jit: compilation makes none of our statements faster;
+# - the timeouts: our transactions are short, so an idle one belongs to a machine that is gone. With TCP's own timeouts
+#   the server would keep the locks of such a transaction for hours.
 _POSTGRES_OPTIONS = (
     "-c plan_cache_mode=force_custom_plan -c jit=off -c idle_in_transaction_session_timeout=10s"
     " -c tcp_keepalives_idle=10 -c tcp_keepalives_interval=5 -c tcp_keepalives_count=3"
 )
 _POSTGRES_CONNECTION = {
     "connect_timeout": 3,  # seconds
-    # Without keep-alives, a webhook could wait for minutes for a server that vanished.
+    # Without keep-alives, a webhook could wait for minutes for a server that is gone.
     "keepalives_idle": 10,
     "keepalives_interval": 5,
     "keepalives_count": 3,
@@ -59,14 +59,14 @@ def sqlite_engine(url: sa.URL, pool_size: int) -> sa.Engine:
 
 
 def _make_private(path: Path) -> None:
-    """Create the file before SQLite does, readable for its owner only; SQLite gives its other files the same mode."""
+    """Create the file, readable by its owner only, before SQLite does; SQLite gives its other files the same mode."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _record: object) -> None:
-    connection.isolation_level = None  # the driver must not begin transactions by itself
+    connection.isolation_level = None  # the driver must not begin transactions by itself: `_begin_sqlite` does
     with closing(connection.cursor()) as cursor:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")  # an accepted message survives a power cut

@@ -1,4 +1,4 @@
-"""Translate database errors into the gateway's own: each says whether trying again may help, and what to do.
+"""Translate database errors into the gateway's own errors, with a remedy for the operator.
 
 The text of the database's error is never shown: it may quote a row, a user or a password.
 """
@@ -14,13 +14,13 @@ import sqlalchemy as sa
 from gateway.domain.errors import Rejected, Unavailable
 from gateway.domain.texts import Text, text
 
-# Errors of the row itself. A missing table is none of these: an operator repairs the database, and the row is fine.
+# Errors of the row itself. A missing table is not among them: after `migrate` the row can be stored.
 _PERMANENT = (sa.exc.DataError, sa.exc.IntegrityError)
 
 
 @contextmanager
 def translated_errors(url: sa.URL) -> Iterator[None]:
-    """Raise `Rejected` or `Unavailable` if the block raises an error of the database."""
+    """Raise `Rejected` if the database refuses a row in the block, `Unavailable` for its other errors."""
     try:
         yield
     except _PERMANENT as exc:
@@ -30,13 +30,13 @@ def translated_errors(url: sa.URL) -> Iterator[None]:
 
 
 def _kind(exc: Exception) -> str:
-    """Return class and code of an error, without its text."""
+    """Return class and code of an error, without its text: "IntegrityError, 23505"."""
     original = getattr(exc, "orig", None) or exc
     code = getattr(original, "sqlstate", None) or getattr(original, "sqlite_errorname", None)
     return f"{type(original).__name__}, {code}" if code else type(original).__name__
 
 
-# The start of SQLite's error name (SQLITE_READONLY_DIRECTORY begins with SQLITE_READONLY) and the trouble to show.
+# The beginning of SQLite's error name (SQLITE_READONLY_DIRECTORY begins with SQLITE_READONLY), and the text to show.
 _SQLITE_TROUBLES = {
     "SQLITE_READONLY": text(
         "is not writable by this user: check owner and permissions of it, of the files -wal and -shm beside "
@@ -48,8 +48,8 @@ _SQLITE_TROUBLES = {
     "SQLITE_FULL": text("cannot grow: the disk is full; make room"),
     "SQLITE_BUSY": text("is held by another program: end that one"),
 }
-# Patterns for error texts of PostgreSQL or its client before there is a connection, when a text cannot quote a row
-# yet, and the trouble to show. The first match counts.
+# Patterns for error texts of PostgreSQL or its client, and the text to show. Used only for errors before there is a
+# connection, which cannot quote a row. The first match counts.
 _POSTGRES_TROUBLES = (
     (
         r"authentication failed|pg_hba\.conf|no password|role \".*\" ",
@@ -71,7 +71,7 @@ def _lacks_tables(original: object) -> bool:
 
 
 def _trouble(url: sa.URL, exc: Exception) -> Text:
-    """Return the trouble and its remedy, with the place of the database, without user and password."""
+    """Return a text with the database's address (without user and password), the trouble and its remedy."""
     original = getattr(exc, "orig", None) or exc
     if _lacks_tables(original):
         return text(
@@ -79,10 +79,10 @@ def _trouble(url: sa.URL, exc: Exception) -> Text:
         )
     if url.get_backend_name() == "sqlite":
         code = getattr(original, "sqlite_errorname", None) or ""
-        known = next((trouble for start, trouble in _SQLITE_TROUBLES.items() if code.startswith(start)), None)
-        if known is None:
+        sqlite_trouble = next((trouble for start, trouble in _SQLITE_TROUBLES.items() if code.startswith(start)), None)
+        if sqlite_trouble is None:
             return text("the database {name} failed ({error})", name=url.database, error=_kind(exc))
-        return text("the database {name} {trouble}", name=url.database, trouble=known)
+        return text("the database {name} {trouble}", name=url.database, trouble=sqlite_trouble)
     place = f"{url.host or 'localhost'}:{url.port or 5432}/{url.database or ''}"
     if type(original).__name__ == "OperationalError" and getattr(original, "sqlstate", None) is None:
         for pattern, trouble in _POSTGRES_TROUBLES:

@@ -1,4 +1,4 @@
-"""Options of an insert, and the shape of a prepared one."""
+"""The options of an insert, and the protocol of a prepared insert."""
 
 from __future__ import annotations
 

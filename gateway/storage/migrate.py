@@ -1,4 +1,4 @@
-"""Migrate tables with Alembic. The spool and the centre have versions of their own: they may be in two databases."""
+"""Migrate tables with Alembic. Spool and centre have separate versions, because they may be in two databases."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from gateway.storage.errors import translated_errors
 
 _GATEWAY = Path(__file__).parents[1]
 PARTS = ("spool", "central")
-_LOCK = 1708  # any number that no other program uses for a lock in this database
+_LOCK = 1708  # an arbitrary number that no other program uses for an advisory lock in this database
 
 
 def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
@@ -37,14 +37,14 @@ def migrate(database: Database, parts: Sequence[str] = PARTS) -> dict[str, str]:
 
 
 def pending(database: Database, parts: Sequence[str] = PARTS) -> list[str]:
-    """Return the parts whose tables are missing or not at the newest version."""
-    behind = []
+    """Return the parts whose tables are missing or not of the newest version. Raises `Unavailable`."""
+    old = []
     with database.read() as connection:
         for part in parts:
             context = MigrationContext.configure(connection, opts={"version_table": f"{part}_version"})
             if context.get_current_revision() != ScriptDirectory.from_config(_config(part)).get_current_head():
-                behind.append(part)
-    return behind
+                old.append(part)
+    return old
 
 
 def _config(part: str) -> Config:
@@ -55,7 +55,7 @@ def _config(part: str) -> Config:
 
 
 def run(metadata: sa.MetaData) -> None:
-    """Run the migrations of a part on the connection of `migrate`; Alembic calls this through the part's env.py."""
+    """Run the migrations of a part on the connection of `migrate`; the part's env.py calls this for Alembic."""
     from alembic import context as alembic  # noqa: PLC0415  exists only while a migration runs
 
     part = alembic.config.attributes["part"]

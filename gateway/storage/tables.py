@@ -1,4 +1,4 @@
-"""Tables of the gateway: how their constraints are named, and which of them are in which database."""
+"""The names of the tables' constraints, and the tables of each database."""
 
 from __future__ import annotations
 

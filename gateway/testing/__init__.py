@@ -1,4 +1,4 @@
-"""The shipped test kit for adapters: request files, the contract suite, databases, and the maker of new adapters.
+"""Test adapters: request files, the contract suite, databases, and the program that makes new adapters.
 
-Nothing here is imported while the gateway serves; `contract` needs the `test` extra.
+It is shipped with the gateway, but never imported while the gateway serves. `contract` needs the `test` extra.
 """

@@ -1,4 +1,4 @@
-"""A copy of the checkout that a test may change: add an adapter, run its tests, serve with it."""
+"""Make a copy of the project that a test may change: add an adapter, run its tests, serve with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _BUILTIN_END = re.compile(r"^}$", re.MULTILINE)
 
 
 class Checkout:
-    """A copy of the checkout in `root`; its own packages are imported by the programs that run in it."""
+    """A copy of the project in `root`. Programs that run in it import the copy's packages."""
 
     def __init__(self, root: Path) -> None:
         """Copy the files that a gateway and the tests of its adapters need."""
@@ -33,7 +33,7 @@ class Checkout:
                 shutil.copy2(source, root / name)
 
     def run(self, *arguments: str, timeout: float = 110) -> subprocess.CompletedProcess[str]:
-        """Run Python with these arguments in the copy and return its output, stderr with it."""
+        """Run Python with these arguments in the copy; return its exit code and its output, with stderr in it."""
         return subprocess.run(
             [sys.executable, *arguments],
             cwd=self.root,
@@ -53,7 +53,7 @@ class Checkout:
     def configure(self, sample: Path, *, server_port: int, simulator_port: int) -> None:
         """Make a sample the only region file, and let gateway and simulator listen on these ports.
 
-        The file's name is its code, as the gateway wants it.
+        The region file is named after its code, because `check` requires it. Raises `ValueError` if a file has no port.
         """
         config = self.root / "config"
         for path in (config / "regions").glob("*.toml"):
@@ -66,7 +66,7 @@ class Checkout:
 
     @contextmanager
     def started(self, *arguments: str, output: Path) -> Iterator[subprocess.Popen[bytes]]:
-        """Run a Python program in the copy, its output in a file, and end it as an operator does."""
+        """Run a Python program in the copy, with its output in a file; end it with SIGTERM, as an operator does."""
         with output.open("wb") as file:
             command = [sys.executable, *arguments]
             process = subprocess.Popen(command, cwd=self.root, env=self._environment, stdout=file, stderr=file)
@@ -82,7 +82,7 @@ class Checkout:
 
     @property
     def _environment(self) -> dict[str, str]:
-        # Before all other folders: the environment's own installation points to the checkout that was copied.
+        # PYTHONPATH comes before the environment's own installation, which points to the original project.
         return {**os.environ, "PYTHONPATH": str(self.root), "PYTHONDONTWRITEBYTECODE": "1"}
 
 

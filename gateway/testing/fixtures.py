@@ -1,4 +1,4 @@
-"""The fixtures of every test, as a pytest plugin: databases, a network that ends at this machine, and patience."""
+"""The fixtures of all tests, as a pytest plugin: databases, no network, an HTTP server, and waiting for a condition."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 # URL of a running server, as superuser or with CREATEDB. Without it the tests start a server of their own.
 POSTGRES_URL = "LAPOR_TEST_POSTGRES_URL"
-# Set in CI: a PostgreSQL test that cannot run is then a failure, never a quiet skip.
+# Set in CI: a PostgreSQL test that cannot run then fails instead of being skipped.
 REQUIRE_POSTGRES = "LAPOR_TEST_REQUIRE_POSTGRES"
 
 
@@ -84,7 +84,7 @@ def no_network() -> Iterator[None]:
 
     def check(host: object) -> None:
         if not _is_loopback(host) and host not in allowed:
-            # fail() raises no Exception: code under test that retries on errors cannot swallow it.
+            # fail() raises a BaseException, so code that catches Exception and tries again does not catch it.
             pytest.fail(f"a test tried to reach {host!r}; answer it with `responses` or a server on 127.0.0.1")
 
     def checked_connect(original: Callable[..., object]) -> Callable[..., object]:
@@ -109,7 +109,7 @@ def no_network() -> Iterator[None]:
 
 def _is_loopback(host: object) -> bool:
     name = host.decode("ascii", "replace") if isinstance(host, bytes) else host
-    # None and "" are this machine; so is the unspecified address, for the one who connects to it.
+    # None, "" and, for a connection, the unspecified address (0.0.0.0, ::) mean this machine.
     if name in (None, "", "localhost"):
         return True
     try:
@@ -120,13 +120,13 @@ def _is_loopback(host: object) -> bool:
 
 
 class Call(NamedTuple):
-    """One request, as it was received."""
+    """One received request."""
 
     method: str
     target: str
     headers: Mapping[str, str]  # names in lower case
     body: bytes
-    client: tuple[str, int]  # each connection has an address of its own
+    client: tuple[str, int]  # address and port; each connection has its own port
 
 
 class Listener(ThreadingHTTPServer):
@@ -138,7 +138,7 @@ class Listener(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Endpoint)
         self.url = f"http://127.0.0.1:{self.server_port}"
         self.answer = 200
-        self.answers: list[int] = []  # for the next calls; after them `answer` holds again
+        self.answers: list[int] = []  # statuses of the next calls; after them `answer` is used again
         self.calls: list[Call] = []
 
 
@@ -166,7 +166,7 @@ class _Endpoint(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def endpoint() -> Iterator[Listener]:
-    """Serve a stand-in of the gateway's front door that accepts everything."""
+    """Run a server that accepts every request, in place of the gateway's front door."""
     with Listener() as server:
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         yield server

@@ -1,4 +1,4 @@
-"""The knowledge about one provider that the contract suite needs."""
+"""The protocol of a forge: the messages and facts of one provider that the contract suite needs."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _objects: st.SearchStrategy[dict[str, object]] = st.dictionaries(
     st.sampled_from(["sid", "id", "direction", "from", "to", "body", "text", "num_media", "date_sent"]),
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.just("inbound") | st.just([{}]),
 )
-# A message as it reaches the gateway: by webhook, or over a connection that the gateway holds open.
+# A message that reaches the gateway: as a webhook, or by a poll or a held connection.
 Message = WebhookRequest | FetchedMessage
 
 PAYLOADS = st.binary(max_size=200) | (_objects | st.lists(_objects)).map(lambda value: json.dumps(value).encode())
@@ -52,8 +52,8 @@ class Provider(Protocol):
 class Forge(Protocol):
     """Write and sign messages as one provider does.
 
-    A forge may also have `resends`: the reason why a reply may be sent twice if its answer was lost, because the
-    provider can neither be asked nor drops a repeated id.
+    A forge may also have `resends`: the reason why a reply may be sent twice if the provider's answer was lost. It is
+    for providers that have no look-up and do not drop a repeated id.
     """
 
     @property
@@ -66,7 +66,7 @@ class Forge(Protocol):
 
     @property
     def refused_code(self) -> str:
-        """Return the failure by which the simulator refuses a reply for good, as "reject:21211"."""
+        """Return the failure with which the simulator refuses a reply for good, such as "reject:21211"."""
 
     @property
     def secrets(self) -> Iterable[str]:
@@ -77,17 +77,17 @@ class Forge(Protocol):
         """Return the simulated provider; `None` for an adapter that never replies."""
 
     def message(self, text: str, external_id: str) -> Message:
-        """Build a citizen's message from `sender`: a signed webhook, or the message that `listen` would pass to the core."""
+        """Build a citizen's message from `sender`: a signed webhook, or the message that `listen` passes to the core."""
 
     def unknown(self) -> Message:
-        """Build a message of a kind that the adapter cannot know: a provider may add one any day."""
+        """Build a message of a kind that the adapter does not handle: a provider may add one at any time."""
 
     def garbage(self, body: bytes) -> Message:
         """Build a message with this body, correctly signed."""
 
 
 def stored(message: Message) -> RawMessage:
-    """Return a message as the inbox keeps it."""
+    """Return a message in the form in which the inbox stores it."""
     if isinstance(message, FetchedMessage):
         return raw_message(message.payload, message.content_type)
     return raw_message(message.dump(), HTTP)
@@ -102,7 +102,7 @@ def envelope_of(adapter: Translator, message: Message) -> Envelope:
 
 
 def raw_message(payload: bytes, content_type: str = JSON) -> RawMessage:
-    """Return a payload as the inbox keeps it, with a fixed id and time."""
+    """Return a payload in the form in which the inbox stores it, with a fixed id and time."""
     return RawMessage(
         id=RAW_ID, region="00", channel="test", content_type=content_type, payload=payload, received_at=MOMENT
     )
@@ -123,7 +123,7 @@ def outcome(adapter: Translator, message: Message) -> dict[str, object]:
 
 
 def _shown(event: Event) -> dict[str, object]:
-    """Return an event as JSON has it, without the fields that hold their default: expected files stay short."""
+    """Return an event as JSON values, without the fields that have their default: expected files stay short."""
     defaults = {field.name: field.default for field in msgspec.structs.fields(event)}
     special = {name: value for name, value in msgspec.structs.asdict(event).items() if value != defaults[name]}
     fields: dict[str, object] = msgspec.json.decode(msgspec.json.encode(special))
@@ -131,7 +131,7 @@ def _shown(event: Event) -> dict[str, object]:
 
 
 def raised_by(call: Callable[P, object], *args: P.args, **options: P.kwargs) -> GatewayError | None:
-    """Return the error of the closed list that a call raises, or `None`; any other error passes."""
+    """Return the `GatewayError` that a call raises, or `None`; other errors are not caught."""
     try:
         call(*args, **options)
     except GatewayError as exc:

@@ -48,7 +48,7 @@ class AllowList(_DirectImports):
     """Allow the importers these modules of the guarded packages, and no others.
 
     `importers`, `except_importers`, `allowed`: module expressions; a package stands for everything in it.
-    `guarded`: the packages the rule speaks about; imports of other packages are not looked at.
+    `guarded`: the packages to which the rule applies; imports of other packages are not checked.
     `own_package`: the last part of a package's name, for example `simulator`. Modules of that package may import
     one another.
     """
@@ -96,7 +96,7 @@ class SeparateRooms(_DirectImports):
                     yield importer, imported, reason
 
     def _reason(self, importer: str, imported: str, rooms: set[str]) -> str:
-        """Return the reason why this import is forbidden, or nothing."""
+        """Return the reason why this import is forbidden, or an empty string if it is allowed."""
         if _inside(imported, str(self.shared)):
             return ""
         if self._channel(importer) != self._channel(imported):
@@ -119,7 +119,7 @@ def _inside(module: str, package: str) -> bool:
 
 
 def _package_named(module: str, last: str) -> str:
-    """Return the package around the module whose name ends with this part, or an empty text."""
+    """Return the package that contains the module and whose last name is `last`, or an empty string."""
     parts = module.split(".")
     return ".".join(parts[: parts.index(last) + 1]) if last in parts else ""
 

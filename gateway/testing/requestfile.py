@@ -1,6 +1,6 @@
 """Request files: whole HTTP requests, kept byte for byte in an adapter's `tests/requests/*.http`.
 
-A file holds the bytes that went over the wire: request line with the public URL, headers, blank line, body. Lines of the
+A file holds the bytes of the request: request line with the public URL, headers, blank line, body. Lines of the
 head end with CR LF (RFC 9112, section 2.1). Signatures cover exact bytes, so no editor and not git may change them: keep
 `*.http -text` in `.gitattributes`.
 """

@@ -1,1 +1,1 @@
-"""The HTTP side: `door` takes webhooks (the hot path); behind it Flask serves `operator` and `api`."""
+"""The HTTP server: `door` accepts webhooks; all other paths go to Flask, with `operator` and `api`."""

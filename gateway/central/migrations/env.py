@@ -1,4 +1,4 @@
-"""Alembic's entry point for the central's tables."""
+"""Alembic's entry point for the central store's tables."""
 
 from gateway.central.tables import metadata
 from gateway.storage.migrate import run

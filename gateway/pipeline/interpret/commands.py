@@ -1,4 +1,4 @@
-"""Tell commands from reports. Pure.
+"""Distinguish commands from reports. Pure.
 
 Case, spaces and punctuation of a command do not matter. A text that is no command is a report, never an error.
 """
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from gateway.domain import commands as words
 from gateway.domain.tickets import check_ticket
 
-# Patterns for commands see texts of single spaces and of at most so many characters: a long text made on purpose could
-# keep them busy for minutes.
-_LONGEST_COMMAND = 80
+# A longer text is a report and is not matched against the patterns, because an attacker can write a long text that keeps
+# a pattern busy for minutes.
+_LONGEST_COMMAND = 80  # characters
 
 
 def _any_of(words: Sequence[str]) -> str:
@@ -24,7 +24,8 @@ def _any_of(words: Sequence[str]) -> str:
 _HELP = re.compile(_any_of(words.HELP) + "[?!. ]*", re.IGNORECASE)
 _TICKET = r" ?[:#.]?(?: ?(?:laporan|tiket|no(?:mor)?\b)\.?)*+ ?[:#]? ?([\d .\-]*)[?!.]*"
 _STATUS = re.compile("(?:cek )?" + _any_of(words.STATUS) + _TICKET, re.IGNORECASE)
-# Digits must follow "batal", because "batalkan kenaikan tarif parkir" is a complaint. "batal" alone lacks its ticket.
+# Only digits may follow "batal", because "batalkan kenaikan tarif parkir" is a complaint. "batal" alone is a command
+# without its ticket.
 _WITHDRAW = re.compile(_any_of(words.WITHDRAW) + _TICKET, re.IGNORECASE)
 _STOP = re.compile(_any_of(words.STOP) + "[?!. ]*", re.IGNORECASE)
 _AGREE = re.compile("(?:ya,? )?" + _any_of(words.AGREE) + "[?!. ]*", re.IGNORECASE)
@@ -34,17 +35,17 @@ _NEW = re.compile(
     rf"\s*+(?:{words.NEW}\b|(?i:{words.NEW})(?=\s*+:|\s++[\-–—]\s))(?!\s*+[\-–—]?+\s*+(?i:{words.NEW})\b)"
     r"(?P<between>[\s:,;.!\-–—]*+)"
 )
-# A word with the signs that people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive,
-# so without backtracking. A quote or a bracket that opens after the word is a part of the report.
+# A word with the signs that people write around it: "ANONIM!", "*ANONIM*", "(anonim)", "ANONIM/RAHASIA". Possessive
+# quantifiers, so that nothing is matched twice. A quote or an opening bracket after the word belongs to the report.
 _PREFIX = re.compile(r"[\s*_#(\[<]*+([A-Za-z0-9]++)(?![^\W_])[\s:,;.!?/|+&*_\-–—)\]>]*+")
 _NOT_DIGITS = re.compile(r"\D")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """A report that an office must answer."""
+    """A report of a citizen."""
 
-    text: str  # without the leading command words
+    text: str  # without the command words at its beginning
     keyword: str | None = None  # the keyword of a region, as written
     region: str | None = None  # the code of that region
     anonymous: bool = False
@@ -54,7 +55,7 @@ class Report:
 
     @property
     def plain(self) -> bool:
-        """Whether no command word is known that makes it a report of its own."""
+        """Return whether the report may be added to an earlier one: no command word or keyword, no missing first part."""
         return not (self.new or self.anonymous or self.confidential or self.keyword or self.headless)
 
 
@@ -79,9 +80,9 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class Consent:
-    """SETUJU or STOP: whether the sender wants messages unasked."""
+    """SETUJU or STOP: the sender's choice whether the gateway may send messages that answer no command."""
 
-    given: bool
+    given: bool  # True after SETUJU
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +94,11 @@ Request = Report | StatusQuery | MistypedTicket | Withdrawal | Consent | HelpReq
 
 
 def parse_request(text: str, keywords: Mapping[str, str], *, has_attachments: bool = False) -> Request:
-    """Return the request of a message; `keywords` maps upper-case words to region codes."""
+    """Return the request of a message; `keywords` maps the regions' words in upper case to region codes."""
     compact = " ".join(text.split())
     if not (compact or has_attachments):
         return HelpRequest()
-    if has_attachments or len(compact) > _LONGEST_COMMAND:  # a message with a picture is always a report
+    if has_attachments or len(compact) > _LONGEST_COMMAND:
         return _report(text, keywords)
     if _HELP.fullmatch(compact):
         return HelpRequest()
@@ -116,11 +117,11 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
     anonymous = confidential = new = False
     rest = text
     while True:
-        if not new and (marked := _NEW.match(rest)):
+        if not new and (new_match := _NEW.match(rest)):
             new = True
-            if _shouted(rest, marked, keywords):
+            if _in_capitals(rest, new_match, keywords):
                 break
-            rest = rest[marked.end() :]
+            rest = rest[new_match.end() :]
         if not (prefix := _PREFIX.match(rest)):
             break
         word = prefix[1].upper()
@@ -133,15 +134,15 @@ def _report(text: str, keywords: Mapping[str, str]) -> Report:
         else:
             break
         rest = rest[prefix.end() :]
-    # A message of command words alone is a report too, with these words as its text.
+    # A message that has only command words is a report too, with these words as its text.
     body = rest if rest.strip() else text
     return Report(text=body, keyword=keyword, region=region, anonymous=anonymous, confidential=confidential, new=new)
 
 
-def _shouted(text: str, marked: re.Match[str], keywords: Mapping[str, str]) -> bool:
-    """Return whether BARU is just the first word of a text in capitals; then it stays in the text."""
-    rest = text[marked.end() :]
-    if marked["between"].strip() or not rest.isupper():
+def _in_capitals(text: str, new_match: re.Match[str], keywords: Mapping[str, str]) -> bool:
+    """Return whether the whole text is in capitals, so that BARU may be its first word: it then stays in the text."""
+    rest = text[new_match.end() :]
+    if new_match["between"].strip() or not rest.isupper():
         return False
     following = _PREFIX.match(rest)
     return following is None or following[1] not in {words.ANONYMOUS, words.CONFIDENTIAL, *keywords}

@@ -18,16 +18,16 @@ from gateway.settings.templates import Templates
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Composed:
-    """A citizen's message, interpreted."""
+    """The interpretation of a citizen's message."""
 
     request: Request
     sender: str  # E.164 if it is a phone, else as the provider gives it
-    contact: str | None  # address to answer; `None` for our own, short codes, machines, and channels without replies
+    contact: str | None  # the address to answer, or `None`: see `_contact`
     complaint: Complaint | None  # `None` unless the request is a report
 
 
 class Composer:
-    """Interprets messages by the rules of one configuration."""
+    """Interpret messages by the rules of one configuration."""
 
     def __init__(self, rules: RoutingRules, regions: Sequence[RegionRules], templates: Templates) -> None:
         self._enricher = Enricher(rules.categories, rules.classifications)
@@ -44,15 +44,15 @@ class Composer:
         *,
         headless: bool = False,
     ) -> Composed:
-        """Interpret one message; a report becomes the complaint with the given id.
+        """Interpret one message; a report becomes a complaint with the id `complaint_id`.
 
-        A `headless` message lacks its first part and may have begun with ANONIM or RAHASIA, so it is treated as if it
-        had begun with both.
+        A `headless` message lacks its first part, which may have begun with ANONIM or RAHASIA. So it is treated as
+        anonymous and confidential.
         """
         phone_number = phone(message.sender) if message.sender_is_phone else None
         sender = phone_number or message.sender
         text = clean(message.text)
-        # Keywords choose a region only on a national channel; the channel of a region has chosen already.
+        # Keywords choose a region only on a national channel; on a region's own channel the region is known.
         keywords = self._keywords if raw.region == NATIONAL else {}
         request: Request
         if headless:
@@ -94,7 +94,10 @@ class Composer:
 
 
 def _contact(message: CitizenMessage, channel: Channel, sender: str, phone_number: str | None) -> str | None:
-    """Return the address to answer, or `None` if the sender is a machine, a short code or one of our own numbers."""
+    """Return the address to answer, or `None`.
+
+    `None` for our own addresses, short codes and sender names ("TELKOMSEL"), and on a channel without replies.
+    """
     answerable = channel.replies and (phone_number is not None or not message.sender_is_phone)
     return sender if answerable and channel.own_addresses.isdisjoint((sender, message.sender)) else None
 

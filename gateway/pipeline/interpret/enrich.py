@@ -1,4 +1,4 @@
-"""Clean texts, convert phones to E.164, and judge class and category by word rules, each with its reason. Pure."""
+"""Clean texts, convert phone numbers to E.164, and find class and category by word rules, with the reason. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import phonenumbers
 from gateway.domain.complaint import Classification, Judgement
 from gateway.settings.rules import CategoryRule, ClassificationRule
 
-# Indonesian mobile numbers are most senders; this costs a hundredth of the library. ASCII: \d alone matches Arabic too.
+# Most senders have an Indonesian mobile number, and this pattern takes a hundredth of the library's time. ASCII,
+# because \d alone also matches Arabic digits.
 _MOBILE = re.compile(r"(?:\+62|62|0)(8[1-9]\d{7,10})", re.ASCII)
 # Control characters of terminals, overrides of the writing direction, and code points that no database stores.
 _UNWANTED = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
@@ -24,7 +25,7 @@ def clean(text: str) -> str:
 
 
 def title_of(text: str) -> str:
-    """Return the first line, cut between two words if it is too long."""
+    """Return the first line, cut between two words after at most 80 characters, and "…" if it was cut."""
     first = text.lstrip().split("\n", 1)[0].strip()
     if len(first) <= _TITLE:
         return first
@@ -33,9 +34,9 @@ def title_of(text: str) -> str:
 
 
 def phone(address: str) -> str | None:
-    """Return the address as E.164, or `None` if it is no ordinary number: a short code, "TELKOMSEL".
+    """Return the address as E.164, or `None` if it is no ordinary phone number, such as a short code or "TELKOMSEL".
 
-    Short codes are never given to the phone library: it would read 1708 as a number in Jakarta.
+    Short codes are not passed to the phone library, because it reads 1708 as a number in Jakarta.
     """
     compact = address.translate(_PUNCTUATION)
     if match := _MOBILE.fullmatch(compact):
@@ -66,7 +67,7 @@ class WordRules:
                     self._by_first.setdefault(words[0], []).append((words, index, term))
 
     def first(self, words: Sequence[str]) -> tuple[int, str] | None:
-        """Return the lowest index of a rule that matches, with the matching term, or `None`."""
+        """Return the index of the first rule that matches, with the matching term, or `None` if no rule matches."""
         first = None
         for position, word in enumerate(words):
             if word in self._by_first:
@@ -91,7 +92,7 @@ class Enricher:
         self._classification_words = WordRules([rule.words for rule in classifications])
 
     def category(self, words: Sequence[str]) -> Judgement | None:
-        """Return the category, with the matching word as its reason, or `None`."""
+        """Return the category, with the matching word as its reason, or `None` if no rule matches."""
         match = self._category_words.first(words)
         if match is None:
             return None
@@ -99,7 +100,7 @@ class Enricher:
         return Judgement(value=self._categories[index].code, reason=f"word: {term}")
 
     def classification(self, words: Sequence[str]) -> Judgement:
-        """Return the class; it is a complaint if no rule matches."""
+        """Return the class, with the matching word as its reason; "pengaduan" if no rule matches."""
         match = self._classification_words.first(words)
         if match is None:
             return Judgement(value=Classification.COMPLAINT.value, reason="free text")

@@ -1,4 +1,4 @@
-"""Interpreted messages: one citizen's message with its request, on its way to the effects."""
+"""Interpreted messages: the input of `pipeline.effects`."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from gateway.pipeline.interpret.compose import Composed
 
 
 class LatePart(Enum):
-    """Position of a part that came after its message had been joined without it."""
+    """The position of a late part: its message was joined without it before."""
 
-    FIRST = "first"  # it shows whether the message began with ANONIM or RAHASIA
+    FIRST = "first"  # it may begin with ANONIM or RAHASIA
     OTHER = "other"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InterpretedMessage:
-    """One interpreted message of a citizen, with its channel."""
+    """One interpreted message of a citizen, with channel, correlation id and time."""
 
     composed: Composed
     region: str
     channel: str
     correlation_id: UUID
     received_at: datetime
-    late: LatePart | None = None  # set if the message was joined before, without this part
+    late: LatePart | None = None  # set if a late part was added to a joined message

@@ -1,4 +1,4 @@
-"""Fill the reply templates: the same texts for stages, replays and trials. Pure."""
+"""Fill the reply templates, for the stages and for `try`. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gateway.domain.complaint import Complaint, Status
 from gateway.pipeline.interpret.commands import Consent, HelpRequest, MistypedTicket
 from gateway.settings.templates import Templates
 
-_WIB = timezone(timedelta(hours=7))  # dates in replies are those of western Indonesia, whatever the server's zone
+_WIB = timezone(timedelta(hours=7))  # dates in replies are in WIB, and do not depend on the server's time zone
 
 
 class Replies:
@@ -21,7 +21,7 @@ class Replies:
         self._region_names = region_names
 
     def ticket(self, complaint: Complaint, channel_region: str, ticket: str) -> str:
-        """Return the text after delivery; if the complaint has no place, `{region}` is the region of the channel."""
+        """Return the text after delivery; `{region}` is the complaint's place, else the region of the channel."""
         return self._templates.ticket.format(
             ticket=ticket,
             agency=complaint.agency.value,
@@ -38,7 +38,7 @@ class Replies:
         )
 
     def status_unknown(self, ticket: str) -> str:
-        """Return the answer about a ticket that is not this sender's, whether or not it exists."""
+        """Return the answer about a ticket that does not exist or is not this sender's; both get the same text."""
         return self._templates.status_unknown.format(ticket=ticket)
 
     def added(self, ticket: str) -> str:

@@ -1,4 +1,4 @@
-"""Find the responsible agency: that of the first rule that matches, else the national desk. Pure."""
+"""Find the responsible agency: by the first route that matches, else the region's agency or the national desk. Pure."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from gateway.settings.rules import NATIONAL, RegionRules, Route
 class _Rule:
     route: Route
     words: WordRules | None
-    name: str  # stated as the reason: "18.10 route 2"
+    name: str  # the reason of the judgement: "18.10 route 2"
 
 
 class Router:
-    """The routes of all regions: a region's own first, then those of the regions above it, then the gateway's."""
+    """The routes of all regions. For a place: its region's routes, those of the regions above, and the gateway's."""
 
     def __init__(self, regions: Sequence[RegionRules], routes: Sequence[Route], national_desk: str) -> None:
         self._regions: Mapping[str, RegionRules] = {region.code: region for region in regions}
@@ -40,7 +40,7 @@ class Router:
             region = self._regions.get(code)
             if region and region.agency:
                 return Judgement(value=region.agency, reason=f"{code} agency")
-        return Judgement(value=self._national_desk, reason="national desk: no rule claimed it")
+        return Judgement(value=self._national_desk, reason="national desk: no rule matched")
 
 
 def _rules(routes: Sequence[Route], owner: str) -> list[_Rule]:

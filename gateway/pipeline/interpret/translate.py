@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import ChannelGone
 from gateway.domain.events import Event
+from gateway.domain.texts import text
 from gateway.ports import Channel, RawMessage
 
 Channels = Mapping[ChannelId, Channel]
@@ -16,7 +17,11 @@ def channel_of(channels: Channels, region: str, name: str) -> Channel:
     """Return a configured channel; raises `ChannelGone` if it was removed while rows of it were stored."""
     channel = channels.get(ChannelId(region, name))
     if channel is None:
-        raise ChannelGone(f"no channel {region}/{name} is configured any more; add it again and replay")
+        raise ChannelGone(
+            text(
+                "the channel {channel} is not configured any more; add it again and replay", channel=f"{region}/{name}"
+            )
+        )
     return channel
 
 

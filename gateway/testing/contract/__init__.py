@@ -1,9 +1,9 @@
-"""The promises that every adapter keeps, as a pytest class to inherit.
+"""Test the rules that every adapter must keep, with a pytest class to inherit.
 
-A test of an adapter is a subclass of `AdapterContract` with three fixtures: `adapter`, `forge` (what only that
-provider knows: see `gateway.testing.forge.Forge`) and `requests_dir` (a folder with request files; the expected
+A test of an adapter is a subclass of `AdapterContract` with three fixtures: `adapter`, `forge` (the messages and facts
+of its provider: see `gateway.testing.forge.Forge`) and `requests_dir` (a folder with request files; the expected
 results are in `../expected`, with the same stem).
-Needs the `test` extra. Every assertion says how to fix it.
+Needs the `test` extra. The message of every assertion tells the author how to fix the adapter.
 """
 
 from __future__ import annotations
@@ -19,4 +19,4 @@ __all__ = ["AdapterContract"]
 
 
 class AdapterContract(RoomContract, RecordedContract, DoorContract, TranslationContract, ReplyContract, LeakContract):
-    """Inherit it and write the three fixtures: every test of the bases then runs for the adapter."""
+    """All contract tests: inherit from this class and write the three fixtures."""

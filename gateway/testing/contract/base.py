@@ -1,4 +1,4 @@
-"""The fixtures that a test of an adapter writes, and the helpers of several parts of the contract."""
+"""The fixtures that the author of an adapter writes, and helpers for all parts of the contract."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ from gateway.ports import Adapter, Replier, Reply, Webhook
 from gateway.ports.wire import WebhookRequest
 from gateway.testing.forge import RAW_ID, Forge, Provider
 
-# differing_executors: the suite of every adapter is a class of its own, and runs these tests as its own.
-_unasked = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
-fuzz = settings(max_examples=60, deadline=None, suppress_health_check=_unasked)
+# function_scoped_fixture: all examples use one adapter, which is safe, because verify and translate change no state.
+# differing_executors: the suite of every adapter is a subclass, and runs the same test functions.
+_suppressed = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]
+fuzz = settings(max_examples=60, deadline=None, suppress_health_check=_suppressed)
 
 REPLY_TEXT = "Laporan Anda diterima. Nomor tiket 12345678."
 
@@ -23,7 +24,7 @@ REPLY_TEXT = "Laporan Anda diterima. Nomor tiket 12345678."
 class Contract:
     """The base of all parts of the contract."""
 
-    longest_text: ClassVar[int | None] = None  # characters, if the channel's own form takes less than our texts have
+    longest_text: ClassVar[int | None] = None  # characters, if the channel's format cannot hold the longest test text
 
     @pytest.fixture
     def adapter(self) -> Adapter:
@@ -32,7 +33,7 @@ class Contract:
 
     @pytest.fixture
     def forge(self) -> Forge:
-        """Make the object that writes and signs as the provider does."""
+        """Make the object that writes and signs messages as the provider does."""
         pytest.fail("write a fixture `forge` that returns an object with the members of gateway.testing.forge.Forge")
 
     @pytest.fixture
@@ -41,7 +42,7 @@ class Contract:
         pytest.fail("write a fixture `requests_dir` that returns the path of the folder with the .http files")
 
     def signed(self, adapter: Adapter, forge: Forge) -> tuple[Webhook, WebhookRequest]:
-        """Return the adapter as a webhook, and a signed request; skip if its provider does not call or cannot sign."""
+        """Return the adapter as a webhook, and a signed request; skip without a webhook or without signatures."""
         if not isinstance(adapter, Webhook) or not forge.signature_header:
             pytest.skip("not called by its provider, or the provider cannot sign")
         request = forge.message("Jalan rusak", "m1")

@@ -1,4 +1,4 @@
-"""The front door: only the provider's own requests pass, and one message has one key."""
+"""Test `verify`: it accepts only the provider's own requests, and gives each message one key."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class DoorContract(Contract):
             assert type(refused) is Unverified, f"check raw bytes and public URL: a changed {part} must be Unverified"
 
     def test_redelivery_has_the_same_key(self, adapter: Adapter, forge: Forge) -> None:
-        """Key a message the same for every delivery, and two messages differently."""
+        """Give a message the same key in every delivery, and two messages different keys."""
         first, again = (envelope_of(adapter, forge.message("Jalan rusak", "m1")) for _ in range(2))
         other = envelope_of(adapter, forge.message("Jalan rusak", "m2"))
         assert first == again, "make the envelope of the provider's message id, not of the delivery"

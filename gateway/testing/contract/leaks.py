@@ -1,4 +1,4 @@
-"""Test for leaks: no log record holds a person or a secret."""
+"""Test for leaks: no log record has personal data or a secret."""
 
 from __future__ import annotations
 

@@ -25,6 +25,6 @@ class RecordedContract(Contract):
         assert cases, f"record a real request first: {requests_dir} has no file"
         for stem, message in cases:
             path = requests_dir.parent / "expected" / f"{stem}.json"
-            assert path.exists(), f"write {path.name}: what the file {stem} in requests/ should become"
+            assert path.exists(), f"write {path.name}: the expected result of the file {stem} in requests/"
             result, expected = outcome(adapter, message), json.loads(path.read_bytes())
             assert result == expected, f"{stem}: if the new result is right, put it into expected/{path.name}"

@@ -1,4 +1,4 @@
-"""Replies: sent once, looked up, and with failures that say whether to try again."""
+"""Test replies: each is sent once, can be looked up, and fails with an error that tells whether to try again."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class ReplyContract(Contract):
     def test_provider_failures_are_classified(
         self, adapter: Adapter, forge: Forge, how: str, error: type[GatewayError]
     ) -> None:
-        """Say with each failure whether to try again."""
+        """Raise for each failure the error that tells whether to try again."""
         replier, provider, reply = self.replying(adapter, forge)
         provider.fail(forge.refused_code if how == "refuse" else how)
         raised = raised_by(replier.reply, reply)
@@ -43,7 +43,7 @@ class ReplyContract(Contract):
         assert provider.replies_to(forge.sender) == [], f"send nothing if the provider fails ({how})"
 
     def test_lost_answer_is_found(self, adapter: Adapter, forge: Forge) -> None:
-        """Send a reply once although the provider's answer to it was lost."""
+        """Send a reply only once, even if the provider's answer was lost."""
         replier, provider, reply = self.replying(adapter, forge)
         if why := getattr(forge, "resends", ""):
             pytest.skip(why)
@@ -51,7 +51,7 @@ class ReplyContract(Contract):
         lost = raised_by(replier.reply, reply)
         assert type(lost) is Unavailable, "raise Unavailable if the connection breaks before the answer"
         if replier.find(reply) is None:
-            replier.reply(reply)  # as the core does then
+            replier.reply(reply)  # as the core does if `find` returns `None`
         assert provider.replies_to(forge.sender) == [reply.text], (
             "look up in find whether it was sent, or send an id by which the provider drops a second one; if it can do "
             "neither, say so in the README and in forge.resends"

@@ -1,4 +1,4 @@
-"""The room: all its files are there, its page and its sample are right, and its simulator stands alone."""
+"""Test the adapter's folder: its files, its page, its sample, and that its simulator does not import the adapter."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RoomContract(Contract):
         return Path(inspect.getfile(type(adapter))).parent
 
     def test_room_has_its_furniture(self, room: Path, requests_dir: Path) -> None:
-        """Keep the files that every adapter's folder has."""
+        """Have all files that an adapter's folder must have."""
         for name in FURNITURE[:-1]:
             assert (room / name).exists(), f"write {room.name}/{name}: every adapter's folder has it"
         assert room in requests_dir.parents, f"keep recorded requests in {room.name}/tests, not in {requests_dir}"
@@ -60,7 +60,9 @@ class RoomContract(Contract):
             region = tomllib.loads(path.read_text("utf-8"))
             for channel in region["channels"].values():
                 unknown = channel.keys() - fields.keys() - {"adapter", "replies"}
-                assert not unknown, f"remove from {path.name} what is no setting: {', '.join(sorted(unknown))}"
+                assert not unknown, (
+                    f"remove from {path.name} the keys that are no settings: {', '.join(sorted(unknown))}"
+                )
                 missing = {name for name, field in fields.items() if field.is_required()} - channel.keys()
                 assert not missing, f"add to {path.name} the required settings: {', '.join(sorted(missing))}"
 
@@ -69,8 +71,8 @@ class RoomContract(Contract):
         own = f"{_module_of(room)}.simulator"
         for path in (room / "simulator").glob("*.py"):
             for module in _imports_of(path):
-                ours = module.partition(".")[0] in ("adapters", "gateway")
-                assert not ours or module.startswith((own, *SIMULATOR_SEES)), (
+                of_project = module.partition(".")[0] in ("adapters", "gateway")
+                assert not of_project or module.startswith((own, *SIMULATOR_SEES)), (
                     f"remove from simulator/{path.name} the import of {module}: keep it apart from the adapter"
                 )
 

@@ -1,4 +1,4 @@
-"""Translation: pure, faithful to the citizen's words, and unmoved by garbage."""
+"""Test translation: it is pure, keeps the citizen's text, and refuses random bytes with the right errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TranslationContract(Contract):
     """Tests of `translate`."""
 
     def test_translate_is_pure_and_repeatable(self, adapter: Adapter, forge: Forge) -> None:
-        """Turn the same raw message into the same events, always."""
+        """Return the same events for the same raw message."""
         raw = stored(forge.message("Jalan rusak", "m1"))
         results = [adapter.translate(raw) for _ in range(3)]
         assert results[0] == results[1] == results[2], "let translate depend on nothing but the raw message"
@@ -32,7 +32,7 @@ class TranslationContract(Contract):
         assert event.sender == forge.sender, "take the sender as the provider gives it"
 
     def test_an_id_made_of_the_message_is_declared(self, adapter: Adapter, forge: Forge) -> None:
-        """Declare a hash of number and text: all numbers can be tried against it, so it must not reach the centre."""
+        """Declare an id that is a hash of number and text: the centre must not get it, as it can reveal the number."""
         raw = stored(forge.message("Jalan rusak", "m1"))
         (event,) = adapter.translate(raw)
         assert isinstance(event, CitizenMessage)
@@ -50,7 +50,7 @@ class TranslationContract(Contract):
         assert event.text == text, f"keep the citizen's text, enrich cleans it: {kind} text was changed"
 
     def test_unknown_kind_is_ignored(self, adapter: Adapter, forge: Forge) -> None:
-        """Ignore a kind of webhook that the provider invents tomorrow."""
+        """Ignore a kind of message that the provider may add later."""
         events = adapter.translate(stored(forge.unknown()))
         assert [type(event) for event in events] == [Ignored], "return Ignored(why) for kinds that you do not know"
 
@@ -77,7 +77,7 @@ class TranslationContract(Contract):
                 adapter.translate(raw_message(payload, content_type))
 
     def test_a_bare_payload_is_recognised(self, adapter: Adapter, forge: Forge) -> None:
-        """Recognise a recorded file, which has no content type beside it; `try` asks for this."""
+        """Recognise the content type of a recorded file, for the command `try`."""
         raw = stored(forge.message("Jalan rusak", "m1"))
         assert raw.content_type in adapter.content_types, "name every content type that the adapter stores"
         assert adapter.recognises(raw.payload) == raw.content_type, "recognise the payloads that the adapter stores"

@@ -1,1 +1,1 @@
-"""The read-only API: complaints of the central store, for holders of the token."""
+"""Serve the read-only API: complaints of the central store, for clients with the token."""

@@ -1,4 +1,4 @@
-"""Answers of the Flask application: JSON, and errors in the language of the client."""
+"""Make the responses of the Flask application: JSON, and errors in the client's language."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gateway.i18n import Language, localize
 
 
 def json_answer(content: object, status: int = 200) -> Response:
-    """Return content as JSON."""
+    """Return a response with the content as JSON; raises `TypeError` for a type that msgspec cannot encode."""
     return Response(msgspec.json.encode(content), status=status, content_type="application/json")
 
 

@@ -1,4 +1,4 @@
-"""GET /api/v1/complaints: the newest complaints, or one by its ticket. Never the reporter."""
+"""Serve GET /api/v1/complaints: the newest complaints, or one by its ticket, always without the reporter."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.domain.tickets import check_ticket
 from gateway.ports import Secret
 from gateway.web.api.answers import json_answer
 
-_MOST = 200  # complaints in one answer
+_MAX_LIMIT = 200  # complaints in one answer
 
 
 class _NotAllowed(GatewayError):
@@ -30,7 +30,7 @@ class _UnknownTicket(GatewayError):
 
 
 def add_api(app: Flask, gateway: Gateway) -> None:
-    """Add the paths of the API to the application. Each raises `GatewayError`, also if the token is wrong."""
+    """Add the paths of the API to the application. A wrong token or parameter is answered with 401, 400 or 404."""
     token = gateway.settings.gateway.api.token
 
     @app.get("/api/v1/complaints")
@@ -48,8 +48,8 @@ def add_api(app: Flask, gateway: Gateway) -> None:
 
 
 def _limit(digits: str) -> int:
-    if not re.fullmatch(r"[1-9]\d{0,2}", digits, re.ASCII) or int(digits) > _MOST:
-        raise _BadLimit(text("limit is a number from 1 to {most}", most=_MOST))
+    if not re.fullmatch(r"[1-9]\d{0,2}", digits, re.ASCII) or int(digits) > _MAX_LIMIT:
+        raise _BadLimit(text("limit is a number from 1 to {most}", most=_MAX_LIMIT))
     return int(digits)
 
 
@@ -57,6 +57,6 @@ def _authorise(token: Secret | None) -> None:
     """Raise `_NotAllowed` unless the request has the token."""
     if token is None:
         raise _NotAllowed(text("the API is off; set [api] token in gateway.toml"))
-    sent = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-    if not hmac.compare_digest(sent, token.reveal().encode()):
+    credentials = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
+    if not hmac.compare_digest(credentials, token.reveal().encode()):
         raise _NotAllowed(text("send the header Authorization: Bearer, with the [api] token"))

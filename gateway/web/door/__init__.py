@@ -1,1 +1,1 @@
-"""The front door: takes webhooks. The hot path."""
+"""The front door: accept webhooks. Every message passes here, so each step is measured (docs/performance.md)."""

@@ -1,9 +1,10 @@
-"""The express lane: a usual webhook goes from the socket to the inbox without an asyncio task.
+"""The express path: pass a usual webhook from the socket to the inbox without an asyncio task.
 
-The general work of an ASGI server costs more than storing a message. So the lane takes the requests that providers
+ADR 0010 (docs/adr/0010-express-lane.md) has the decision and calls it the express lane; here a lane is a sender's order.
+The general work of an ASGI server costs more than storing a message. The express path takes the requests that providers
 usually send: POST to a configured address, with a body of allowed size and type. Most of them arrive in one piece; one
 pattern, stricter than the standard, recognises these, and they skip the HTTP parser. All other requests go through the
-parser and, if the lane does not admit them, to the ASGI application, which also answers every refusal.
+parser. A request that `admit` does not admit goes to the ASGI application, which answers the refusal.
 """
 
 from __future__ import annotations
@@ -25,39 +26,39 @@ _CLOSE = (b"connection", b"close")
 # Possessive quantifiers: a head that does not match costs one pass, even if it was made to cost more.
 _HEAD = re.compile(rb"POST (/[!-~]*+) HTTP/1\.1\r\n((?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t -~\x80-\xff]*+\r\n)++)\r\n")
 _LENGTH_DIGITS = 16
-_SPECIAL = frozenset({"transfer-encoding", "connection", "upgrade", "expect"})  # headers for the HTTP parser
+_SPECIAL = frozenset({"transfer-encoding", "connection", "upgrade", "expect"})  # a request with one needs the parser
 
 
 class AdmittedRequest(NamedTuple):
-    """A webhook whose head leaves nothing to refuse."""
+    """A webhook whose address, method, type and length are allowed."""
 
     channel: Channel
-    url: str  # the public one, which signatures cover
+    url: str  # the public URL, which signatures cover
     headers: Mapping[str, str]  # names in lower case
-    lines: bytes  # the same as they came, if known
-    client: str  # address
+    lines: bytes  # the header lines as received; empty if only the parser has seen them
+    client: str  # IP address
 
 
-class Lane(Protocol):
-    """The application of the lane: the front door."""
+class ExpressApplication(Protocol):
+    """The application of the express path; the front door implements it."""
 
     def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> AdmittedRequest | None:
-        """Return an admitted request, or `None` if the request must go through the ASGI application.
+        """Return an admitted request, or `None` if the request must go to the ASGI application.
 
-        `headers` have names in lower case; `lines` are the same as they came, or empty if only the parser saw them.
+        `target` and `peer` are path and IP address as received; `headers` and `lines` are as in `AdmittedRequest`.
         """
 
     def take(self, admitted: AdmittedRequest, body: bytes, respond: Respond) -> None:
         """Store the message of an admitted request; call `respond` once, now or later."""
 
-    def lose(self) -> None:
+    def count_disconnected(self) -> None:
         """Count an admitted request whose connection ended before the body was complete."""
 
 
 class ExpressProtocol(BoundedProtocol):
-    """The server's protocol with the express lane."""
+    """The server's protocol with the express path."""
 
-    lane: Lane
+    express: ExpressApplication
 
     def data_received(self, data: bytes) -> None:
         cycle: CycleLike | None = self.cycle
@@ -66,7 +67,7 @@ class ExpressProtocol(BoundedProtocol):
         super().data_received(data)
 
     def _express(self, data: bytes) -> bool:
-        """Take a request that arrived complete and alone; return `False` if it is for the parser."""
+        """Take a request if `data` is exactly one complete request; return `False` if it is for the parser."""
         head = _HEAD.match(data)
         if head is None or head.end() > self.max_head:
             return False
@@ -78,13 +79,14 @@ class ExpressProtocol(BoundedProtocol):
             headers[name.lower()] = value.strip(" \t")
         length = headers.get("content-length", "")
         if (
-            len(headers) != len(fields)  # a repeated name: for the parser
-            or not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS)  # int() fails on thousands
+            len(headers) != len(fields)  # a header name is repeated
+            # The digits are limited, because int() raises ValueError for thousands of them.
+            or not (length.isascii() and length.isdigit() and len(length) < _LENGTH_DIGITS)
             or head.end() + int(length) != len(data)
             or not _SPECIAL.isdisjoint(headers)
         ):
             return False
-        admitted = self.lane.admit(head[1], headers, lines, self._peer)
+        admitted = self.express.admit(head[1], headers, lines, self._peer)
         if admitted is None:
             return False
         self.arrived()
@@ -97,16 +99,16 @@ class ExpressProtocol(BoundedProtocol):
         parser = self.parser
         admitted = None
         if parser.get_method() == b"POST" and not self.expect_100_continue and not parser.should_upgrade():
-            admitted = self.lane.admit(self.url, readable(self.headers), b"", self._peer)
+            admitted = self.express.admit(self.url, readable(self.headers), b"", self._peer)
         if admitted is None:
             super().begin_exchange()
             return
-        before: CycleLike | None = self.cycle
+        earlier: CycleLike | None = self.cycle
         exchange = Exchange(self, admitted, parser.get_http_version() != "1.0" and parser.should_keep_alive())
         self.cycle = exchange  # type: ignore[assignment]
-        if before is None or before.response_complete:
+        if earlier is None or earlier.response_complete:
             exchange.start()
-        else:  # pipelined: it starts after the answer before it was sent
+        else:  # pipelined: it starts when the answer to the earlier request is sent
             self.flow.pause_reading()
             self.pipeline.appendleft((exchange, self.app))  # type: ignore[arg-type]
 
@@ -122,9 +124,9 @@ class ExpressProtocol(BoundedProtocol):
 
 
 class Exchange:
-    """One request in the lane, and its answer; it has the attributes of uvicorn's request cycle."""
+    """One request on the express path, and its answer; it has the attributes of uvicorn's request cycle."""
 
-    # The server's default headers, and the same as bytes; the server makes a new list every second, for the date.
+    # The server's default headers, and their lines as bytes. The server makes a new list every second, for the date.
     _defaults: ClassVar[tuple[Headers, bytes]] = ((), b"")
 
     def __init__(self, protocol: ExpressProtocol, admitted: AdmittedRequest, keep_alive: bool) -> None:
@@ -141,30 +143,30 @@ class Exchange:
 
     @property
     def message_event(self) -> Exchange:
-        """The event that the server sets if more of the body came, or if the connection ended."""
+        """Return the event that the server sets if more of the body came, or if the connection ended."""
         return self
 
     def start(self) -> None:
-        """Allow the exchange to go on, after every earlier answer was sent."""
+        """Allow the exchange to go on; called when every earlier answer is sent."""
         self._started = True
         self.set()
 
     def set(self) -> None:
-        """Take the request, once, if it is complete; the server calls this as the event of `message_event`."""
+        """Take the request once it is complete; the server calls this on `message_event`."""
         if self._taken:
             return
         if self.disconnected:
             self._taken = True
-            self._protocol.lane.lose()
+            self._protocol.express.count_disconnected()
         elif self._started and self.more_body:
             self._protocol.flow.resume_reading()  # the server pauses after 64 KiB; `admit` has limited the length
         elif self._started:
             self.take(bytes(self.body))
 
     def take(self, body: bytes) -> None:
-        """Give the complete request to the lane."""
+        """Pass the complete request to the application."""
         self._taken = True
-        self._protocol.lane.take(self._admitted, body, self._respond)
+        self._protocol.express.take(self._admitted, body, self._respond)
 
     def _respond(self, status: int, headers: Headers, body: bytes) -> None:
         transport = self._protocol.transport
@@ -186,7 +188,7 @@ class Exchange:
 
 
 def readable(headers: Headers) -> dict[str, str]:
-    """Return headers as text, by name."""
+    """Return headers as text, by name; of equal names the last one counts."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
 
 
@@ -194,7 +196,9 @@ def _lines(headers: Headers) -> bytes:
     return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
-def express_protocol(lane: Lane, max_head: int, head_timeout: float, body_timeout: float) -> type[ExpressProtocol]:
-    """Return a protocol class with its lane and its limits: a head in bytes, head and body in seconds."""
+def express_protocol(
+    application: ExpressApplication, max_head: int, head_timeout: float, body_timeout: float
+) -> type[ExpressProtocol]:
+    """Return a protocol class with its application and limits: `max_head` in bytes, the timeouts in seconds."""
     limits = {"max_head": max_head, "head_timeout": head_timeout, "body_timeout": body_timeout}
-    return type("ExpressProtocol", (ExpressProtocol,), {"lane": lane, **limits})
+    return type("ExpressProtocol", (ExpressProtocol,), {"express": application, **limits})

@@ -1,4 +1,4 @@
-"""The front door: it takes webhooks, `POST /in/<region>/<channel>`, and passes all other paths to Flask.
+"""The front door: accept webhooks at `/in/<region>/<channel>` (POST or GET), and pass all other paths to Flask.
 
 Webhooks do not go through Flask, because Flask costs ten times as much per message: see docs/performance.md.
 """
@@ -42,7 +42,7 @@ class Disconnected(Exception):
 
 
 class FrontDoor:
-    """The ASGI application of a process, and the application of its express lane."""
+    """The ASGI application of a process, and the application of its express path."""
 
     def __init__(
         self,
@@ -51,7 +51,7 @@ class FrontDoor:
         metrics: Metrics,
         activity: ActivityLog,
         clock: Clock,
-        behind: Application,
+        pages: Application,
         *,
         public_url: str,
         max_body: int,
@@ -61,10 +61,11 @@ class FrontDoor:
         self._metrics = metrics
         self._activity = activity
         self._clock = clock
-        self._behind = behind
+        self._pages = pages
         self._max_body = max_body
         self._proxies = frozenset(trusted_proxies)
-        self._refusals: dict[tuple[str, str], tuple[float, int]] = {}  # per kind: last logged at, unlogged since
+        # Per error code and channel: when a refusal was last logged (time.monotonic()), and the number since then.
+        self._refusals: dict[tuple[str, str], tuple[float, int]] = {}
         base = public_url.rstrip("/")
         self._doors = {
             f"{_PREFIX}{channel.id}": (channel, f"{base}{_PREFIX}{channel.id}")
@@ -73,10 +74,10 @@ class FrontDoor:
         }
         self._targets = {path.encode(): door for path, door in self._doors.items()}
 
-    # --- the express lane: most webhooks ---
+    # --- the express path: most webhooks ---
 
     def admit(self, target: bytes, headers: Mapping[str, str], lines: bytes, peer: str) -> AdmittedRequest | None:
-        """Return an admitted request if its head leaves nothing to refuse, else `None`."""
+        """Return an admitted request if its address, method, type and length are allowed, else `None`."""
         door = self._targets.get(target)
         if door is None:
             return None
@@ -104,8 +105,8 @@ class FrontDoor:
         except Refused as exc:
             respond(*self._refusal(exc, channel))
 
-    def lose(self) -> None:
-        """Count a request that was cut off; no part of it is stored."""
+    def count_disconnected(self) -> None:
+        """Count a request whose connection ended before it was complete; no part of it is stored."""
         self._metrics.refused.labels("disconnected").inc()
 
     # --- the ASGI application: all other requests ---
@@ -116,7 +117,7 @@ class FrontDoor:
         if path.startswith(_PREFIX):
             await self._webhook(path, scope, receive, send)
         elif scope["method"] in _NO_BODY_WANTED:
-            await self._behind(scope, receive, send)
+            await self._pages(scope, receive, send)
         else:
             await _send(send, *self._refusal(MethodNotAllowed("only GET and HEAD"), None, allow=b"GET, HEAD"))
 
@@ -138,7 +139,7 @@ class FrontDoor:
             request = WebhookRequest(method, url, headers, body, self._client((scope["client"] or ("",))[0], headers))
             correlation_id, response = await self._receiver.webhook(channel, request)
         except Disconnected:
-            self.lose()
+            self.count_disconnected()
         except Refused as exc:
             allow = ", ".join(sorted(door[0].webhook.methods)).encode() if door else b"POST"
             await _send(send, *self._refusal(exc, door[0] if door else None, allow=allow))
@@ -146,7 +147,10 @@ class FrontDoor:
             await _send(send, *_acceptance(response, correlation_id))
 
     async def _body(self, headers: Mapping[str, str], receive: Receive) -> bytes:
-        """Return the body; raise `TooLarge` if it is too long. Its length is known: `limits` refuses chunks."""
+        """Return the body; raises `TooLarge`, or `Disconnected` if the connection ends first.
+
+        The header gives the length: `limits` refuses bodies in chunks.
+        """
         if int(headers.get("content-length", "0")) > self._max_body:
             raise TooLarge(f"at most {self._max_body} bytes")
         parts: list[bytes] = []
@@ -185,7 +189,7 @@ class FrontDoor:
         return error.status, headers, body
 
     def _note_refusal(self, error: Refused, correlation_id: UUID, channel: Channel | None) -> None:
-        """Count every refusal, and log one per second and kind: a flood of bad requests must not fill the disk."""
+        """Count every refusal; log one per second, code and channel: a flood of bad requests must not fill the disk."""
         self._metrics.refused.labels(error.code).inc()
         if channel is not None:
             self._activity.note(channel.region, channel.name, "refused", self._clock(), error.reason)

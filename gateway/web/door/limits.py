@@ -1,4 +1,4 @@
-"""Limits that the HTTP server itself lacks: the size of a head, and the time in which head and body must arrive.
+"""Add the limits that the HTTP server lacks: the size of a head, and the time in which head and body must arrive.
 
 Overrides private hooks of uvicorn's `HttpToolsProtocol`, so `setup.cfg` allows only the tested minor version.
 """
@@ -23,7 +23,7 @@ class CycleLike(Protocol):
 
 
 class _Awaited(Enum):
-    """The next thing that the client must send."""
+    """The part of a request that the client must send next."""
 
     HEAD = "head"
     BODY = "body"
@@ -31,9 +31,9 @@ class _Awaited(Enum):
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """Answers 431 if a head has more than `max_head` bytes, 408 if head or body are too slow, 411 to a body in chunks.
+    """Answer 431 if a head has more than `max_head` bytes, 408 if head or body are too slow, 411 to a body in chunks.
 
-    No provider sends chunks. Without them there are no trailers, and the end of a request is never in doubt.
+    No provider sends chunks. Without them there are no trailers, and the length of a request is always known.
     """
 
     max_head = 32_768  # bytes
@@ -61,21 +61,21 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self._awaited is _Awaited.NOTHING:
             self.between_requests = self._began
-            # Empty lines between requests stop the server's keep-alive timer without a request.
+            # An empty line between requests stops the server's keep-alive timer, although no request follows.
             cycle: CycleLike | None = self.cycle
             if not self._began and cycle is not None and cycle.response_complete:
                 self._arm(self.head_timeout)
             return
-        if self._awaited is _Awaited.HEAD and not self._began:  # if it began here, the data has earlier requests too
+        if self._awaited is _Awaited.HEAD and not self._began:  # else `data` also has the end of the request before
             self._head_size += len(data)
             if self._head_size > self.max_head:
                 self._refuse(_TOO_LARGE)
                 return
-        # A request that arrived complete does not get here.
+        # Not reached if the request is complete.
         self._arm(self.head_timeout if self._awaited is _Awaited.HEAD else self.body_timeout)
 
     def arrived(self) -> None:
-        """Record that a complete request came without the parser."""
+        """Record that a complete request came that skips the parser."""
         self._awaited = _Awaited.NOTHING
         self._disarm()
         self._unset_keepalive_if_required()

@@ -1,1 +1,1 @@
-"""The pages for operators: status, health, metrics, the read-only API."""
+"""Serve the pages for operators: status, health and metrics."""

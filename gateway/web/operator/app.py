@@ -1,4 +1,4 @@
-"""The Flask application behind the front door: health, metrics, status pages, and the read-only API."""
+"""The Flask application, to which the front door passes all paths but /in/: operators' pages and the read-only API."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PAGES = ["/status", "/status.json", "/health/live", "/health/ready", "/metrics"
 
 
 def create_app(gateway: Gateway) -> Flask:
-    """Return the application over a wired gateway."""
+    """Return the Flask application for a gateway."""
     app = Flask(__name__)
 
     @app.after_request

@@ -1,4 +1,4 @@
-"""Health for load balancers and systemd, and metrics for Prometheus."""
+"""Serve the health checks for load balancers and systemd, and the metrics for Prometheus."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def add_health(app: Flask, gateway: Gateway) -> None:
 
 
 def _unready(gateway: Gateway) -> str | None:
-    """Return why messages cannot be accepted now, or `None`."""
+    """Return the reason why messages cannot be accepted now, or `None` if they can."""
     try:
-        behind = migrate.pending(gateway.database, ["spool"])
+        old = migrate.pending(gateway.database, ["spool"])
     except GatewayError as exc:
         return exc.reason
-    if behind:
+    if old:
         return text("the {part} tables are missing or old; run: run_gateway.py migrate", part="spool")
     return None

@@ -1,4 +1,4 @@
-"""The remedy of each trouble on the status page: its cause, and the steps with their commands."""
+"""The help page's sections: for each trouble on the status page its cause, and the steps with their commands."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ SECTIONS = (
     Section(
         Remedy.REFUSED,
         text("Requests are refused"),
-        text("The signature does not match: the secret, or [server] public_url, is not what the provider has."),
+        text("The signature does not match: the secret or [server] public_url differs from the provider's."),
         (
             text("Compare the secret and the webhook address with the provider's console: run_gateway.py check."),
             text("Restart the gateway after a change. The provider sends refused messages again."),
@@ -49,8 +49,8 @@ SECTIONS = (
     Section(
         Remedy.DEVICE,
         text("The device reports a trouble"),
-        text("The phone or modem tells it itself: battery, network, storage, or its own failures."),
-        (text("Look at the device; the sentence on the status page says what it reports."),),
+        text("The phone or modem reported it: battery, network, storage, or a failure of its own."),
+        (text("Check the device; the status page shows its report."),),
     ),
     Section(
         Remedy.BACKLOG,
@@ -64,16 +64,16 @@ SECTIONS = (
     Section(
         Remedy.DEAD,
         text("There are dead letters"),
-        text("No further attempt can help until somebody mends the cause; the messages are kept."),
+        text("No further attempt can help until the cause is repaired; the messages are kept."),
         (
             text("Read the reasons: run_gateway.py dead list."),
-            text("Mend the cause, then try all of them again: run_gateway.py replay --dead --yes."),
+            text("Repair the cause, then try all of them again: run_gateway.py replay --dead --yes."),
         ),
     ),
     Section(
         Remedy.LINE,
         text("The connection to the provider is down"),
-        text("The operator is away, or refuses the password or the address."),
+        text("The mobile operator does not answer, or refuses the password or the address."),
         (
             text("Compare host, port, system_id and password with the operator's letter: run_gateway.py check."),
             text("The gateway connects again by itself, at the latest after a minute."),
@@ -82,13 +82,16 @@ SECTIONS = (
     Section(
         Remedy.POLL,
         text("Polling the provider fails"),
-        text("The provider is away, or refuses the token. Webhooks go on; only the search for lost messages waits."),
+        text(
+            "The provider does not answer, or refuses the token. Webhooks still arrive; only the search for lost "
+            "messages waits."
+        ),
         (text("Compare the account and the token with the provider's console: run_gateway.py check."),),
     ),
     Section(
         Remedy.NOT_CONFIGURED,
         text("A channel is not configured any more"),
-        text("Its table was taken out of the region file while messages of it were still unfinished."),
+        text("Its table was removed from the region file before all its messages were processed."),
         (text("Add the channel again and replay: run_gateway.py replay --dead --yes."),),
     ),
 )

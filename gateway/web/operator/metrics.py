@@ -1,4 +1,4 @@
-"""Metrics that each scrape reads from the database."""
+"""Read the queues' depth and the connections' state from the database at each scrape."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gateway.spool.leases import stands
 
 
 class QueueDepth(Collector):
-    """The waiting and dead rows of all channels, read from the database, so that every process shows the same."""
+    """Count the waiting and dead rows of all channels in the database, so that all processes report the same."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""The status page, its help page and the status as JSON, each in one language."""
+"""Serve the status page, its help page, and the status as JSON, in the client's language."""
 
 from __future__ import annotations
 

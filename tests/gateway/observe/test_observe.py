@@ -103,9 +103,9 @@ def test_the_level_is_obeyed(monkeypatch: pytest.MonkeyPatch, logs: io.StringIO)
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", stream)
         configure("json", "error")
-    log.warning("put off")
+    log.warning("retry later")
     log.error("stage failed")
-    assert "put off" not in stream.getvalue()
+    assert "retry later" not in stream.getvalue()
     assert "stage failed" in stream.getvalue()
 
 
@@ -141,7 +141,7 @@ def test_a_whole_flow_writes_nothing_personal(
     receive(gateway, text, "SM10")
     drain(gateway)
     shown = written.getvalue()
-    for expected in ("intake", "delivered", "acknowledged", "put off", "dead letter", "ValueError"):
+    for expected in ("intake", "delivered", "acknowledged", "retry later", "dead letter", "ValueError"):
         assert expected in shown
     for secret in (*SECRETS, "8123456789", "jalan rusak", "twilio-token", "api-token", "Budi"):
         assert secret not in shown

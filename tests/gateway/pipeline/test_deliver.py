@@ -244,7 +244,7 @@ def test_status_of_a_complaint_the_centre_forgot_is_a_dead_letter(
     deliver(gateway)
     (job,) = jobs(rows, Kind.INQUIRE)
     assert job["state"] == State.DEAD
-    assert job["reason"] == "rejected: the centre does not know it"
+    assert job["reason"] == "rejected: the centre does not have the complaint"
 
 
 def test_status_words_and_a_date_of_western_indonesia(
@@ -319,7 +319,7 @@ def test_an_amendment_that_comes_after_the_purge_says_so(
     deliver(gateway)
     (job,) = jobs(rows, Kind.AMEND)
     assert job["state"] == State.DEAD
-    assert job["reason"] == "rejected: our copy was purged: the centre has it"
+    assert job["reason"] == "rejected: the complaint was purged here, because the centre has it"
 
 
 def test_an_amendment_is_tried_again_until_the_centre_answers(

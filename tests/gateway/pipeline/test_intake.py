@@ -138,7 +138,7 @@ def test_a_message_of_a_channel_that_is_gone_is_a_dead_letter(site: Site, rows: 
     intake(gateway).run_once()
     (row,) = rows(inbox)
     assert row["state"] == State.DEAD
-    assert row["reason"] == "channel_gone: no channel 00/lama is configured any more; add it again and replay"
+    assert row["reason"] == "channel_gone: the channel 00/lama is not configured any more; add it again and replay"
 
 
 def test_a_message_whose_key_is_lost_is_a_dead_letter(

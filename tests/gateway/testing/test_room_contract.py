@@ -80,7 +80,7 @@ def test_an_exemption_without_a_reason_is_named(room: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
-        ("sender = ", "sendr = ", "remove from sample.toml what is no setting: sendr"),
+        ("sender = ", "sendr = ", "remove from sample.toml the keys that are no settings: sendr"),
         ("sender = ", "# sender = ", "add to sample.toml the required settings: sender"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The central store's first tables: complaints, their history, the ticket counter."""
+"""Create the central store's first tables: complaints, their history, the ticket counter."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables. There is no way back: restore a backup instead."""
+    """Create the tables. A migration cannot be undone: restore a backup instead."""
     op.create_table(
         "complaint",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -65,7 +65,7 @@ def upgrade() -> None:
 
 
 def _make_append_only(table: str) -> None:
-    """Let the database itself refuse to change or remove a line of history."""
+    """Add a trigger, so that the database refuses to change or remove a line of history."""
     message = f"{table} is append-only"
     if op.get_bind().dialect.name == "sqlite":
         for verb in ("UPDATE", "DELETE"):

@@ -10,7 +10,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table."""
+    """Create the table."""
     op.create_table(
         "complaint_addition",
         sa.Column("id", sa.Uuid(), nullable=False),

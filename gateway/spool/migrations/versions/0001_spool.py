@@ -1,4 +1,4 @@
-"""The spool's first tables: inbox, outbox, cases, references, reply counts, cursors, activity."""
+"""Create the spool's first tables: inbox, outbox, cases, references, reply counts, cursors, activity."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = None
 
 
 def upgrade() -> None:
-    """Make the tables. There is no way back: restore a backup instead."""
+    """Create the tables. A migration cannot be undone: restore a backup instead."""
     op.create_table(
         "activity",
         sa.Column("region", sa.Text(), nullable=False),

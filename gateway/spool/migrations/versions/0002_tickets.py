@@ -1,4 +1,4 @@
-"""Tickets in a table of their own: a case's row is wide, and was written a second time only to hold its number."""
+"""Move the tickets into a table of their own, because an update of a case writes its whole wide row again."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0001"
 
 
 def upgrade() -> None:
-    """Make the table, and move the tickets there are."""
+    """Create the table, and move the existing tickets."""
     op.create_table(
         "ticket",
         sa.Column("case_id", sa.Uuid(), nullable=False),

@@ -1,4 +1,4 @@
-"""Drafts of messages in parts, follow-ups to a case, withdrawals, consent."""
+"""Add messages in parts (draft, part), further messages of a case (follow_up), withdrawals, and consents."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ down_revision = "0002"
 
 
 def upgrade() -> None:
-    """Make the tables and columns."""
+    """Create the tables and columns."""
     op.create_table(
         "draft",
         sa.Column("id", sa.Uuid(), nullable=False),

@@ -32,7 +32,7 @@ def test_a_further_message_within_the_window_is_added_to_the_open_case(talk: Any
     assert line["actor"] == "reporter"
     assert line["from_status"] == "received"
     assert line["to_status"] == "received"
-    assert line["why"] == "addition by the reporter: 60 s after the message before, and it reads like more"
+    assert line["why"] == "addition by the reporter: 60 s after the message before, no sign of a new report"
     shown = gateway.central.by_ticket(complaint["ticket"])
     assert [one["text"] for one in shown["additions"]] == ["persis di depan masjid 🕌"]
     templates = gateway.settings.gateway.templates

@@ -47,11 +47,11 @@ ROUTER = Router(
         ("74.71", "energi", "", "PLN", "gateway route 2"),
         ("18.10", None, "apa saja", "Pemkab Pringsewu", "18.10 agency"),
         ("18.71", None, "apa saja", "Pemprov Lampung", "18 agency"),
-        ("74.71", None, "apa saja", DESK, "national desk: no rule claimed it"),
+        ("74.71", None, "apa saja", DESK, "national desk: no rule matched"),
         ("74.71.01", None, "apa saja", "Kecamatan Mandonga", "74.71 route 1"),
-        ("181", None, "apa saja", DESK, "national desk: no rule claimed it"),
-        (None, "pekerjaan-umum", "", DESK, "national desk: no rule claimed it"),
-        ("00", None, "", DESK, "national desk: no rule claimed it"),
+        ("181", None, "apa saja", DESK, "national desk: no rule matched"),
+        (None, "pekerjaan-umum", "", DESK, "national desk: no rule matched"),
+        ("00", None, "", DESK, "national desk: no rule matched"),
     ],
 )
 def test_the_first_rule_that_matches(place: Any, category: Any, text: str, agency: str, reason: str) -> None:

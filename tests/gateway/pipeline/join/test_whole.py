@@ -115,7 +115,7 @@ def test_an_impossible_number_is_a_dead_letter(waves: Waves, rows: Rows, drain: 
     drain(gateway)
     (row,) = rows(inbox)
     assert row["state"] == State.DEAD
-    assert row["reason"] == f"untranslatable: part {number} of {total}"
+    assert row["reason"] == f"untranslatable: a part has an impossible number: {number} of {total}"
 
 
 def test_a_command_in_parts_is_a_command(waves: Waves, rows: Rows, drain: Drain) -> None:

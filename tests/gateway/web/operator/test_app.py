@@ -154,7 +154,7 @@ def test_the_status_page_says_that_all_is_well(delivered: Gateway, clock: StillC
     client = create_app(delivered).test_client()
     page = client.get("/status").text
     assert "Lancar: semua kanal berjalan" in page
-    assert "all channels flow" in client.get("/status?lang=en").text
+    assert "all channels work" in client.get("/status?lang=en").text
     report = client.get("/status.json").json
     assert report["healthy"] is True
     assert report["waiting"] == 0

@@ -14,7 +14,9 @@ from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass
 from gateway.domain.ids import time_of
 from gateway.domain.texts import text
 from gateway.i18n import localize
+from gateway.spool.outbox import Job
 from gateway.spool.rows import InboxRow, OutboxRow
+from gateway.spool.tables import Kind
 
 
 class DeadLetter(TypedDict):
@@ -115,8 +117,15 @@ def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[DeadLetter
     message = spool.inbox.get(identifier)
     if message is not None:
         return _letter("inbox", message), spool.inbox.unseal(message).payload if content else b""
-    reply = spool.outbox.get(identifier)
-    if reply is None:
+    row = spool.outbox.get(identifier)
+    if row is None:
         return None, b""
-    payload = spool.outbox.unseal(reply).text.encode() if content and reply.payload else b""
-    return _letter("outbox", reply), payload
+    return _letter("outbox", row), _content(gateway, row) if content and row.payload else b""
+
+
+def _content(gateway: Gateway, row: OutboxRow) -> bytes:
+    """Return the text of a reply, or the content of a job for the centre; raises `Undecryptable`."""
+    job = Job.of(row)
+    if row.kind == Kind.REPLY or job is None:
+        return gateway.spool.outbox.unseal(row).text.encode()
+    return gateway.spool.outbox.content(job)

@@ -15,6 +15,7 @@ from adapters.sms.twilio.simulator import FakeTwilio
 from gateway.bootstrap import Gateway
 from gateway.central.tables import complaints, history
 from gateway.domain.ids import new_id
+from gateway.spool.case import CaseReference
 from gateway.spool.tables import Kind, State, inbox, outbox
 from gateway.storage.crypto import parse_key
 from gateway.storage.migrate import pending
@@ -190,6 +191,17 @@ def test_dead_show_prints_the_message_only_when_asked(site: Site, letters: Lette
     assert json.loads(report["content"]) == {"sid": "rusak 😭"}
     assert "Tulis laporan Anda" in site.run("dead", "show", str(reply), "--content").output
     assert site.run("dead", "show", str(new_id())).exit_code == FOUND
+
+
+@pytest.mark.parametrize(("kind", "content"), [(Kind.AMEND, b"a late part"), (Kind.ADD, b'{"text": "persis"}')])
+def test_dead_show_prints_the_content_of_a_job(site: Site, kind: Kind, content: bytes) -> None:
+    gateway = site.gateway()
+    case = CaseReference(new_id(), "00", "sms", new_id())
+    with gateway.database.begin() as transaction:
+        (job,) = gateway.spool.outbox.add_jobs(transaction, kind, [case], content=content)
+    result = site.run("dead", "show", str(job.id), "--content")
+    assert result.exit_code == 0, result.output
+    assert content.decode() in result.output
 
 
 def test_what_dead_show_prints_is_what_try_reads(site: Site, receive: Receive, tmp_path: Path) -> None:

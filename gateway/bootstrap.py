@@ -82,10 +82,16 @@ class Gateway:
                     )
 
     def require_keys(self) -> None:
-        """Raise `Misconfigured` if stored values need a key that is not configured."""
+        """Raise `Misconfigured` if the newest stored values need a key that is not configured.
+
+        If only the oldest ones do, log a warning: a key lost long ago must not stop the acceptance of new messages.
+        """
+        keyring = self.spool.keyring
         for tables in self.tables:
             with self._tolerate_unreachable_centre(tables.database):
-                self._require_key(missing_key(tables.database, tables.metadata, self.spool.keyring))
+                self._require_key(missing_key(tables.database, tables.metadata, keyring, newest=True))
+                if lost := missing_key(tables.database, tables.metadata, keyring, newest=False):
+                    log.warning("old key missing", reason=f"old values need key {lost}; put it back into the list")
 
     @contextmanager
     def _tolerate_unreachable_centre(self, database: Database) -> Iterator[None]:

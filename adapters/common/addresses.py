@@ -19,7 +19,7 @@ class PlainHttp(IntEnum):
 def check_private(url: str, plain_http: PlainHttp, error_text: str) -> None:
     """Raise `ValueError` with the error text unless the URL is https, or plain http to a host of the allowed level."""
     parts = urlsplit(url)
-    if parts.scheme == "https":
+    if parts.scheme == "https" and parts.hostname:
         return
     if parts.scheme != "http" or _level(parts.hostname or "") > plain_http:
         raise ValueError(error_text)

@@ -20,6 +20,8 @@ from gateway.i18n.click_texts import CLICK_TEXTS
 DOMAIN = "lapor"
 LOCALE = Path(__file__).parent / "locale"
 _REASON = re.compile(r"([a-z_]+: )(.+)", re.DOTALL)  # a stored reason: an error's code, which stays, and its message
+_LONGEST = 500  # characters of a plain text that is matched against the patterns
+_DEEPEST = 4  # levels of texts within texts
 _ONE_WORD = {"code", "filename", "key", "name", "path", "place"}  # placeholders whose values never have spaces
 
 
@@ -56,10 +58,21 @@ def localize(english: str, language: Language) -> str:
         }
         translated = _translations().gettext(english.pattern)
         return translated.format(**values) if english.values else translated
-    if matched := _match(english, language):
+    return _localized_plain(english, _DEEPEST)
+
+
+def _localized_plain(english: str, depth: int) -> str:
+    """Return a plain string in Indonesian by the patterns of the catalogue; unchanged if none matches.
+
+    A value in a match may itself be a translatable text, up to `depth` levels. Long and deep texts are left alone: a
+    provider could otherwise make one that takes minutes.
+    """
+    if not english or depth == 0 or len(english) > _LONGEST:
+        return str(english)
+    if (matched := _match(english, depth)) is not None:
         return matched
     reason = _REASON.fullmatch(english)
-    return reason[1] + localize(reason[2], language) if reason else str(english)
+    return reason[1] + _localized_plain(reason[2], depth - 1) if reason else str(english)
 
 
 @cache
@@ -105,13 +118,13 @@ def _expression(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts), re.DOTALL)
 
 
-def _match(english: str, language: Language) -> str | None:
+def _match(english: str, depth: int) -> str | None:
     """Return the translation of a plain English string, or `None` if no pattern of the catalogue matches it."""
     translated = _translations().gettext(english)
     if translated != english:
         return translated
     for expression, pattern in _patterns():
         if match := expression.fullmatch(english):
-            values = {name: localize(value, language) for name, value in match.groupdict().items()}
+            values = {name: _localized_plain(value, depth - 1) for name, value in match.groupdict().items()}
             return _translations().gettext(pattern).format_map(values)
     return None

@@ -25,7 +25,11 @@ _PLACEHOLDERS: dict[str, frozenset[str]] = {
 }
 REPLIES = tuple(_PLACEHOLDERS)  # the names of the replies; the other templates are texts inside complaints
 _PLACEHOLDERS |= {"no_text": frozenset(), "incomplete": frozenset({"missing", "total"})}
-_REQUIRED = {"ticket": frozenset({"ticket"}), "status": frozenset({"ticket", "status"})}
+_REQUIRED = {
+    "ticket": frozenset({"ticket"}),
+    "status": frozenset({"ticket", "status"}),
+    "incomplete": frozenset({"missing"}),
+}
 _STATUS_WORDS: dict[Status, str] = {
     Status.RECEIVED: "diterima, menunggu verifikasi",
     Status.VERIFIED: "terverifikasi",
@@ -90,7 +94,7 @@ class Templates(Section):
     )
     incomplete: str = Field(
         "[Pesan tidak lengkap: bagian {missing} dari {total} tidak diterima]",
-        description=text("Below a long message with missing parts. May use {missing}, {total}."),
+        description=text("Below a long message with missing parts. May use {missing}, {total}; must use {missing}."),
     )
     status_words: dict[Status, str] = Field(
         default={},

@@ -44,19 +44,17 @@ def encrypted_columns(metadata: sa.MetaData) -> Iterator[EncryptedColumn]:
                 yield EncryptedColumn(column, purpose_of(column))
 
 
-def missing_key(database: Database, metadata: sa.MetaData, keyring: Keyring) -> str | None:
+def missing_key(database: Database, metadata: sa.MetaData, keyring: Keyring, *, newest: bool) -> str | None:
     """Return the fingerprint of a key that stored values need and the ring does not have, or `None`.
 
-    Only the newest and the oldest value of each encrypted column are read: all values would take too long at the start,
-    and keys usually change in the order of time. Raises `Unavailable`.
+    Only the newest value of each encrypted column is read, or else the oldest: all values would take too long at the
+    start, and keys usually change in the order of time. Raises `Unavailable`.
     """
     with database.read() as transaction:
         for column, _ in encrypted_columns(metadata):
             row_id = column.table.c.id
-            for order in (row_id.desc(), row_id.asc()):
-                stored = transaction.execute(
-                    sa.select(column).where(column.is_not(None)).order_by(order).limit(1)
-                ).scalar()
-                if stored is not None and (missing := keyring.missing(stored)):
-                    return missing
+            order = row_id.desc() if newest else row_id.asc()
+            stored = transaction.execute(sa.select(column).where(column.is_not(None)).order_by(order).limit(1)).scalar()
+            if stored is not None and (missing := keyring.missing(stored)):
+                return missing
     return None

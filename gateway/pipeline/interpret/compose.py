@@ -33,7 +33,7 @@ class Composer:
         self._enricher = Enricher(rules.categories, rules.classifications)
         self._router = Router(regions, rules.routes, rules.national_desk)
         self._keywords: Mapping[str, str] = {word: region.code for region in regions for word in region.keywords}
-        self._no_text = templates.no_text
+        self._no_text = templates.no_text.format()
 
     def compose(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -138,3 +139,20 @@ def test_a_region_has_the_zone_of_its_province(region: str, zone: object) -> Non
 @pytest.mark.parametrize(("language", "shown"), [(Language.INDONESIAN, "1.234"), (Language.ENGLISH, "1,234")])
 def test_numbers_have_the_separators_of_the_language(language: Language, shown: str) -> None:
     assert format_number(1234, language) == shown
+
+
+@pytest.mark.parametrize("english", ["", "no TLS with the operator ()"])
+def test_an_empty_text_does_not_become_the_head_of_the_catalogue(english: str) -> None:
+    assert "Project-Id-Version" not in localize(english, Language.INDONESIAN)
+
+
+@pytest.mark.parametrize("piece", ["a: ", "; cause: ", "x: x; cause: ", "the gateway answered "])
+def test_a_long_stored_text_takes_no_time(piece: str) -> None:
+    began = time.thread_time()  # CPU time: a busy machine does not count
+    localize(piece * 4000, Language.INDONESIAN)
+    localize((piece * 4000)[:500], Language.INDONESIAN)
+    assert time.thread_time() - began < 1
+
+
+def test_a_long_stored_text_stays_as_it_is() -> None:
+    assert localize("a: " * 1000, Language.INDONESIAN) == "a: " * 1000

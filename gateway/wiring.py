@@ -11,7 +11,7 @@ from gateway.domain.texts import text
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.acknowledge import Acknowledger
 from gateway.pipeline.casework import Casework
-from gateway.pipeline.commit import Committer, GroupCommit, Tally
+from gateway.pipeline.commit import Committer, GroupCommit
 from gateway.pipeline.deliver import Deliverer
 from gateway.pipeline.effects import EffectWriter
 from gateway.pipeline.gather import Gatherer
@@ -22,6 +22,7 @@ from gateway.pipeline.interpret.replies import Replies
 from gateway.pipeline.join import Joining
 from gateway.pipeline.receive import Receiver
 from gateway.pipeline.settle import Policy, Settler
+from gateway.pipeline.tally import Tally
 from gateway.ports import Channel, Clock, Replier
 from gateway.ports.registry import Registry
 from gateway.runtime.lines import Lines

@@ -106,7 +106,7 @@ def dead_show(app: App, identifier: UUID, content: bool, as_json: bool) -> None:
         print_json({**letter, **({"content": payload.decode("utf-8", "replace")} if content else {})})
         return
     for name, value in letter.items():
-        click.echo(f"{name:<10} {value}")
+        click.echo(f"{name:<10} {value}", err=content)  # standard output is for the message alone: `try` reads it
     if content:
         sys.stdout.buffer.write(payload)
 

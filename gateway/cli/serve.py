@@ -54,7 +54,13 @@ _stages_option = click.option(
     is_flag=True,
     help=text("Also run the simulator of providers, with invented citizens."),
 )
-@click.option("--rate", default=0.5, show_default=True, help=text("With --simulate: messages per second."))
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=0.5,
+    show_default=True,
+    help=text("With --simulate: messages per second."),
+)
 @_stages_option
 @pass_app
 def serve(app: App, simulated: bool, rate: float, stages: list[str]) -> None:

@@ -17,7 +17,13 @@ from gateway.pipeline.interpret.enrich import phone
         "Simulate the providers and invented citizens.\n\nNeeds a running gateway; no message leaves this machine."
     )
 )
-@click.option("--rate", default=1.0, show_default=True, help=text("Messages per second."))
+@click.option(
+    "--rate",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help=text("Messages per second."),
+)
 @click.option("--count", type=int, help=text("Stop after so many messages; without it, play until Ctrl-C."))
 @click.option(
     "--samples", type=click.Path(exists=True, dir_okay=False, path_type=Path), help=text("Another file of samples.")

@@ -17,6 +17,7 @@ from gateway.domain.errors import GatewayError, Misconfigured, Refused
 from gateway.domain.events import CitizenMessage, MessagePart
 from gateway.domain.ids import new_id
 from gateway.domain.texts import text
+from gateway.i18n import Language, localize
 from gateway.pipeline.interpret.commands import Report, StatusQuery, Withdrawal
 from gateway.pipeline.interpret.compose import Composed, Composer
 from gateway.pipeline.interpret.replies import Replies
@@ -67,7 +68,7 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
         print_json([{"stage": stage.name, "result": stage.result} for stage in stages])
     else:
         for stage in stages:
-            click.echo(f"{stage.name:<10} {_pretty(stage.result)}")
+            click.echo(f"{stage.name:<10} {_pretty(stage.result, app.language)}")
     raise SystemExit(EXIT_FOUND if any(stage.failed for stage in stages) else 0)
 
 
@@ -130,12 +131,14 @@ def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePa
 
 
 _SAMPLE_TICKET = "12345671"
+_NOBODY = text("nobody: ourselves, a short code, a machine, or a channel without replies")
+_IN_WORDS = frozenset({"error", "why", "reason", "to"})  # fields whose values are texts for people
 
 
 def _answer(settings: Settings, channel: Channel, composed: Composed) -> Result:
     """Return the reply and its recipient, with a sample ticket and a sample status instead of the centre's."""
     if composed.contact is None:
-        return {"to": "nobody: ourselves, a short code, a machine, or a silent channel"}
+        return {"to": str(_NOBODY)}
     reply, otherwise = _replies(settings, channel, composed)
     result: dict[str, object] = {"to": composed.contact, "text": reply, "parts": channel.replier.parts(reply)}
     if otherwise is not None:
@@ -159,15 +162,16 @@ def _replies(settings: Settings, channel: Channel, composed: Composed) -> tuple[
     return replies.to_command(request), None
 
 
-def _pretty(result: Result) -> str:
-    lines = (f"{name}: {_words(value)}" for name, value in result.items() if value not in (None, (), [], {}))
-    return ("\n" + " " * 11).join(lines)
+def _pretty(result: Result, language: Language) -> str:
+    filled = {name: value for name, value in result.items() if value not in (None, (), [], {})}
+    return ("\n" + " " * 11).join(f"{name}: {_words(name, value, language)}" for name, value in filled.items())
 
 
-def _words(value: object) -> str:
+def _words(name: str, value: object, language: Language) -> str:
     """Return a value for reading, such as `code: 18.10, reason: …`; empty values in tables are left out."""
     if isinstance(value, dict):
-        return ", ".join(f"{name}: {_words(inner)}" for name, inner in value.items() if inner not in (None, (), []))
+        filled = {inner: part for inner, part in value.items() if part not in (None, (), [])}
+        return ", ".join(f"{inner}: {_words(inner, part, language)}" for inner, part in filled.items())
     if isinstance(value, list | tuple):
-        return "; ".join(_words(inner) for inner in value)
-    return str(value)
+        return "; ".join(_words(name, part, language) for part in value)
+    return localize(value, language) if name in _IN_WORDS and isinstance(value, str) else str(value)

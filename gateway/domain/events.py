@@ -62,7 +62,7 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """The report of a provider's device about itself, such as a phone's battery; the status page shows it."""
 
     well: bool  # False if the device has a trouble
-    text: str  # one short line in Bahasa Indonesia; no person's data
+    text: str  # one short line in English, translated by the catalogue when it is shown; no person's data
 
 
 Event = CitizenMessage | MessagePart | DeliveryReceipt | Notice | Ignored

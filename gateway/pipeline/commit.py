@@ -9,42 +9,22 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
 from queue import SimpleQueue
 from typing import NamedTuple
 from uuid import UUID
 
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Rejected, Unavailable
+from gateway.domain.texts import text
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
-from gateway.ports import Channel
-from gateway.spool.activity import ActivityLog
+from gateway.pipeline.tally import Tally
 from gateway.spool.inbox import Inbox, Incoming, SealedRow
 
 _RETRY_AFTER = 5.0  # seconds; long enough for a database to restart
 
 Done = Callable[[bool | Overloaded], None]  # argument: True if the message is new, False if known, or the error
-
-
-class Tally:
-    """Count accepted messages per channel."""
-
-    def __init__(self, channels: Iterable[Channel], metrics: Metrics, activity: ActivityLog) -> None:
-        self._activity = activity
-        ids = [channel.id for channel in channels]
-        self._new = {channel: metrics.accepted.labels(*channel) for channel in ids}
-        self._known = {channel: metrics.duplicates.labels(*channel) for channel in ids}
-
-    def count(self, channel: ChannelId, new: int, known: int, at: datetime) -> None:
-        """Count durable messages: new ones, and repeated deliveries of known ones."""
-        if new:
-            self._new[channel].inc(new)
-        if known:
-            self._known[channel].inc(known)
-        if new or known:
-            self._activity.note(*channel, "accepted", at)
 
 
 class Committer:
@@ -167,9 +147,9 @@ class GroupCommit:
         """
         channel = ChannelId(message.region, message.channel)
         if len(self._waiting) >= self._limit:
-            raise Overloaded("too many messages wait for their commit", retry_after=_RETRY_AFTER)
+            raise Overloaded(text("too many messages wait for their commit"), retry_after=_RETRY_AFTER)
         if self._per_channel[channel] >= self._channel_limit:
-            raise ChannelBusy("too many messages of this channel wait for their commit", retry_after=_RETRY_AFTER)
+            raise ChannelBusy(text("too many messages of this channel wait for their commit"), retry_after=_RETRY_AFTER)
         loop = asyncio.get_running_loop()
         self._waiting.append(_Waiting(self._committer.inbox.seal(message), channel, done, loop.time()))
         self._per_channel[channel] += 1
@@ -232,7 +212,7 @@ class GroupCommit:
             self._per_channel[given_up[-1].channel] -= 1
         self._watch = loop.call_later(self._timeout / 4, self._give_up_on_old)
         for waiting in given_up:
-            waiting.done(Overloaded("the commit took too long", retry_after=_RETRY_AFTER))
+            waiting.done(Overloaded(text("the commit took too long"), retry_after=_RETRY_AFTER))
 
     async def close(self) -> None:
         """Wait until no group is being committed, then end the thread."""

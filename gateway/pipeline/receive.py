@@ -9,7 +9,8 @@ from uuid import UUID
 from gateway.domain.errors import Overloaded, Refused
 from gateway.domain.ids import new_id
 from gateway.observe.logs import log
-from gateway.pipeline.commit import GroupCommit, Tally
+from gateway.pipeline.commit import GroupCommit
+from gateway.pipeline.tally import Tally
 from gateway.ports import HTTP, Channel, FetchedMessage, Response
 from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool

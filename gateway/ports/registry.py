@@ -37,7 +37,9 @@ class Registry:
         """Return the entry of a key; raises `Misconfigured` with the most similar key if there is none."""
         if key not in self._specs:
             similar = get_close_matches(key, self._specs, n=1, cutoff=0.4)
-            hint = f"did you mean {similar[0]!r}?" if similar else f"known adapters: {', '.join(self.keys)}"
+            hint = text("known adapters: {listed}", listed=", ".join(self.keys))
+            if similar:
+                hint = text("did you mean {name}?", name=repr(similar[0]))
             raise Misconfigured(text("there is no adapter {key}; {hint}", key=repr(key), hint=hint))
         return self._specs[key]
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from pydantic import ValidationInfo
 from pydantic_core import PydanticCustomError, core_schema
 
+from gateway.domain.texts import text
+
 if TYPE_CHECKING:
     from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
     from pydantic.json_schema import JsonSchemaValue  # not at run time: the import is slow, and only `check` needs it
@@ -66,7 +68,7 @@ class Secret:
             )
         ((kind, name),) = reference.items()
         if not isinstance(name, str) or not name:
-            raise PydanticCustomError("secret_reference", "the reference must be a name in quotes")
+            raise PydanticCustomError("secret_reference", text("the reference must be a name in quotes"))
         value = _from_env(name) if kind == "env" else _from_file(name, info)
         return cls(value, f"{kind} {name}")
 
@@ -75,7 +77,7 @@ def _from_env(name: str) -> str:
     value = os.environ.get(name, "")
     if not value:
         raise PydanticCustomError(
-            "secret_missing", "set the environment variable {name} (it is missing or empty)", {"name": name}
+            "secret_missing", text("set the environment variable {name} (it is missing or empty)"), {"name": name}
         )
     return value
 
@@ -88,24 +90,24 @@ def _from_file(name: str, info: ValidationInfo) -> str:
     except FileNotFoundError as exc:
         raise PydanticCustomError(
             "secret_absent",
-            "{path} does not exist; create it, or for a trial let `run_gateway.py init` make it",
+            text("{path} does not exist; create it, or for a trial let `run_gateway.py init` make it"),
             {"path": str(path)},
         ) from exc
     except PermissionError as exc:
         raise PydanticCustomError(
             "secret_unreadable",
-            "{path} is not readable by this user; give it to them with chown, or let them read it with chmod",
+            text("{path} is not readable by this user; give it to them with chown, or let them read it with chmod"),
             {"path": str(path)},
         ) from exc
     except OSError as exc:
         why = exc.strerror or type(exc).__name__
         raise PydanticCustomError(
             "secret_missing",
-            "cannot read {path}: {why}",
+            text("cannot read {path}: {why}"),
             {"path": str(path), "why": why},
         ) from exc
     except UnicodeDecodeError as exc:
-        raise PydanticCustomError("secret_missing", "{path} is not UTF-8 text", {"path": str(path)}) from exc
+        raise PydanticCustomError("secret_missing", text("{path} is not UTF-8 text"), {"path": str(path)}) from exc
     if not value:
-        raise PydanticCustomError("secret_missing", "{path} is empty", {"path": str(path)})
+        raise PydanticCustomError("secret_missing", text("{path} is empty"), {"path": str(path)})
     return value

@@ -132,6 +132,20 @@ _IN_WORDS = {
 }
 
 
+_LIMITS = {  # type of pydantic's error → the name of the limit in its context, and the problem in our words
+    "greater_than": ("gt", text("must be greater than {limit}")),
+    "greater_than_equal": ("ge", text("must be {limit} or more")),
+    "less_than": ("lt", text("must be less than {limit}")),
+    "less_than_equal": ("le", text("must be {limit} or less")),
+    "string_too_short": ("min_length", text("must have {limit} characters or more")),
+    "string_too_long": ("max_length", text("must have {limit} characters or fewer")),
+    "too_short": ("min_length", text("must have {limit} entries or more")),
+    "too_long": ("max_length", text("must have {limit} entries or fewer")),
+    "literal_error": ("expected", text("must be {limit}")),
+    "enum": ("expected", text("must be {limit}")),
+}
+
+
 def problem_of(error: ErrorDetails, kind: type[BaseModel], place: list[str]) -> str:
     """Return the problem of a value and its remedy; `kind` is the file's model, `place` the parts of the key."""
     if error["type"] in _IN_WORDS:
@@ -143,6 +157,13 @@ def problem_of(error: ErrorDetails, kind: type[BaseModel], place: list[str]) -> 
             "{path} does not exist; restore it from the backup (only for a first installation: run_gateway.py init)",
             path=error["ctx"]["path"],
         )
+    if error["type"] == "secret_by_value":
+        forms = {"env": '{ env = "NAME" }', "file": '{ file = "path" }'}
+        return text("write a reference: {env} or {file}, not the value", **forms)
+    if error["type"] in _LIMITS:
+        name, problem = _LIMITS[error["type"]]
+        limit = str(error["ctx"][name]).replace(" or ", ", ")
+        return Text(problem, limit=limit)
     if error["type"] == "missing":
         return _missing(kind, place)
     if error["type"] == "extra_forbidden":

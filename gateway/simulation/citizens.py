@@ -9,6 +9,9 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.domain.errors import Misconfigured
+from gateway.domain.texts import text
+
 SAMPLES = Path(__file__).parent / "samples" / "sms.toml"
 
 
@@ -22,12 +25,14 @@ class Sample:
 
 
 def load_samples(path: Path) -> list[Sample]:
-    """Return the messages of a samples file; raises `ValueError` with the file's name and its fault."""
+    """Return the messages of a samples file; raises `Misconfigured` with the file's name and its fault."""
     try:
         rows = tomllib.loads(path.read_text("utf-8"))["message"]
         samples = [Sample(row["from"], row["text"], tuple(row.get("media", ()))) for row in rows]
-    except (KeyError, TypeError, AttributeError, tomllib.TOMLDecodeError) as exc:
-        raise ValueError(f"{path.name} is not a samples file: {type(exc).__name__} {exc}") from exc
+    except (KeyError, TypeError, AttributeError, UnicodeDecodeError, tomllib.TOMLDecodeError) as exc:
+        raise Misconfigured(
+            text("{file} is not a file of samples ({error}); see {example}", file=path.name, error=exc, example=SAMPLES)
+        ) from exc
     if not samples:
-        raise ValueError(f"{path.name} has no [[message]]")
+        raise Misconfigured(text("{file} has no [[message]]; see {example}", file=path.name, example=SAMPLES))
     return samples

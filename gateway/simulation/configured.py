@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Protocol, cast
 
 from gateway.domain.errors import Misconfigured
-from gateway.domain.texts import text
+from gateway.domain.texts import Text, text
 from gateway.ports import ChannelContext, ChannelSettings
 from gateway.ports.registry import Registry
 from gateway.settings.files import ChannelConfig, Settings
@@ -31,12 +31,14 @@ class Simulated:
     provider: Provider
 
     @property
-    def setting(self) -> str:
+    def setting(self) -> Text:
         """Return the place of the setting with the provider's address, for error messages."""
         channel = self.channel
-        return (
-            f"{self.provider.setting} of channel {channel.region}/{channel.name} "
-            f'or of [adapters."{channel.adapter_key}"]'
+        return text(
+            '{setting} of channel {channel} or of [adapters."{adapter}"]',
+            setting=self.provider.setting,
+            channel=f"{channel.region}/{channel.name}",
+            adapter=channel.adapter_key,
         )
 
 

@@ -70,7 +70,7 @@ class Simulator:
     ) -> None:
         """Prepare; `rate` is in messages per second, `samples` a file instead of the shipped one.
 
-        Raises `ValueError` without a provider, for a rate of 0, and for a file that holds no samples.
+        Raises `ValueError` without a provider and for a rate of 0, `Misconfigured` for a file without samples.
         """
         if rate <= 0 or not providers:
             raise ValueError("a simulator needs at least one provider and a rate above 0")

@@ -165,7 +165,7 @@ def main(arguments: list[str]) -> int:
     sys.stdout.write(
         f"\nAdd this entry to BUILTIN in adapters/__init__.py:\n{entry}\n"
         f"Only if it needs a package of its own, add an extra to [options.extras_require] in setup.cfg:\n{extra}\n"
-        f"\nNext: python -m pytest {words_of(key)['PATH']}, then docs/writing-an-adapter.md, step 2.\n"
+        f"\nNext: .venv/bin/python -m pytest {words_of(key)['PATH']}, then docs/writing-an-adapter.md, step 2.\n"
     )
     return 0
 

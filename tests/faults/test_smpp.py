@@ -201,7 +201,7 @@ def test_operator_away(sqlite_url: str, at_operator: Install, tell: Tell) -> Non
     books.wait_drained()
     found = audit(installation, books)
     tell(f"{len(attempts)} attempts in 5 s; replies went out {back:.1f} s after the operator was back; {found}")
-    assert re.search("terputus sejak [^:]*: unavailable: the (operator|connection)", said)
+    assert re.search("terputus sejak [^:]*: unavailable: (operator|sambungan)", said)
     assert 2 <= len(attempts) <= 6, "again, but not without pause"
     assert [line["attempts"] for line in attempts] == list(range(1, len(attempts) + 1))
     assert found.replies == 5

@@ -15,14 +15,15 @@ from gateway.domain.errors import Unavailable
 from gateway.domain.events import Notice
 from gateway.domain.texts import text
 
-# For each check of the app: the statuses that are a fault, and the text for the administrator, in Indonesian.
+# For each check of the app: the statuses that are a fault, and the text for the administrator.
 _WARN, _FAIL = frozenset({"warn", "fail"}), frozenset({"fail"})
 CHECKS = {
-    "battery:level": (_WARN, "baterai telepon lemah, sambungkan pengisi daya"),
-    "connection:status": (_FAIL, "telepon tidak tersambung ke internet"),
+    "battery:level": (_WARN, text("the phone's battery is low, connect the charger")),
+    "connection:status": (_FAIL, text("the phone has no internet connection")),
     # "warn" is one failed SMS: a wrong number is enough for that.
-    "messages:failed": (_FAIL, "semua SMS keluar gagal, periksa pulsa dan sinyal"),
+    "messages:failed": (_FAIL, text("all outgoing SMS fail, check credit and signal")),
 }
+_READY = text("the phone is ready")
 
 # Older apps have no list of received SMS, or list one SMS twice with different times (their pull request 393), which
 # would make two complaints.
@@ -87,13 +88,17 @@ def _notice(health: _Health) -> Notice:
         fault for name, (bad, fault) in CHECKS.items() if name in health.checks and health.checks[name].status in bad
     ]
     if health.status == "fail" and not faults:
-        faults = ["aplikasi di telepon melaporkan gangguan"]
-    return Notice(well=not faults, text="; ".join(faults) or "telepon siap")
+        faults = [text("the app on the phone reports a trouble")]
+    notice: str = _READY
+    for number, fault in enumerate(faults):
+        notice = text("{first}; also: {second}", first=notice, second=fault) if number else fault
+    return Notice(well=not faults, text=str(notice))
 
 
 def device_notice(device: bytes, at: datetime, patience: float) -> Notice:
     """Return the state of the phone: off if unseen by its server for `patience` seconds; raises `Untranslatable`."""
     seen = moment(decode(device, Device).last_seen)
     if at - seen <= timedelta(seconds=patience):
-        return Notice(well=True, text="telepon siap")
-    return Notice(well=False, text=f"telepon tidak terlihat oleh servernya sejak {seen:%Y-%m-%d %H:%M} UTC")
+        return Notice(well=True, text=str(_READY))
+    unseen = text("the phone has not been seen by its server since {moment} UTC", moment=f"{seen:%Y-%m-%d %H:%M}")
+    return Notice(well=False, text=str(unseen))

@@ -15,6 +15,7 @@ import msgspec
 from gateway.domain.channel import ChannelId
 from gateway.domain.errors import MethodNotAllowed, Refused, TooLarge, UnknownChannel, UnsupportedMediaType
 from gateway.domain.ids import new_id
+from gateway.domain.texts import text
 from gateway.observe.logs import log
 from gateway.observe.metrics import Metrics
 from gateway.pipeline.receive import Receiver
@@ -119,22 +120,24 @@ class FrontDoor:
         elif scope["method"] in _NO_BODY_WANTED:
             await self._pages(scope, receive, send)
         else:
-            await _send(send, *self._refusal(MethodNotAllowed("only GET and HEAD"), None, allow=b"GET, HEAD"))
+            await _send(send, *self._refusal(MethodNotAllowed(text("only GET and HEAD")), None, allow=b"GET, HEAD"))
 
     async def _webhook(self, path: str, scope: Scope, receive: Receive, send: Send) -> None:
         door = self._doors.get(path)
         try:
             if door is None:
-                raise UnknownChannel("no channel with a webhook is configured at this address")
+                raise UnknownChannel(text("no channel with a webhook is configured at this address"))
             channel, url = door
             method, methods = scope["method"], channel.webhook.methods
             if method not in methods:
-                raise MethodNotAllowed(f"this channel's webhooks are sent with {' or '.join(sorted(methods))}")
+                raise MethodNotAllowed(
+                    text("this channel's webhooks are sent with {methods}", methods=", ".join(sorted(methods)))
+                )
             headers = readable(scope["headers"])
             if scope["query_string"]:
                 url = f"{url}?{scope['query_string'].decode('latin-1')}"
             if method == "POST" and media_type(headers) not in channel.webhook.media_types:
-                raise UnsupportedMediaType(f"send {' or '.join(sorted(channel.webhook.media_types))}")
+                raise UnsupportedMediaType(text("send {types}", types=", ".join(sorted(channel.webhook.media_types))))
             body = await self._body(headers, receive)
             request = WebhookRequest(method, url, headers, body, self._client((scope["client"] or ("",))[0], headers))
             correlation_id, response = await self._receiver.webhook(channel, request)
@@ -152,7 +155,7 @@ class FrontDoor:
         The header gives the length: `limits` refuses bodies in chunks.
         """
         if int(headers.get("content-length", "0")) > self._max_body:
-            raise TooLarge(f"at most {self._max_body} bytes")
+            raise TooLarge(text("at most {most} bytes", most=self._max_body))
         parts: list[bytes] = []
         more = True
         while more:

@@ -7,12 +7,17 @@ from flask import Flask, Response
 from gateway import __version__
 from gateway.bootstrap import Gateway
 from gateway.domain.errors import GatewayError
+from gateway.domain.texts import text
 from gateway.web.api.answers import error_answer, json_answer
 from gateway.web.api.complaints import add_api
 from gateway.web.operator.health import add_health
 from gateway.web.operator.status_page import add_status_pages
 
-_PAGES = ["/status", "/status.json", "/health/live", "/health/ready", "/metrics", "/api/v1/complaints"]
+_PAGES = ["/status", "/status/help", "/status.json", "/health/live", "/health/ready", "/metrics", "/api/v1/complaints"]
+
+
+class _UnknownPage(GatewayError):
+    code, status = "unknown_page", 404
 
 
 def create_app(gateway: Gateway) -> Flask:
@@ -29,6 +34,10 @@ def create_app(gateway: Gateway) -> Flask:
     @app.errorhandler(GatewayError)
     def failed(error: GatewayError) -> Response:
         return error_answer(error)
+
+    @app.errorhandler(404)
+    def unknown(_error: Exception) -> Response:
+        return error_answer(_UnknownPage(text("there is no such page; see / for the list")))
 
     @app.get("/")
     def index() -> Response:

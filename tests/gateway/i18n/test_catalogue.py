@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import subprocess
 import sys
 import time
@@ -156,3 +157,13 @@ def test_a_long_stored_text_takes_no_time(piece: str) -> None:
 
 def test_a_long_stored_text_stays_as_it_is() -> None:
     assert localize("a: " * 1000, Language.INDONESIAN) == "a: " * 1000
+
+
+def test_a_translation_has_the_paragraphs_of_its_text(indonesian: Catalog) -> None:
+    texts = {message.id: str(message.string) for message in indonesian if isinstance(message.id, str)}
+    assert [text for text, shown in texts.items() if text.count("\n\n") != shown.count("\n\n") and text] == []
+
+
+def test_no_translation_is_glued_to_another(indonesian: Catalog) -> None:
+    shown = [str(message.string) for message in indonesian if message.id]
+    assert [text for text in shown if re.search(r"[a-z)]\.[A-Z]", text)] == []

@@ -14,8 +14,9 @@ import pytest
 from gateway.domain.errors import ChannelBusy, GatewayError, Overloaded, Unavailable
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
-from gateway.pipeline.commit import Committer, GroupCommit, Tally
+from gateway.pipeline.commit import Committer, GroupCommit
 from gateway.pipeline.receive import Receiver
+from gateway.pipeline.tally import Tally
 from gateway.ports import Batch, Channel, Envelope, FetchedMessage
 from gateway.ports.wire import WebhookRequest
 from gateway.spool import Spool

@@ -14,7 +14,8 @@ from gateway.domain.channel import ChannelId
 from gateway.domain.errors import GatewayError, Unavailable
 from gateway.domain.ids import new_id
 from gateway.observe.metrics import Metrics
-from gateway.pipeline.commit import Committer, Tally
+from gateway.pipeline.commit import Committer
+from gateway.pipeline.tally import Tally
 from gateway.ports import Adapter, Channel, Envelope, FetchedMessage, Line
 from gateway.runtime import lines
 from gateway.runtime.lines import Lines

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from gateway.domain.errors import Misconfigured
 from gateway.simulation.citizens import SAMPLES, Sample, load_samples
 from gateway.simulation.roles import Message
 from gateway.simulation.simulator import Pace, Simulator
@@ -132,7 +133,7 @@ def first_words(samples: list[Sample]) -> set[str]:
 def test_a_bad_samples_file_is_named(tmp_path: Path, text: str) -> None:
     path = tmp_path / "salah.toml"
     path.write_text(text, "utf-8")
-    with pytest.raises(ValueError, match=r"salah\.toml"):
+    with pytest.raises(Misconfigured, match=r"salah\.toml"):
         load_samples(path)
 
 

@@ -123,7 +123,7 @@ def test_app_whose_list_cannot_be_trusted_is_still_watched(fake: FakePhone, adap
     fake.battery = 12
     fake.send(CITIZEN, "x", call=False)
     ((_, notice),) = drain(adapter, begun)[0]
-    assert notice == Notice(well=False, text="baterai telepon lemah, sambungkan pengisi daya")
+    assert notice == Notice(well=False, text="the phone's battery is low, connect the charger")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def notices(rows: list[tuple[str, object]]) -> list[Notice]:
 
 def test_state_of_the_phone_is_stored_when_it_changes(fake: FakePhone, adapter: AndroidSms) -> None:
     rows, cursor = drain(adapter)
-    assert notices(rows) == [Notice(well=True, text="telepon siap")]
+    assert notices(rows) == [Notice(well=True, text="the phone is ready")]
     rows, cursor = drain(adapter, cursor)
     assert notices(rows) == []
     fake.battery = 8  # the phone then answers 500
@@ -164,11 +164,11 @@ def test_phone_that_is_off_is_unavailable(fake: FakePhone, adapter: AndroidSms) 
 def test_server_in_the_cloud_returns_the_time_when_the_phone_was_last_seen(cloud: FakePhone) -> None:
     adapter = make(api_base=cloud.url, offline_after=60)
     rows, cursor = drain(adapter)
-    assert notices(rows) == [Notice(well=True, text="telepon siap")]
+    assert notices(rows) == [Notice(well=True, text="the phone is ready")]
     cloud.go_offline()
     cloud.last_seen = datetime(2026, 1, 1, 2, 3, 4, tzinfo=UTC)
     rows, cursor = drain(adapter, cursor)
-    notice = "telepon tidak terlihat oleh servernya sejak 2026-01-01 02:03 UTC"
+    notice = "the phone has not been seen by its server since 2026-01-01 02:03 UTC"
     # Measured at the time of storing, so that a replay gives the same notice.
     assert notices(rows) == [Notice(well=False, text=notice)]
     assert notices(drain(adapter, cursor)[0]) == []
@@ -177,7 +177,7 @@ def test_server_in_the_cloud_returns_the_time_when_the_phone_was_last_seen(cloud
 def test_silence_is_measured_at_the_time_of_storing() -> None:
     row = json.dumps({"id": "d", "lastSeen": MOMENT.isoformat()}).encode()
     raw = raw_message(row)
-    assert make(offline_after=60).translate(raw) == [Notice(well=True, text="telepon siap")]
+    assert make(offline_after=60).translate(raw) == [Notice(well=True, text="the phone is ready")]
     later = replace(raw, received_at=MOMENT + timedelta(seconds=61))
     assert make(offline_after=60).translate(later)[0].well is False
 

@@ -66,7 +66,7 @@ def test_empty_batch_is_ignored(fake: FakePhone) -> None:
 
 @pytest.mark.parametrize(
     ("battery", "well", "text"),
-    [(90, True, "telepon siap"), (24, False, "baterai"), (5, False, "baterai")],
+    [(90, True, "the phone is ready"), (24, False, "battery"), (5, False, "battery")],
 )
 def test_ping_gives_the_state_of_the_phone(fake: FakePhone, battery: int, well: bool, text: str) -> None:
     fake.battery = battery
@@ -77,11 +77,11 @@ def test_ping_gives_the_state_of_the_phone(fake: FakePhone, battery: int, well: 
 
 
 def test_ping_of_an_older_app_means_that_the_phone_is_well(fake: FakePhone) -> None:
-    assert events_of(fake, "system:ping", {}) == [Notice(well=True, text="telepon siap")]
+    assert events_of(fake, "system:ping", {}) == [Notice(well=True, text="the phone is ready")]
 
 
 def test_trouble_that_the_adapter_does_not_know_is_reported(fake: FakePhone) -> None:
     health = {"status": "fail", "checks": {"modem:fire": {"status": "fail"}}}
     assert events_of(fake, "system:ping", {"health": health}) == [
-        Notice(well=False, text="aplikasi di telepon melaporkan gangguan")
+        Notice(well=False, text="the app on the phone reports a trouble")
     ]

@@ -149,6 +149,12 @@ def test_an_unknown_page_is_404(site: Site) -> None:
     assert create_app(site.gateway()).test_client().get("/wp-login.php").status_code == 404
 
 
+@pytest.mark.parametrize(("language", "message"), [("id", "tidak ada halaman ini"), ("en", "there is no such page")])
+def test_an_unknown_page_says_so_in_the_language_of_the_client(site: Site, language: str, message: str) -> None:
+    answer = create_app(site.gateway()).test_client().get("/api/v2", headers={"Accept-Language": language})
+    assert answer.json["message"].startswith(message)
+
+
 def test_the_status_page_says_that_all_is_well(delivered: Gateway, clock: StillClock) -> None:
     delivered.jobs.beat()
     client = create_app(delivered).test_client()

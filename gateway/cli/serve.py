@@ -154,18 +154,18 @@ def _print_where(settings: Settings, port: int | None, language: Language) -> No
     program = "python run_gateway.py" if Path("run_gateway.py").exists() else "lapor-gateway"
     if program.startswith("python") and Path(".venv/bin/python").exists():
         program = ".venv/bin/" + program
-    send_another = localize(text("Send another:"), language)
-    how_to_stop = localize(text("Ctrl-C stops it."), language)
-    token_place = localize(text("token: [api] token in gateway.toml"), language)
-    click.echo(
-        f"\n  Status   {base}/status\n"
-        f"  Health   {base}/health/ready   metrics {base}/metrics\n"
-        f"  API      {base}/api/v1/complaints   ({token_place})\n"
-        f"  Webhooks {server.public_url.rstrip('/')}/in/<region>/<channel>\n"
-        f'  {send_another}  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"\n'
-        f"  {how_to_stop}\n",
-        err=True,
+    lines = (
+        text("Status    {base}/status", base=base),
+        text("Health    {base}/health/ready, metrics {base}/metrics", base=base),
+        text("API       {base}/api/v1/complaints (token: [api] token in gateway.toml)", base=base),
+        text("Webhooks  {base}/in/<region>/<channel>", base=server.public_url.rstrip("/")),
+        text(
+            'Send another:  {program} simulate --text "KENDARI lampu jalan mati di Jl. Bunga"',
+            program=program,
+        ),
+        text("Ctrl-C stops it."),
     )
+    click.echo("\n" + "".join(f"  {localize(line, language)}\n" for line in lines))
 
 
 class _SimulatorProcess:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 
 from gateway.domain.channel import ChannelId
-from gateway.domain.errors import MethodNotAllowed, Refused, TooLarge, UnknownChannel, UnsupportedMediaType
+from gateway.domain.errors import MethodNotAllowed, Overloaded, Refused, TooLarge, UnknownChannel, UnsupportedMediaType
 from gateway.domain.ids import new_id
 from gateway.domain.texts import text
 from gateway.observe.logs import log
@@ -32,6 +32,7 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 _PREFIX = "/in/"
+_TRY_AGAIN = "the message cannot be stored now; send it again later"
 _NO_BODY_WANTED = frozenset({"GET", "HEAD"})
 
 
@@ -181,7 +182,9 @@ class FrontDoor:
         """Count and log a refusal, and return its answer."""
         correlation_id = new_id()
         self._note_refusal(error, correlation_id, channel)
-        content = {"error": error.code, "message": str(error.message), "correlation_id": correlation_id.hex}
+        # The cause of an outage names our servers: the log and the status page have it, the provider does not.
+        message = _TRY_AGAIN if isinstance(error, Overloaded) else str(error.message)
+        content = {"error": error.code, "message": message, "correlation_id": correlation_id.hex}
         body = msgspec.json.encode(content)
         # Close the connection: the unread rest of the body must not be read as the next request.
         headers = [*_headers(b"application/json", body, correlation_id), (b"connection", b"close")]

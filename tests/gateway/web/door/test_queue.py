@@ -62,6 +62,9 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
             request = sms()
             answer = talk(served, raw(request))
             assert status(answer) == 503
+            assert b"127.0.0.1" not in answer.partition(b"\r\n\r\n")[2], (
+                "the address of the database is not the provider's"
+            )
             assert b"\r\nretry-after: 5\r\n" in answer
             ready = served.get("/health/ready")
             assert ready.status_code == 503

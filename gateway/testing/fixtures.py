@@ -26,20 +26,28 @@ POSTGRES_URL = "LAPOR_TEST_POSTGRES_URL"
 REQUIRE_POSTGRES = "LAPOR_TEST_REQUIRE_POSTGRES"
 
 
+def started_postgres(*, durable: bool, hint: str = "") -> PostgresServer:
+    """Start a server of the test's own; if it cannot run here, skip the test, or fail it if PostgreSQL is required.
+
+    `hint` is added to the reason of the skip.
+    """
+    try:
+        server = PostgresServer(durable=durable)
+        server.start()
+    except PostgresUnavailable as exc:
+        if os.environ.get(REQUIRE_POSTGRES):
+            pytest.fail(f"{REQUIRE_POSTGRES} is set, but {exc}")
+        pytest.skip(f"no PostgreSQL of our own: {exc}{hint}")
+    return server
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresDatabases]:
     """Run one server for all tests; a test that crashes its server makes its own `PostgresServer`."""
     if url := os.environ.get(POSTGRES_URL):
         yield PostgresDatabases(url)
         return
-    try:
-        server = PostgresServer(durable=False)
-        server.start()
-    except PostgresUnavailable as exc:
-        if os.environ.get(REQUIRE_POSTGRES):
-            pytest.fail(f"{REQUIRE_POSTGRES} is set, but {exc}")
-        pytest.skip(f"no PostgreSQL: {exc}; or name a server in {POSTGRES_URL}")
-    with server:
+    with started_postgres(durable=False, hint=f"; or name a server in {POSTGRES_URL}") as server:
         yield server
 
 

@@ -18,7 +18,8 @@ from rig.installation import Installation
 
 from gateway.storage import migrate
 from gateway.storage.database import Database
-from gateway.testing.postgres import PostgresServer, PostgresUnavailable
+from gateway.testing.fixtures import started_postgres
+from gateway.testing.postgres import PostgresServer
 
 SEED = int(os.environ.get("LAPOR_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
 # How many times the usual number of rounds: for a night's soak.
@@ -53,14 +54,7 @@ def tell(request: pytest.FixtureRequest) -> Iterator[Callable[[object], None]]:
 @pytest.fixture(scope="session")
 def fault_server() -> Iterator[PostgresServer]:
     """Start a PostgreSQL that is durable as in production, and may be crashed."""
-    try:
-        server = PostgresServer()
-        server.start()
-    except PostgresUnavailable as exc:
-        if os.environ.get("LAPOR_TEST_REQUIRE_POSTGRES"):
-            pytest.fail(f"LAPOR_TEST_REQUIRE_POSTGRES is set, but {exc}")
-        pytest.skip(f"no PostgreSQL of our own to crash: {exc}")
-    with server:
+    with started_postgres(durable=True) as server:
         yield server
 
 

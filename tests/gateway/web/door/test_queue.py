@@ -6,12 +6,11 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
 import sqlalchemy as sa
 
 from gateway.spool.tables import inbox
 from gateway.storage.database import Database
-from gateway.testing.postgres import PostgresServer, PostgresUnavailable
+from gateway.testing.fixtures import started_postgres
 from tests.gateway.fixture_types import Eventually
 from tests.gateway.site import Site
 from tests.gateway.web.door.support import post, raw, sms, status, talk
@@ -45,12 +44,7 @@ def test_a_database_that_is_away_is_503_with_retry_after_and_then_passes(
 ) -> None:
     from gateway.storage.migrate import migrate
 
-    try:
-        postgres = PostgresServer(durable=False)
-        postgres.start()
-    except PostgresUnavailable as exc:
-        pytest.skip(f"no PostgreSQL: {exc}")
-    with postgres:
+    with started_postgres(durable=False) as postgres:
         database = Database(postgres.create_database("lapor"))
         migrate(database)
         site = new_site(tmp_path, database.url.render_as_string(hide_password=False), None, None)

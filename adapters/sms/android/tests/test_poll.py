@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -15,22 +15,12 @@ from adapters.sms.android.tests.support import CITIZEN, make
 from gateway.domain.errors import Unavailable
 from gateway.domain.events import CitizenMessage, Notice
 from gateway.testing.forge import MOMENT, raw_message, stored
-
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-class Noon(datetime):
-    """A clock that stands at noon."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        return NOON.astimezone(tz)
+from gateway.testing.noon import NOON, stop_clocks
 
 
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("adapter", "simulator.api", "simulator.phone"):
-        monkeypatch.setattr(f"adapters.sms.android.{module}.datetime", Noon)
+    stop_clocks(monkeypatch, "adapters.sms.android", "adapter", "simulator.api", "simulator.phone")
 
 
 def drain(adapter: AndroidSms, cursor: str | None = None) -> tuple[list[tuple[str, object]], str]:

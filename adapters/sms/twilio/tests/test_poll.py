@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,22 +12,12 @@ from adapters.sms.twilio.simulator import FakeTwilio
 from adapters.sms.twilio.tests.support import CITIZEN, SID, TOKEN, a_reply, make
 from gateway.domain.errors import Rejected, Throttled, Unavailable
 from gateway.ports import Batch
-
-NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-
-
-class Noon(datetime):
-    """A clock that stands at noon."""
-
-    @classmethod
-    def now(cls, tz: tzinfo | None = None) -> datetime:
-        return NOON.astimezone(tz)
+from gateway.testing.noon import NOON, stop_clocks
 
 
 @pytest.fixture(autouse=True)
 def _noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("adapter", "simulator.account"):
-        monkeypatch.setattr(f"adapters.sms.twilio.{module}.datetime", Noon)
+    stop_clocks(monkeypatch, "adapters.sms.twilio", "adapter", "simulator.account")
 
 
 def keys_of(batch: Batch) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -19,22 +19,6 @@ class CaseReference(NamedTuple):
     region: str
     channel: str
     correlation_id: UUID
-
-
-class RefersToCase(Protocol):
-    """A value with the fields of a `CaseReference`, such as a `Case`."""
-
-    @property
-    def id(self) -> UUID: ...  # noqa: D102
-
-    @property
-    def region(self) -> str: ...  # noqa: D102
-
-    @property
-    def channel(self) -> str: ...  # noqa: D102
-
-    @property
-    def correlation_id(self) -> UUID: ...  # noqa: D102
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

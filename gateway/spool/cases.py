@@ -15,6 +15,7 @@ from gateway.domain.complaint import Complaint
 from gateway.domain.errors import Undecryptable
 from gateway.domain.ids import first_id_at
 from gateway.domain.texts import text
+from gateway.spool import keys
 from gateway.spool.case import Case, LastCase, NewCase
 from gateway.spool.tables import cases, follow_ups, tickets
 from gateway.storage import Transaction
@@ -36,11 +37,11 @@ class Cases:
 
     def message_key(self, region: str, channel: str, external_id: str) -> UUID:
         """Return the keyed hash of a message."""
-        return self._keyring.lookup("message", region, channel, external_id)
+        return keys.message_key(self._keyring, region, channel, external_id)
 
     def sender_key(self, region: str, channel: str, address: str) -> UUID:
         """Return the keyed hash of a citizen's address on a channel."""
-        return self._keyring.lookup("sender", region, channel, address)
+        return keys.sender_key(self._keyring, region, channel, address)
 
     def create(self, transaction: Transaction, new: Sequence[NewCase]) -> list[Case]:
         """Open cases; return those that are new. A message that already has its case opens none."""

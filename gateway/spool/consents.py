@@ -8,6 +8,7 @@ from uuid import UUID
 import sqlalchemy as sa
 
 from gateway.ports import Clock
+from gateway.spool import keys
 from gateway.spool.tables import consents
 from gateway.storage import Transaction
 from gateway.storage.crypto import Keyring
@@ -24,15 +25,15 @@ class Consents:
 
     def record(self, transaction: Transaction, region: str, channel: str, sender: str, *, given: bool) -> None:
         """Store a sender's choice; it replaces the earlier one."""
-        key = self._keyring.lookup("sender", region, channel, sender)
+        key = keys.sender_key(self._keyring, region, channel, sender)
         row = {"sender_key": key, "given": given, "at": self._clock()}
         self._database.upsert(transaction, consents, [row])
 
-    def refused(self, transaction: Transaction, keys: Collection[UUID]) -> set[UUID]:
+    def refused(self, transaction: Transaction, senders: Collection[UUID]) -> set[UUID]:
         """Return the keys of those senders whose last choice was STOP."""
-        if not keys:
+        if not senders:
             return set()
         chosen = sa.select(consents.c.sender_key).where(
-            any_of(consents.c.sender_key, list(keys), self._database), consents.c.given.is_(False)
+            any_of(consents.c.sender_key, list(senders), self._database), consents.c.given.is_(False)
         )
         return set(transaction.execute(chosen).scalars())

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from gateway.domain.ids import first_id_at
 from gateway.ports import Clock, Envelope, RawMessage
+from gateway.spool import keys
 from gateway.spool.queue import Queue
 from gateway.spool.rows import InboxRow
 from gateway.spool.tables import State, inbox, parts
@@ -59,22 +60,22 @@ class Inbox(Queue[InboxRow]):
 
     def seal(self, message: Incoming) -> SealedRow:
         """Return the row of a message: payload encrypted, keys hashed. Storing spends most of its CPU time here."""
-        region, channel, lookup = message.region, message.channel, self._keyring.lookup
-        dedupe_key = lookup("message", region, channel, message.envelope.key)
+        region, channel, keyring = message.region, message.channel, self._keyring
+        dedupe_key = keys.message_key(keyring, region, channel, message.envelope.key)
         sender, former = message.envelope.sender, message.envelope.former_key
         row: SealedRow = {
             "id": message.id,
             "region": region,
             "channel": channel,
             "dedupe_key": dedupe_key,
-            "lane": lookup("sender", region, channel, sender) if sender else dedupe_key,
+            "lane": keys.sender_key(keyring, region, channel, sender) if sender else dedupe_key,
             "content_type": message.content_type,
-            "payload": self._keyring.encrypt(message.payload, _PURPOSE),
+            "payload": keyring.encrypt(message.payload, _PURPOSE),
             "received_at": message.received_at,
             "due_at": message.received_at,
         }
         if former:
-            row["former_key"] = lookup("message", region, channel, former)
+            row["former_key"] = keys.message_key(keyring, region, channel, former)
         return row
 
     def add(self, transaction: Transaction, sealed: Sequence[SealedRow]) -> set[UUID]:

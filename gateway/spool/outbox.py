@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from gateway.domain.ids import new_id
 from gateway.ports import Clock, Reply
-from gateway.spool.case import RefersToCase
+from gateway.spool import keys
+from gateway.spool.case import Case, CaseReference
 from gateway.spool.consents import Consents
 from gateway.spool.queue import Queue
 from gateway.spool.rows import OutboxRow
@@ -91,13 +92,13 @@ class Outbox(Queue[OutboxRow]):
 
     def sender_key(self, region: str, channel: str, address: str) -> UUID:
         """Return the keyed hash under which a citizen's address is looked up."""
-        return self._keyring.lookup("sender", region, channel, address)
+        return keys.sender_key(self._keyring, region, channel, address)
 
     def add_jobs(
         self,
         transaction: Transaction,
         kind: Kind,
-        cases: Sequence[RefersToCase],
+        cases: Sequence[Case | CaseReference],
         *,
         preclaim: Preclaim | None = None,
         content: bytes | None = None,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 from gateway.domain.channel import ChannelId
 from gateway.domain.events import Delivery
 from gateway.ports import Clock, Receipt
+from gateway.spool import keys
 from gateway.spool.rows import OutboxRow
 from gateway.spool.tables import references
 from gateway.storage import Transaction
@@ -34,7 +35,7 @@ class DeliveryReceipts:
         self, transaction: Transaction, channel: ChannelId, external_id: str, state: Delivery, error: str | None
     ) -> None:
         """Record the delivery state of a reply; an earlier state never replaces a later one."""
-        key = self._keyring.lookup("reference", *channel, external_id)
+        key = keys.reference_key(self._keyring, *channel, external_id)
         stored = transaction.execute(sa.select(references.c.delivery).where(references.c.key == key)).scalar()
         if stored is None or _RANK[state] > _RANK[Delivery(stored)]:
             self._write(transaction, channel, external_id, {"delivery": state.value, "error": error})
@@ -48,6 +49,6 @@ class DeliveryReceipts:
         *,
         keep: tuple[str, ...] = (),
     ) -> None:
-        key = self._keyring.lookup("reference", *channel, external_id)
+        key = keys.reference_key(self._keyring, *channel, external_id)
         row = {"key": key, "updated_at": self._clock(), **values}
         self._database.upsert(transaction, references, [row], keep=keep)

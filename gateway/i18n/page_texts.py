@@ -15,6 +15,4 @@ PAGE_TEXTS = (
     text("The gateway does not run"),
     text("needs action"),
     text("Back to the status page"),
-    text("{count} messages wait to be read, the oldest {since}"),
-    text("{count} deliveries or replies wait to be sent, the oldest {since}"),
 )

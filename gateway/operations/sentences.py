@@ -119,8 +119,9 @@ def _device(seen: LastEvents, times: Times) -> Iterable[Sentence]:
         yield Sentence(reported, Remedy.DEVICE if what == "unwell" else None)
 
 
-_TO_BE_READ = "{count} messages wait to be read, the oldest {since}"
-_TO_BE_SENT = "{count} deliveries or replies wait to be sent, the oldest {since}"
+# Patterns: `_backlog` fills them.
+_TO_BE_READ = text("{count} messages wait to be read, the oldest {since}")
+_TO_BE_SENT = text("{count} deliveries or replies wait to be sent, the oldest {since}")
 
 
 def _backlog(backlog: Backlog, pattern: str, times: Times) -> Iterable[Sentence]:

@@ -125,7 +125,7 @@ def _find(gateway: Gateway, identifier: UUID, content: bool) -> tuple[DeadLetter
 
 def _content(gateway: Gateway, row: OutboxRow) -> bytes:
     """Return the text of a reply, or the content of a job for the centre; raises `Undecryptable`."""
-    job = Job.of(row)
-    if row.kind == Kind.REPLY or job is None:
+    if row.kind == Kind.REPLY:
         return gateway.spool.outbox.unseal(row).text.encode()
-    return gateway.spool.outbox.content(job)
+    job = Job.of(row)
+    return gateway.spool.outbox.content(job) if job else b""

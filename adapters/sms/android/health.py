@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime, timedelta
+from functools import reduce
 
 import msgspec
 
@@ -89,9 +90,9 @@ def _notice(health: _Health) -> Notice:
     ]
     if health.status == "fail" and not faults:
         faults = [text("the app on the phone reports a trouble")]
-    notice: str = _READY
-    for number, fault in enumerate(faults):
-        notice = text("{first}; also: {second}", first=notice, second=fault) if number else fault
+    notice = reduce(
+        lambda first, second: text("{first}; also: {second}", first=first, second=second), faults or [_READY]
+    )
     return Notice(well=not faults, text=str(notice))
 
 

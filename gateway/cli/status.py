@@ -8,7 +8,7 @@ from gateway.bootstrap import build
 from gateway.cli.context import EXIT_FOUND, App, clear_errors, json_option, pass_app, print_json
 from gateway.domain.texts import text
 from gateway.i18n import localize
-from gateway.operations.status import STATE_NAMES, ChannelReport, Report, report
+from gateway.operations.status import STATE_NAMES, ChannelReport, StatusReport, report
 from gateway.operations.status_json import as_json as report_as_json
 
 _NEEDS_ACTION = text("NEEDS ACTION")
@@ -39,7 +39,7 @@ def status(app: App, as_json: bool) -> None:
     raise SystemExit(0 if state.healthy else EXIT_FOUND)
 
 
-def _print(app: App, state: Report) -> None:
+def _print(app: App, state: StatusReport) -> None:
     if state.problem:
         app.say(text("database: {reason}", reason=state.problem))
         return

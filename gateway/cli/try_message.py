@@ -31,7 +31,7 @@ Result = Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class StageResult:
     """The result of one stage."""
 
     name: str
@@ -72,7 +72,7 @@ def try_message(app: App, address: str, sample: Path, as_json: bool) -> None:
     raise SystemExit(EXIT_FOUND if any(stage.failed for stage in stages) else 0)
 
 
-def _stages(settings: Settings, channel: Channel, payload: bytes) -> Iterator[Stage]:
+def _stages(settings: Settings, channel: Channel, payload: bytes) -> Iterator[StageResult]:
     """Yield the stages that a payload passes through, up to the answer or the first failure."""
     content_type = channel.adapter.recognises(payload) or HTTP
     if content_type == HTTP and isinstance(channel.adapter, Webhook):
@@ -88,46 +88,46 @@ def _stages(settings: Settings, channel: Channel, payload: bytes) -> Iterator[St
     try:
         events = channel.adapter.translate(raw)
     except GatewayError as exc:
-        yield Stage("translate", {"error": exc.reason}, failed=True)
+        yield StageResult("translate", {"error": exc.reason}, failed=True)
         return
     composer = Composer(settings.gateway, [region.file for region in settings.regions], settings.gateway.templates)
     for event in events:
-        yield Stage("translate", {"event": type(event).__name__, **msgspec.to_builtins(event)})
+        yield StageResult("translate", {"event": type(event).__name__, **msgspec.to_builtins(event)})
         if isinstance(event, MessagePart):
             yield _part(settings, channel, raw, event)
         if isinstance(event, CitizenMessage):
             yield from _interpreted(settings, channel, composer.compose(event, raw, channel, raw.id))
 
 
-def _verified(webhook: Webhook, payload: bytes) -> Stage:
+def _verified(webhook: Webhook, payload: bytes) -> StageResult:
     """Return the result of `verify`. A refusal is no failure, because a sample may have no signature."""
     try:
         envelope = webhook.verify(WebhookRequest.load(payload))
     except Refused as exc:
-        return Stage("verify", {"verified": False, "why": exc.reason})
-    return Stage("verify", {"verified": True, "key": envelope.key})
+        return StageResult("verify", {"verified": False, "why": exc.reason})
+    return StageResult("verify", {"verified": True, "key": envelope.key})
 
 
-def _interpreted(settings: Settings, channel: Channel, composed: Composed) -> Iterator[Stage]:
+def _interpreted(settings: Settings, channel: Channel, composed: Composed) -> Iterator[StageResult]:
     """Yield the stages of a citizen's message: its commands, the complaint, the agency, the answer."""
-    yield Stage("commands", {"request": type(composed.request).__name__, **asdict(composed.request)})
+    yield StageResult("commands", {"request": type(composed.request).__name__, **asdict(composed.request)})
     if composed.complaint is not None:
         complaint = msgspec.to_builtins(composed.complaint)
         shown = ("title", "classification", "category", "place", "reporter")
-        yield Stage("enrich", {name: complaint[name] for name in shown})
-        yield Stage("route", complaint["agency"])
-    yield Stage("answer", _answer(settings, channel, composed))
+        yield StageResult("enrich", {name: complaint[name] for name in shown})
+        yield StageResult("route", complaint["agency"])
+    yield StageResult("answer", _answer(settings, channel, composed))
 
 
-def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePart) -> Stage:
+def _part(settings: Settings, channel: Channel, raw: RawMessage, part: MessagePart) -> StageResult:
     """Return the parts that are still missing, and the text of this part alone."""
     missing = [number for number in range(1, part.total + 1) if number != part.number]
     try:
         alone = join(channel, {part.number: raw}, part.total, settings.gateway.templates).text
     except GatewayError as exc:
-        return Stage("join", {"error": exc.reason}, failed=True)
+        return StageResult("join", {"error": exc.reason}, failed=True)
     waits = {"waits_for": missing, "seconds": settings.gateway.conversation.parts_wait} if missing else {}
-    return Stage("join", {**waits, "alone": alone})
+    return StageResult("join", {**waits, "alone": alone})
 
 
 _SAMPLE_TICKET = "12345671"

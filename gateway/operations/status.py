@@ -22,7 +22,7 @@ from gateway.spool.activity import ALIVE
 ALIVE_FOR = timedelta(seconds=30)  # a running process records every 5 seconds that it runs
 
 
-class State(StrEnum):
+class ChannelState(StrEnum):
     """The state of a channel. The worst state comes first."""
 
     STOPPED = "stopped"  # no process works on its messages
@@ -33,19 +33,19 @@ class State(StrEnum):
 
 
 STATE_NAMES = {
-    State.STOPPED: text("stopped"),
-    State.DISCONNECTED: text("disconnected"),
-    State.SLOW: text("slow"),
-    State.WAITING: text("waiting"),
-    State.CONNECTED: text("connected"),
+    ChannelState.STOPPED: text("stopped"),
+    ChannelState.DISCONNECTED: text("disconnected"),
+    ChannelState.SLOW: text("slow"),
+    ChannelState.WAITING: text("waiting"),
+    ChannelState.CONNECTED: text("connected"),
 }
 _STATE_OF = {
-    Remedy.NO_PROCESS: State.STOPPED,
-    Remedy.NOT_CONFIGURED: State.STOPPED,
-    Remedy.LINE: State.DISCONNECTED,
-    Remedy.POLL: State.DISCONNECTED,
-    Remedy.REFUSED: State.DISCONNECTED,
-    Remedy.BACKLOG: State.SLOW,
+    Remedy.NO_PROCESS: ChannelState.STOPPED,
+    Remedy.NOT_CONFIGURED: ChannelState.STOPPED,
+    Remedy.LINE: ChannelState.DISCONNECTED,
+    Remedy.POLL: ChannelState.DISCONNECTED,
+    Remedy.REFUSED: ChannelState.DISCONNECTED,
+    Remedy.BACKLOG: ChannelState.SLOW,
 }
 
 
@@ -57,7 +57,7 @@ class ChannelReport:
     region_name: str
     name: str
     adapter: str
-    state: State
+    state: ChannelState
     waiting: int
     dead: int
     sentences: list[Sentence]
@@ -69,7 +69,7 @@ class ChannelReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Report:
+class StatusReport:
     """The content of the status page."""
 
     at: datetime
@@ -82,7 +82,7 @@ class Report:
     dead: int = 0
 
 
-def report(gateway: Gateway) -> Report:
+def report(gateway: Gateway) -> StatusReport:
     """Return the report of all channels. If the database fails, no error is raised, and `problem` is set."""
     now, spool = gateway.spool.clock(), gateway.spool
     names = {region.file.code: region.file.name for region in gateway.settings.regions}
@@ -96,14 +96,14 @@ def report(gateway: Gateway) -> Report:
             leases={ChannelId(row.region, row.channel): row for row in spool.leases.all()},
         )
     except GatewayError as exc:
-        return Report(at=now, zone=zone, healthy=False, problem=exc.reason)
+        return StatusReport(at=now, zone=zone, healthy=False, problem=exc.reason)
     stopped = _stopped(now, zone, facts.seen.get(ALIVE, (None, None))[0])
     known = dict.fromkeys([*gateway.channels, *facts.inbox, *facts.outbox, *facts.dead])
     channels = [
         _channel(ChannelId(*key), gateway.channels.get(key), facts, names, now, stopped=stopped is not None)
         for key in known
     ]
-    return Report(
+    return StatusReport(
         at=now,
         zone=zone,
         healthy=stopped is None and all(channel.healthy for channel in channels),
@@ -135,19 +135,19 @@ def _channel(
         region_name=names.get(channel_id.region, channel_id.region),
         name=channel_id.name,
         adapter=channel.adapter_key if channel else "-",
-        state=State.STOPPED if stopped else _state(sentences, used="accepted" in facts.last_events(channel_id)),
+        state=ChannelState.STOPPED if stopped else _state(sentences, used="accepted" in facts.last_events(channel_id)),
         waiting=sum(backlog.waiting for backlog in backlogs),
         dead=dead,
         sentences=sentences,
     )
 
 
-def _state(sentences: Iterable[Sentence], *, used: bool) -> State:
+def _state(sentences: Iterable[Sentence], *, used: bool) -> ChannelState:
     """Return the worst state of the troubles; without one, `CONNECTED` if a message has ever come, else `WAITING`."""
     states = {_STATE_OF[sentence.remedy] for sentence in sentences if sentence.remedy in _STATE_OF}
     if not states:
-        return State.CONNECTED if used else State.WAITING
-    return next(state for state in State if state in states)
+        return ChannelState.CONNECTED if used else ChannelState.WAITING
+    return next(state for state in ChannelState if state in states)
 
 
 def _stopped(now: datetime, zone: timezone, alive: datetime | None) -> Text | None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gateway.i18n import Language, localize
-from gateway.operations.status import ChannelReport, Report
+from gateway.operations.status import ChannelReport, StatusReport
 
 
-def as_json(report: Report, language: Language) -> dict[str, object]:
+def as_json(report: StatusReport, language: Language) -> dict[str, object]:
     """Return the report as JSON values, with texts in one language and moments in UTC (ISO 8601)."""
     return {
         "at": report.at.isoformat(),

@@ -9,7 +9,7 @@ from gateway.operations.sentences import Remedy
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class HelpSection:
     """One trouble: its name, the usual cause, and the steps that end it."""
 
     remedy: Remedy
@@ -19,7 +19,7 @@ class Section:
 
 
 SECTIONS = (
-    Section(
+    HelpSection(
         Remedy.NO_PROCESS,
         text("No process runs"),
         text("The gateway was stopped or has crashed. Providers keep their messages and send them again later."),
@@ -28,7 +28,7 @@ SECTIONS = (
             text("If it stops again, read why: journalctl -u lapor-web -u lapor-work -n 50."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.DATABASE,
         text("The database does not answer"),
         text("Messages are refused with 503 and are not lost: the provider sends them again, or the poll finds them."),
@@ -37,7 +37,7 @@ SECTIONS = (
             text("If it runs, check [database] url in gateway.toml: run_gateway.py check."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.REFUSED,
         text("Requests are refused"),
         text("The signature does not match: the secret or [server] public_url differs from the provider's."),
@@ -46,13 +46,13 @@ SECTIONS = (
             text("Restart the gateway after a change. The provider sends refused messages again."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.DEVICE,
         text("The device reports a trouble"),
         text("The phone or modem reported it: battery, network, storage, or a failure of its own."),
         (text("Check the device; the status page shows its report."),),
     ),
-    Section(
+    HelpSection(
         Remedy.BACKLOG,
         text("Messages wait too long"),
         text("A worker is missing or slow, or the centre or the provider does not answer."),
@@ -61,7 +61,7 @@ SECTIONS = (
             text("The reason is at the end of the sentence; nothing is lost meanwhile, everything is tried again."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.DEAD,
         text("There are dead letters"),
         text("No further attempt can help until the cause is repaired; the messages are kept."),
@@ -70,7 +70,7 @@ SECTIONS = (
             text("Repair the cause, then try all of them again: run_gateway.py replay --dead --yes."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.LINE,
         text("The connection to the provider is down"),
         text("The mobile operator does not answer, or refuses the password or the address."),
@@ -79,7 +79,7 @@ SECTIONS = (
             text("The gateway connects again by itself, at the latest after a minute."),
         ),
     ),
-    Section(
+    HelpSection(
         Remedy.POLL,
         text("Polling the provider fails"),
         text(
@@ -88,7 +88,7 @@ SECTIONS = (
         ),
         (text("Compare the account and the token with the provider's console: run_gateway.py check."),),
     ),
-    Section(
+    HelpSection(
         Remedy.NOT_CONFIGURED,
         text("A channel is not configured any more"),
         text("Its table was removed from the region file before all its messages were processed."),

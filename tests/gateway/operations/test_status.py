@@ -10,7 +10,7 @@ from gateway.bootstrap import Gateway
 from gateway.domain.errors import Unavailable
 from gateway.i18n import Language, localize
 from gateway.i18n.moments import WIB, WITA, common_zone, since, zone_of
-from gateway.operations.status import State, report
+from gateway.operations.status import ChannelState, report
 from gateway.storage.database import Database
 from tests.gateway.fixture_types import MakeIncoming, Receive
 from tests.gateway.site import Site
@@ -144,40 +144,40 @@ def test_a_database_that_is_away_is_the_one_thing_said(site: Site, database: Dat
     assert found.problem.startswith("unavailable: ")
 
 
-def state(gateway: Gateway, channel: tuple[str, str] = ("00", "sms")) -> State:
+def state(gateway: Gateway, channel: tuple[str, str] = ("00", "sms")) -> ChannelState:
     (shown,) = [c for c in report(gateway).channels if (c.region, c.name) == channel]
     return shown.state
 
 
 def test_a_channel_without_a_message_waits(running: Gateway) -> None:
-    assert state(running) is State.WAITING
+    assert state(running) is ChannelState.WAITING
 
 
 def test_a_channel_with_a_message_is_connected(running: Gateway, clock: StillClock) -> None:
     running.activity.note("00", "sms", "accepted", clock())
     running.activity.flush()
-    assert state(running) is State.CONNECTED
+    assert state(running) is ChannelState.CONNECTED
 
 
 def test_a_channel_whose_polls_fail_is_disconnected(running: Gateway) -> None:
     running.spool.leases.fail("00", "sms", "unavailable: Twilio error 20003")
-    assert state(running) is State.DISCONNECTED
+    assert state(running) is ChannelState.DISCONNECTED
 
 
 def test_a_channel_whose_messages_wait_long_is_slow(running: Gateway, receive: Receive, clock: StillClock) -> None:
     receive(running, "jalan berlubang", "SM1")
     clock.advance(minutes=5)
     running.jobs.beat()
-    assert state(running) is State.SLOW
+    assert state(running) is ChannelState.SLOW
 
 
 def test_every_channel_is_stopped_if_no_process_runs(site: Site) -> None:
-    assert state(site.gateway()) is State.STOPPED
+    assert state(site.gateway()) is ChannelState.STOPPED
 
 
 def test_a_channel_that_is_gone_is_stopped(running: Gateway, incoming: MakeIncoming) -> None:
     running.spool.inbox.commit([running.spool.inbox.seal(incoming("1", channel="lama"))])
-    assert state(running, ("00", "lama")) is State.STOPPED
+    assert state(running, ("00", "lama")) is ChannelState.STOPPED
 
 
 @pytest.mark.parametrize(
